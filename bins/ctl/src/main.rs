@@ -1,0 +1,3 @@
+//! The command line: Docker's grammar over the Engine API.
+
+fn main() {}

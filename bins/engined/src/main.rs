@@ -1,0 +1,3 @@
+//! The engine: serves the Docker Engine API, drives the containerd API.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The supervisor: serves the containerd API, drives shims.
+
+fn main() {}

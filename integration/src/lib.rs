@@ -1,0 +1,1 @@
+//! A private stack for tests, and the checks that it left the host clean.

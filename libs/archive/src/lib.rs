@@ -1,0 +1,1 @@
+//! Tar archives that cannot leave their root.

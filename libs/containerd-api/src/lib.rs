@@ -1,0 +1,1 @@
+//! Generated gRPC and ttrpc types of the containerd API.

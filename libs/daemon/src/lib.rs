@@ -1,0 +1,1 @@
+//! What every daemon does: sockets, readiness, shutdown.

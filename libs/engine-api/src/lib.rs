@@ -1,0 +1,1 @@
+//! Types of the Docker Engine API.

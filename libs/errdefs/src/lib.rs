@@ -1,0 +1,1 @@
+//! Kinds of failure shared by every floor, with the hint a person needs.

@@ -1,0 +1,1 @@
+//! The containerd filter grammar.

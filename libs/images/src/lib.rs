@@ -1,0 +1,1 @@
+//! Image manifests, configs, layouts, unpacking.

@@ -1,0 +1,1 @@
+//! Container log drivers: write, rotate, read, follow.

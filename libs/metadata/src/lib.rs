@@ -1,0 +1,1 @@
+//! Transactional records, leases, garbage collection.

@@ -1,0 +1,1 @@
+//! Mount points by file descriptor.

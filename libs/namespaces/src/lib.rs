@@ -1,0 +1,1 @@
+//! Linux namespaces: create, join, map ids.

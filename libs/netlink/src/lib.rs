@@ -1,0 +1,1 @@
+//! Netlink messages: links, addresses, routes, nftables.

@@ -1,0 +1,1 @@
+//! Driving an OCI runtime by its command line.

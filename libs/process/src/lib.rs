@@ -1,0 +1,1 @@
+//! What a container process is: user, capabilities, limits, labels.

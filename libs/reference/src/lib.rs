@@ -1,0 +1,1 @@
+//! Image names: parsing, Docker normalisation, digests.

@@ -1,0 +1,1 @@
+//! The tree a container sees: mounts, devices, masks, pivot.

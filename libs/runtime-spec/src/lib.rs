@@ -1,0 +1,1 @@
+//! The OCI runtime specification as small serde types for rt and shim.

@@ -1,0 +1,1 @@
+//! Snapshots of file systems: overlayfs and native.

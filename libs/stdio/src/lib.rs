@@ -1,0 +1,1 @@
+//! Fifos, terminals, and copying between them.

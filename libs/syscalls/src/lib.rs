@@ -1,0 +1,1 @@
+//! Every kernel call that needs unsafe, typed.
