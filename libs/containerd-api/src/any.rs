@@ -70,9 +70,6 @@ mod tests {
         assert_eq!(any.type_url, "containerd.runc.v1.Options");
         any.type_url = format!("type.googleapis.com/{}", any.type_url);
         assert_eq!(unpack::<Options>(&any).unwrap(), options);
-        assert!(matches!(
-            unpack::<crate::events::TaskExit>(&any),
-            Err(UnpackError::Type { .. })
-        ));
+        assert!(matches!(unpack::<crate::events::TaskExit>(&any), Err(UnpackError::Type { .. })));
     }
 }

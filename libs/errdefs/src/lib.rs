@@ -89,10 +89,7 @@ impl Kind {
 
     /// The kind of a gRPC status code; codes nobody defined are [`Kind::Unknown`].
     pub fn from_grpc_code(code: i32) -> Kind {
-        Kind::ALL
-            .into_iter()
-            .find(|kind| kind.grpc_code() == code)
-            .unwrap_or(Kind::Unknown)
+        Kind::ALL.into_iter().find(|kind| kind.grpc_code() == code).unwrap_or(Kind::Unknown)
     }
 
     /// The words that end a message of this kind on the containerd API.
