@@ -1,0 +1,1 @@
+//! The stack's own nftables table, and its guests in foreign ones.

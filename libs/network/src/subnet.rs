@@ -1,0 +1,1 @@
+//! Choosing a subnet that nothing on the host overlaps with.

@@ -1,0 +1,1 @@
+//! Kernel settings of links, under `/proc/sys/net`.
