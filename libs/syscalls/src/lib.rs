@@ -1,1 +1,8 @@
 //! Every kernel call that needs unsafe, typed.
+pub mod clone;
+pub mod descriptors;
+pub mod exec;
+pub mod keyring;
+pub mod mount_attr;
+pub mod sched;
+pub mod signals;

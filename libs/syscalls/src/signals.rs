@@ -1,0 +1,61 @@
+//! Signals taken as data (signalfd(2)) and signal state given back to defaults.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+/// Blocks every signal that can be blocked and returns a descriptor that reads them as
+/// `signalfd_siginfo` records.
+pub fn take_all() -> io::Result<OwnedFd> {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset initialises the set before it is used; the descriptor returned is new.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        if libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut()) == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        match libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
+            -1 => Err(io::Error::last_os_error()),
+            fd => Ok(OwnedFd::from_raw_fd(fd)),
+        }
+    }
+}
+
+/// Unblocks every signal and gives SIGPIPE, which Rust's start ignores, its default action back.
+pub fn reset() {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the set is initialised before use; SIG_DFL is a valid handler.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Sends signal `number` to `pid`; negative ids mean a group as in kill(2).
+pub fn kill(pid: i32, number: i32) -> io::Result<()> {
+    // SAFETY: takes integers only.
+    match unsafe { libc::kill(pid, number) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// pidfd_send_signal(2).
+pub fn kill_by_pidfd(pidfd: std::os::fd::BorrowedFd<'_>, number: i32) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: takes integers and a null siginfo.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            number,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
