@@ -1,1 +1,7 @@
-//! Mount points by file descriptor.
+//! Mounts by file descriptor: the option words, and detached trees that are attached at the end.
+
+mod options;
+mod tree;
+
+pub use options::{Options, ParseError, Propagation, known_options};
+pub use tree::{Error, Tree};
