@@ -1,0 +1,65 @@
+//! Reading and writing control files, with errors that name the file and the value.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Writes one value to a control file in one write(2); never creates the file.
+pub(crate) fn write(controller: &'static str, dir: &Path, file: &str, value: &str) -> Result<()> {
+    let path = dir.join(file);
+    let result = OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(&path)
+        .and_then(|mut f| f.write_all(value.as_bytes()));
+    result.map_err(|source| Error::Write { controller, path, value: value.to_owned(), source })
+}
+
+/// The whole text of a control file.
+pub(crate) fn read(dir: &Path, file: &str) -> Result<String> {
+    let path = dir.join(file);
+    fs::read_to_string(&path).map_err(|e| Error::path("read", path, e))
+}
+
+/// As [`read`], with `None` when the file is absent (controller off, old kernel).
+pub(crate) fn read_optional(dir: &Path, file: &str) -> Result<Option<String>> {
+    match read(dir, file) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.is_absent() || e.is(rustix::io::Errno::OPNOTSUPP) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// One number; "max" reads as `u64::MAX`, as does -1.
+pub(crate) fn read_u64(dir: &Path, file: &str) -> Result<u64> {
+    let text = read(dir, file)?;
+    number(&text).ok_or_else(|| Error::malformed(&dir.join(file), &text))
+}
+
+/// As [`read_u64`], with `None` when the file is absent.
+pub(crate) fn read_u64_optional(dir: &Path, file: &str) -> Result<Option<u64>> {
+    match read_u64(dir, file) {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if e.is_absent() || e.is(rustix::io::Errno::OPNOTSUPP) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// A number as control files write it; a negative one or "max" means no limit, `u64::MAX`.
+pub(crate) fn number(text: &str) -> Option<u64> {
+    let text = text.trim();
+    if text == "max" {
+        return Some(u64::MAX);
+    }
+    text.parse::<u64>().ok().or_else(|| text.parse::<i64>().ok().map(|_| u64::MAX))
+}
+
+/// The pairs of a flat-keyed file ("key value" a line); lines of another shape are passed over.
+pub(crate) fn flat_keyed(text: &str) -> impl Iterator<Item = (&str, u64)> {
+    text.lines().filter_map(|line| {
+        let (key, value) = line.split_once(' ')?;
+        Some((key, number(value)?))
+    })
+}

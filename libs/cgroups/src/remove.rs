@@ -1,0 +1,70 @@
+//! Taking a cgroup away.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::cgroup::Cgroup;
+use crate::error::{Error, Result};
+use crate::host::is_top;
+use crate::processes::{list, tree};
+use crate::wait::{self, Backoff};
+
+/// How long processes that are on their way out may hold a group.
+const LIMIT: Duration = Duration::from_secs(2);
+
+impl Cgroup {
+    /// Removes the group and the groups below it from every hierarchy; waits for processes that
+    /// are exiting. Idempotent: what is gone already is no failure. Goes on after a failure and
+    /// reports all of them together.
+    ///
+    /// Errors: [`Error::Busy`] with the pids when live processes remain: kill them first.
+    pub fn remove(&self) -> Result<()> {
+        let mut failures: Vec<Error> = self.dirs().filter_map(|dir| remove(dir).err()).collect();
+        match failures.len() {
+            0 => Ok(()),
+            1 => Err(failures.remove(0)),
+            _ => Err(Error::Several(failures)),
+        }
+    }
+}
+
+fn remove(dir: &Path) -> Result<()> {
+    match rmdir(dir) {
+        Ok(()) => return Ok(()),
+        Err(Errno::BUSY | Errno::NOTEMPTY) => {}
+        // A read-only cgroup mount answers so for a directory that is not there, too.
+        Err(_) if !dir.exists() => return Ok(()),
+        Err(e) => return Err(Error::path("remove", dir, e)),
+    }
+    if is_top(dir) {
+        return Err(Error::path("remove", dir, Errno::BUSY));
+    }
+    let mut below = tree(dir)?;
+    below.reverse();
+    below.iter().try_for_each(|d| remove_waiting(d))
+}
+
+fn remove_waiting(dir: &Path) -> Result<()> {
+    let mut backoff = Backoff::new(LIMIT);
+    loop {
+        match rmdir(dir) {
+            Ok(()) => return Ok(()),
+            Err(Errno::BUSY) => {}
+            Err(e) => return Err(Error::path("remove", dir, e)),
+        }
+        let pids = list(dir)?;
+        let waited = pids.is_empty() || wait::exits(&pids, LIMIT);
+        if !waited || !backoff.pause() {
+            return Err(Error::Busy { path: dir.to_owned(), pids: list(dir)? });
+        }
+    }
+}
+
+fn rmdir(dir: &Path) -> std::result::Result<(), Errno> {
+    match rustix::io::retry_on_intr(|| rustix::fs::rmdir(dir)) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(e) => Err(e),
+    }
+}
