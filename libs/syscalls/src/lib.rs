@@ -6,3 +6,4 @@ pub mod keyring;
 pub mod mount_attr;
 pub mod sched;
 pub mod signals;
+pub mod netns;
