@@ -7,3 +7,5 @@ pub mod mount_attr;
 pub mod sched;
 pub mod signals;
 pub mod netns;
+pub mod bpf;
+pub mod seccomp;
