@@ -1,1 +1,8 @@
-//! What every daemon does: sockets, readiness, shutdown.
+//! Sockets, readiness and shutdown of a daemon.
+//!
+//! A daemon's `main` reads: [`socket::inherited`] or [`socket::listen`], then [`ready::ready`], then
+//! serve until [`shutdown::Signals`] says stop.
+
+pub mod ready;
+pub mod shutdown;
+pub mod socket;
