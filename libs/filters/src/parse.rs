@@ -1,0 +1,43 @@
+//! From text to selectors.
+
+use crate::scan::{Scanner, Sign};
+use crate::{Filter, Operator, Selector};
+use errdefs::{Error, Result};
+use regex_lite::Regex;
+
+/// Parses one filter string; an empty one has no selector and so matches everything.
+pub(crate) fn filter(text: &str) -> Result<Filter> {
+    let mut selectors = Vec::new();
+    if !text.is_empty() {
+        let mut scanner = Scanner::new(text);
+        loop {
+            selectors.push(selector(&mut scanner)?);
+            if scanner.peek().is_none() {
+                break;
+            }
+            if !scanner.take(',') {
+                return Err(scanner.fail("expected a comma or the end"));
+            }
+        }
+    }
+    Ok(Filter(selectors))
+}
+
+fn selector(scanner: &mut Scanner) -> Result<Selector> {
+    let mut path = vec![scanner.field()?];
+    while scanner.take('.') {
+        path.push(scanner.field()?);
+    }
+    let operator = match scanner.sign()? {
+        None => Operator::Present,
+        Some(Sign::Equal) => Operator::Equal(scanner.value(false)?),
+        Some(Sign::NotEqual) => Operator::NotEqual(scanner.value(false)?),
+        Some(Sign::Matches) => {
+            let pattern = scanner.value(true)?;
+            Operator::Matches(Regex::new(&pattern).map_err(|cause| {
+                Error::invalid_argument(format!("cannot compile pattern {pattern:?}")).with_source(cause)
+            })?)
+        }
+    };
+    Ok(Selector { path, operator })
+}

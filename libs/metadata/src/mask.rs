@@ -1,0 +1,1 @@
+//! Which fields an update changes.
