@@ -1,0 +1,63 @@
+//! The cgroup filesystem inside a container.
+
+use std::path::{Path, PathBuf};
+
+use mount::{Options, Tree};
+use rustix::fs::Mode;
+
+use crate::error::{At, Error};
+use crate::walk::Root;
+
+/// A v1 hierarchy of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// The name of its directory under `/sys/fs/cgroup`.
+    pub name: String,
+    /// The mount data that names it: `cpu,cpuacct` or `none,name=systemd`.
+    pub data: String,
+    /// The container's own directory in it, bound where there is no cgroup namespace.
+    pub directory: PathBuf,
+}
+
+/// Mounts every v1 hierarchy below `destination`, on a tmpfs of its own.
+pub(crate) fn mount_v1(
+    root: &Root,
+    destination: &Path,
+    options: &Options,
+    hierarchies: &[Hierarchy],
+    own_namespace: bool,
+) -> Result<(), Error> {
+    let step = || format!("error mounting \"cgroup\" to rootfs at {destination:?}");
+    let base = Options::parse(&["nosuid", "nodev", "noexec", "mode=755"]).unwrap_or_default();
+    let tmpfs = Tree::filesystem("tmpfs", "tmpfs", &base).at(step)?;
+    tmpfs.attach(root.make_directory(destination).at(step)?).at(step)?;
+    for hierarchy in hierarchies {
+        rustix::fs::mkdirat(&tmpfs, hierarchy.name.as_str(), Mode::from_raw_mode(0o755)).at(step)?;
+        let tree = if own_namespace {
+            let mut own = Options { change: options.change, ..Options::default() };
+            own.data = hierarchy
+                .data
+                .split(',')
+                .map(|item| match item.split_once('=') {
+                    Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+                    None => (item.to_owned(), None),
+                })
+                .collect();
+            Tree::filesystem("cgroup", "cgroup", &own).at(step)?
+        } else {
+            let tree = Tree::copy(&hierarchy.directory, false, true).at(step)?;
+            tree.change(options.change, false).at(step)?;
+            tree
+        };
+        let target = root.find_without_links(&destination.join(&hierarchy.name)).at(step)?;
+        tree.attach(target).at(step)?;
+        // Controllers mounted together are also found by each name.
+        for name in hierarchy.name.split(',').filter(|_| hierarchy.name.contains(',')) {
+            rustix::fs::symlinkat(hierarchy.name.as_str(), &tmpfs, name).at(step)?;
+        }
+    }
+    if options.is_readonly() {
+        tmpfs.change(options.change, false).at(step)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Entering the container's root.
+
+use std::path::Path;
+
+use mount::Tree;
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
+use rustix::process::{chdir, chroot, fchdir};
+use syscalls::mount_attr::{Change, pivot_to_current_directory};
+
+use crate::error::{At, Error};
+use crate::walk::Root;
+
+/// `linux.rootfsPropagation` as `MS_*` bits with MS_REC.
+pub fn propagation_of(word: &str) -> Option<MountPropagationFlags> {
+    use MountPropagationFlags as Flags;
+    Some(match word {
+        "shared" => Flags::SHARED,
+        "rshared" => Flags::SHARED | Flags::REC,
+        "slave" => Flags::DOWNSTREAM,
+        "rslave" => Flags::DOWNSTREAM | Flags::REC,
+        "private" => Flags::PRIVATE,
+        "rprivate" => Flags::PRIVATE | Flags::REC,
+        "unbindable" => Flags::UNBINDABLE,
+        "runbindable" => Flags::UNBINDABLE | Flags::REC,
+        _ => return None,
+    })
+}
+
+/// Makes the root a mount of its own in this mount namespace, attached at its own path, cut off
+/// from the host as `propagation` says, and opens it.
+///
+/// `tree` is the root's tree when the caller opened it beforehand.
+pub fn enter_tree(
+    rootfs: &Path,
+    tree: Option<Tree>,
+    propagation: Option<MountPropagationFlags>,
+) -> Result<Root, Error> {
+    let step = || format!("error preparing rootfs {rootfs:?}");
+    let host = propagation.unwrap_or(MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC);
+    mount_change("/", host).at(step)?;
+    let target = Root::open(rootfs).at(step)?;
+    let tree = match tree {
+        Some(tree) => tree,
+        None => Tree::copy_of(&target, true).at(step)?,
+    };
+    if host.intersects(MountPropagationFlags::SHARED) {
+        // A shared parent would pass our root on to the host, and pivot_root refuses it.
+        cut_off_parent(rootfs).at(step)?;
+    }
+    tree.attach(&target).at(step)?;
+    Ok(Root::from(tree.into_fd()))
+}
+
+/// Makes the mount that `path` lies on private.
+fn cut_off_parent(path: &Path) -> Result<(), rustix::io::Errno> {
+    for ancestor in path.ancestors() {
+        match mount_change(ancestor, MountPropagationFlags::PRIVATE) {
+            // Not a mount point.
+            Err(rustix::io::Errno::INVAL) => {}
+            first => return first,
+        }
+    }
+    Ok(())
+}
+
+/// Changes the root by pivot_root(2) and forgets the old one.
+pub fn change_root(root: &Root) -> Result<(), Error> {
+    let step = || "error changing the root".to_owned();
+    fchdir(root).at(step)?;
+    pivot_to_current_directory().at(|| "pivot_root .".to_owned())?;
+    // The old root lies on top now, and "." is in it. As a slave its unmounting stays here.
+    mount_change(".", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC).at(step)?;
+    unmount(".", UnmountFlags::DETACH).at(step)?;
+    chdir("/").at(step)
+}
+
+/// Changes the root without pivot_root, for a root that cannot be left (an initramfs): the new
+/// root is moved over the old one.
+pub fn chroot_into(root: &Root) -> Result<(), Error> {
+    let step = || "error changing the root without pivot_root".to_owned();
+    fchdir(root).at(step)?;
+    // What is mounted over proc and sysfs hides nothing of them once they are below us no more.
+    for path in ["/proc", "/sys"] {
+        let _ = mount_change(path, MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC);
+        let _ = unmount(path, UnmountFlags::DETACH);
+    }
+    rustix::mount::mount_move(".", "/").at(step)?;
+    chroot(".").at(step)?;
+    chdir("/").at(step)
+}
+
+impl Root {
+    /// Changes the attributes of the mount that is the root.
+    pub fn alter(&self, change: Change) -> Result<(), Error> {
+        use std::os::fd::AsFd;
+        syscalls::mount_attr::mount_setattr(self.as_fd(), change, false, None)
+            .at(|| "error changing the root's attributes".to_owned())
+    }
+}
