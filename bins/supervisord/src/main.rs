@@ -1,3 +1,8 @@
 //! The supervisor: serves the containerd API, drives shims.
 
+mod payload;
+mod services;
+mod shims;
+mod tasks;
+
 fn main() {}

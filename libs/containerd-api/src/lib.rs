@@ -12,6 +12,7 @@ mod packages;
 pub use any::{UnpackError, is, pack, pack_json, unpack};
 pub use packages::containerd::*;
 pub use packages::google;
+pub use packages::grpc;
 pub use packages::io::containerd::cgroups;
 pub use packages::runtimeoptions;
 pub use prost_types::{Any, FieldMask, Timestamp};

@@ -179,6 +179,16 @@ pub mod google {
         include!("generated/google.rpc.rs");
     }
 }
+/// Package `grpc`.
+pub mod grpc {
+    /// Package `grpc.health`.
+    pub mod health {
+        /// Package `grpc.health.v1`.
+        pub mod v1 {
+            include!("generated/grpc.health.v1.rs");
+        }
+    }
+}
 /// Package `io`.
 pub mod io {
     /// Package `io.containerd`.

@@ -1,0 +1,114 @@
+//! Talking to a shim: its socket, and the version of the task API it speaks.
+
+use super::bootstrap::Bootstrap;
+use errdefs::{Error, Kind, Result};
+use prost::Message;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+/// A connection to one shim. Calls of one task's verbs go through it side by side.
+pub struct TaskClient {
+    ttrpc: ttrpc::Client,
+    /// 2 or 3; a shim that does not know 3 is spoken to in 2 from then on.
+    version: AtomicI32,
+    metadata: Vec<(String, String)>,
+}
+
+impl TaskClient {
+    /// Connects to the shim that serves a task of `namespace`.
+    pub async fn connect(bootstrap: &Bootstrap, namespace: &str) -> Result<TaskClient> {
+        let stream = dial(&bootstrap.address).map_err(|e| {
+            Error::unavailable(format!("cannot connect to the shim at {}", bootstrap.address)).with_source(e)
+        })?;
+        let stream = tokio::net::UnixStream::from_std(stream)
+            .map_err(|e| Error::internal("cannot register a shim's socket").with_source(e))?;
+        Ok(TaskClient {
+            ttrpc: ttrpc::Client::new(stream),
+            version: AtomicI32::new(bootstrap.version),
+            metadata: vec![("containerd-namespace-ttrpc".to_owned(), namespace.to_owned())],
+        })
+    }
+
+    /// Calls `method` of the shim's task service.
+    pub async fn call<Req, Resp>(&self, method: &str, request: &Req) -> Result<Resp>
+    where
+        Req: Message,
+        Resp: Message + Default,
+    {
+        self.call_within(method, request, None).await
+    }
+
+    /// Calls `method`, giving up after `timeout`.
+    pub async fn call_within<Req, Resp>(
+        &self,
+        method: &str,
+        request: &Req,
+        timeout: Option<Duration>,
+    ) -> Result<Resp>
+    where
+        Req: Message,
+        Resp: Message + Default,
+    {
+        let version = self.version.load(Ordering::Relaxed);
+        match self.call_version(version, method, request, timeout).await {
+            Err(error) if version == 3 && error.kind() == Kind::Unimplemented => {
+                let answer = self.call_version(2, method, request, timeout).await;
+                if answer.is_ok() {
+                    self.version.store(2, Ordering::Relaxed);
+                }
+                answer
+            }
+            answer => answer,
+        }
+    }
+
+    /// The two versions differ in the package's name only, so one set of messages serves both.
+    async fn call_version<Req, Resp>(
+        &self,
+        version: i32,
+        method: &str,
+        request: &Req,
+        timeout: Option<Duration>,
+    ) -> Result<Resp>
+    where
+        Req: Message,
+        Resp: Message + Default,
+    {
+        let service = if version == 3 { "containerd.task.v3.Task" } else { "containerd.task.v2.Task" };
+        let options = ttrpc::CallOptions { metadata: self.metadata.clone(), timeout };
+        self.ttrpc.call(service, method, request, options).await.map_err(from_ttrpc)
+    }
+
+    /// Returns when the shim has hung up.
+    pub async fn closed(&self) {
+        self.ttrpc.closed().await;
+    }
+}
+
+/// The text is the one by which clients know that a shim has gone.
+const CLOSED: &str = "ttrpc: closed";
+
+/// Whether a call failed because the shim has hung up.
+pub fn is_closed(error: &Error) -> bool {
+    error.kind() == Kind::Unknown && error.to_string() == CLOSED
+}
+
+fn from_ttrpc(error: ttrpc::Error) -> Error {
+    match error {
+        ttrpc::Error::Status(status) => Error::new(Kind::from_grpc_code(status.code), status.message),
+        ttrpc::Error::Closed => Error::unknown(CLOSED),
+        other => Error::unknown("cannot call the shim").with_source(other),
+    }
+}
+
+fn dial(address: &str) -> std::io::Result<UnixStream> {
+    let stream = match address.strip_prefix("unix://") {
+        Some(path) => UnixStream::connect(path)?,
+        // Shims before containerd 1.4 listen on abstract sockets.
+        None => UnixStream::connect_addr(&SocketAddr::from_abstract_name(address)?)?,
+    };
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}

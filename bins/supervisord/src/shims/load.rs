@@ -1,0 +1,71 @@
+//! Finding the shims of the daemon's former life.
+
+use super::bundle::Bundle;
+use super::{Shim, Shims, log, runtime};
+use containerd_api::task::v3::{PidsRequest, PidsResponse};
+use errdefs::{Error, Kind, Result};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a shim may take to answer when it is found again.
+const LOAD: Duration = Duration::from_secs(5);
+
+impl Shims {
+    /// Takes every task back whose shim answers; the others are ended, cleaned and reported. Shims are asked
+    /// side by side, so that one that is stuck delays nobody.
+    pub async fn load(&self) -> Result<()> {
+        let bundles = self.inner.layout.list()?;
+        let loads: Vec<_> = bundles
+            .into_iter()
+            .map(|bundle| {
+                let shims = self.clone();
+                tokio::spawn(async move { shims.load_one(bundle).await })
+            })
+            .collect();
+        for load in loads {
+            load.await.map_err(|e| Error::internal("cannot load a shim").with_source(e))?;
+        }
+        Ok(())
+    }
+
+    async fn load_one(&self, bundle: Bundle) {
+        match self.find(&bundle).await {
+            Ok(shim) => self.adopt(&shim),
+            Err(error) => {
+                tracing::warn!(
+                    id = bundle.id,
+                    namespace = bundle.namespace,
+                    "cannot load task: {}",
+                    error.chain()
+                );
+                let binary = self.binary(&bundle);
+                let response = self.clean(&bundle, &binary).await;
+                self.report(&bundle, response);
+            }
+        }
+    }
+
+    async fn find(&self, bundle: &Bundle) -> Result<Arc<Shim>> {
+        let bootstrap = bundle.load_bootstrap()?;
+        let log = log::forward(bundle)?;
+        let shim = super::connect(bundle.clone(), self.binary(bundle), log, &bootstrap).await?;
+        let request = PidsRequest { id: bundle.id.clone() };
+        match shim.client.call_within::<_, PidsResponse>("Pids", &request, Some(LOAD)).await {
+            // Only a shim that says it has no such task is known to be a leftover of a creation cut short.
+            Err(error) if error.kind() == Kind::NotFound || super::is_closed(&error) => {
+                self.abandon(&shim).await;
+                Err(error)
+            }
+            // Any other failure may pass: the task is kept, and its calls will tell.
+            _ => Ok(shim),
+        }
+    }
+
+    fn binary(&self, bundle: &Bundle) -> PathBuf {
+        let noted = bundle.load_shim_binary().filter(|path| path.exists());
+        noted
+            .or_else(|| runtime::resolve(runtime::WHERRY_RUNTIME, &self.inner.search).ok())
+            .unwrap_or_default()
+    }
+}

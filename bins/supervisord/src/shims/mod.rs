@@ -1,0 +1,205 @@
+//! Shims: one a task, started here, found again after a restart, cleaned up when they die.
+
+pub mod bootstrap;
+mod bundle;
+mod client;
+mod load;
+mod log;
+mod reap;
+pub mod runtime;
+mod spawn;
+
+pub use bundle::Layout;
+pub use client::{TaskClient, is_closed};
+pub use spawn::Daemon;
+
+use bootstrap::Bootstrap;
+use bundle::Bundle;
+use containerd_api::Any;
+use errdefs::{Error, Result};
+use events::Exchange;
+use runtime::SearchPath;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::task::spawn_blocking;
+
+/// A task's name: its namespace and its id.
+type Key = (String, String);
+
+/// Everything about shims that the daemon keeps.
+#[derive(Clone)]
+pub struct Shims {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    layout: Layout,
+    daemon: Daemon,
+    search: SearchPath,
+    exchange: Exchange,
+    tasks: RwLock<Tasks>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    /// Names taken by a creation under way.
+    reserved: HashSet<Key>,
+    running: HashMap<Key, Arc<Shim>>,
+}
+
+/// A shim that serves one task.
+pub struct Shim {
+    bundle: Bundle,
+    binary: PathBuf,
+    client: TaskClient,
+    _log: log::Forwarder,
+}
+
+/// A task's name, held while the task is being made; given back when dropped.
+pub struct Reservation {
+    shims: Shims,
+    key: Key,
+}
+
+/// What a new shim is to serve.
+pub struct Start<'a> {
+    /// The runtime's name, or the path of a shim binary.
+    pub runtime: &'a str,
+    /// The runtime's options.
+    pub options: Option<&'a Any>,
+    /// The OCI spec, as JSON.
+    pub spec: &'a [u8],
+}
+
+impl Shims {
+    /// No shims yet; [`Shims::load`] finds those of a former life.
+    pub fn new(layout: Layout, daemon: Daemon, exchange: Exchange) -> Shims {
+        let search = SearchPath::of_this_process();
+        let inner = Inner { layout, daemon, search, exchange, tasks: RwLock::default() };
+        Shims { inner: Arc::new(inner) }
+    }
+
+    /// The shim of a task.
+    pub fn get(&self, namespace: &str, id: &str) -> Result<Arc<Shim>> {
+        self.read(|tasks| tasks.running.get(&key(namespace, id)).cloned())
+            .ok_or_else(|| Error::not_found(format!("task {id} not found")))
+    }
+
+    /// The shims of every task in `namespace`.
+    pub fn list(&self, namespace: &str) -> Vec<Arc<Shim>> {
+        self.read(|tasks| {
+            tasks.running.values().filter(|shim| shim.bundle.namespace == namespace).cloned().collect()
+        })
+    }
+
+    /// Takes a task's name, so that nobody else makes a task of it meanwhile.
+    pub fn reserve(&self, namespace: &str, id: &str) -> Result<Reservation> {
+        let key = key(namespace, id);
+        self.write(|tasks| {
+            if tasks.running.contains_key(&key) || !tasks.reserved.insert(key.clone()) {
+                return Err(Error::already_exists(format!("task {id}")));
+            }
+            Ok(())
+        })?;
+        Ok(Reservation { shims: self.clone(), key })
+    }
+
+    /// Makes the bundle and starts a shim for a reserved name. Nothing is left of it if it fails.
+    pub async fn start(&self, name: &Reservation, start: Start<'_>) -> Result<Arc<Shim>> {
+        let (namespace, id) = name.key.clone();
+        let binary = runtime::resolve(start.runtime, &self.inner.search).map_err(|e| {
+            Error::new(e.kind(), "failed to start shim: failed to resolve runtime path").with_source(e)
+        })?;
+        let (inner, spec) = (self.inner.clone(), start.spec.to_vec());
+        let (runtime, options) = (start.runtime.to_owned(), start.options.cloned());
+        let program = binary.clone();
+        let (bundle, log, bootstrap) = spawn_blocking(move || {
+            let bundle = inner.layout.create(&namespace, &id, &spec)?;
+            let started = log::forward(&bundle).and_then(|log| {
+                let bootstrap = inner.daemon.start_shim(&bundle, &runtime, &program, options.as_ref())?;
+                bundle.save_shim(&bootstrap, &program)?;
+                Ok((log, bootstrap))
+            });
+            match started {
+                Ok((log, bootstrap)) => Ok((bundle, log, bootstrap)),
+                Err(error) => {
+                    let _ = inner.daemon.delete_task(&bundle, &program, reap::PATIENCE);
+                    let _ = bundle.delete();
+                    Err(error)
+                }
+            }
+        })
+        .await
+        .map_err(|e| Error::internal("cannot start a shim").with_source(e))??;
+        match connect(bundle.clone(), binary.clone(), log, &bootstrap).await {
+            Ok(shim) => Ok(shim),
+            Err(error) => {
+                self.clean(&bundle, &binary).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The task stands: its shim is found by name from now on, and watched.
+    pub fn adopt(&self, shim: &Arc<Shim>) {
+        self.write(|tasks| tasks.running.insert(shim.key(), shim.clone()));
+        let (shims, shim) = (self.clone(), shim.clone());
+        tokio::spawn(async move {
+            shim.client.closed().await;
+            shims.bury(&shim).await;
+        });
+    }
+
+    /// Forgets a task, so that the end of its shim is no accident. False if it was forgotten already.
+    fn forget(&self, shim: &Shim) -> bool {
+        self.write(|tasks| {
+            let is_this = tasks.running.get(&shim.key()).is_some_and(|found| std::ptr::eq(&**found, shim));
+            is_this && tasks.running.remove(&shim.key()).is_some()
+        })
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Tasks) -> T) -> T {
+        look(&self.inner.tasks.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Tasks) -> T) -> T {
+        change(&mut self.inner.tasks.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Shim {
+    /// The connection to it.
+    pub fn client(&self) -> &TaskClient {
+        &self.client
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> &str {
+        &self.bundle.id
+    }
+
+    /// The task's bundle directory.
+    pub fn bundle(&self) -> &std::path::Path {
+        &self.bundle.path
+    }
+
+    fn key(&self) -> Key {
+        key(&self.bundle.namespace, &self.bundle.id)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shims.write(|tasks| tasks.reserved.remove(&self.key));
+    }
+}
+
+async fn connect(bundle: Bundle, binary: PathBuf, log: log::Forwarder, at: &Bootstrap) -> Result<Arc<Shim>> {
+    let client = TaskClient::connect(at, &bundle.namespace).await?;
+    Ok(Arc::new(Shim { bundle, binary, client, _log: log }))
+}
+
+fn key(namespace: &str, id: &str) -> Key {
+    (namespace.to_owned(), id.to_owned())
+}

@@ -1,0 +1,101 @@
+//! The end of shims: asked for by a deletion, or come upon by their death.
+
+use super::bundle::Bundle;
+use super::{Shim, Shims};
+use containerd_api::events::{TaskDelete, TaskExit};
+use containerd_api::task::v2::DeleteResponse;
+use containerd_api::task::v3::ShutdownRequest;
+use errdefs::Result;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use tokio::task::spawn_blocking;
+
+/// How long the `delete` action of a shim may take.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a shim may take to answer `Shutdown`.
+const SHUTDOWN: Duration = Duration::from_secs(3);
+/// The status of a task whose end nobody saw.
+const UNKNOWN_EXIT: u32 = 255;
+
+impl Shims {
+    /// Lets a shim go whose task is deleted, and removes the bundle. Doing so twice is no failure.
+    pub async fn release(&self, shim: &Shim) -> Result<()> {
+        self.forget(shim);
+        let request = ShutdownRequest { id: shim.bundle.id.clone(), now: false };
+        // A shim that has hung up or does not answer is gone or going: the bundle is removed all the same.
+        let _ = shim.client.call_within::<_, ()>("Shutdown", &request, Some(SHUTDOWN)).await;
+        let bundle = shim.bundle.clone();
+        blocking(move || bundle.delete()).await
+    }
+
+    /// Undoes a start whose task could not be made.
+    pub async fn abandon(&self, shim: &Shim) {
+        self.clean(&shim.bundle, &shim.binary).await;
+        let request = ShutdownRequest { id: shim.bundle.id.clone(), now: true };
+        let _ = shim.client.call_within::<_, ()>("Shutdown", &request, Some(SHUTDOWN)).await;
+    }
+
+    /// A shim hung up. Unless its task was deleted, the task is ended, cleaned and reported.
+    pub(super) async fn bury(&self, shim: &Shim) {
+        if !self.forget(shim) {
+            return;
+        }
+        let id = &shim.bundle.id;
+        tracing::warn!(id, namespace = shim.bundle.namespace, "shim has gone; cleaning up after it");
+        let response = self.clean(&shim.bundle, &shim.binary).await;
+        self.report(&shim.bundle, response);
+    }
+
+    /// Kills what a shim left and removes its bundle; says how the task ended, as far as the shim's binary knows.
+    pub(super) async fn clean(&self, bundle: &Bundle, binary: &Path) -> Option<DeleteResponse> {
+        let (daemon, bundle, binary): (_, _, PathBuf) =
+            (self.inner.daemon.clone(), bundle.clone(), binary.to_owned());
+        let cleaned = blocking(move || {
+            let response = daemon.delete_task(&bundle, &binary, PATIENCE);
+            bundle.delete()?;
+            response
+        });
+        match cleaned.await {
+            Ok(response) => Some(response),
+            Err(error) => {
+                tracing::warn!("cannot clean up after a dead shim: {}", error.chain());
+                None
+            }
+        }
+    }
+
+    /// Publishes the end of a task whose shim cannot.
+    pub(super) fn report(&self, bundle: &Bundle, response: Option<DeleteResponse>) {
+        let now = events::timestamp(SystemTime::now());
+        let end = response.unwrap_or(DeleteResponse { pid: 0, exit_status: UNKNOWN_EXIT, exited_at: None });
+        let exited_at = Some(end.exited_at.unwrap_or(now));
+        let exit = TaskExit {
+            container_id: bundle.id.clone(),
+            id: bundle.id.clone(),
+            pid: end.pid,
+            exit_status: end.exit_status,
+            exited_at,
+        };
+        let delete = TaskDelete {
+            container_id: bundle.id.clone(),
+            pid: end.pid,
+            exit_status: end.exit_status,
+            exited_at,
+            id: String::new(),
+        };
+        let exchange = &self.inner.exchange;
+        for (topic, event) in
+            [("/tasks/exit", containerd_api::pack(&exit)), ("/tasks/delete", containerd_api::pack(&delete))]
+        {
+            if let Err(error) = exchange.publish(&bundle.namespace, topic, event) {
+                tracing::error!(id = bundle.id, "cannot publish {topic}: {}", error.chain());
+            }
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    spawn_blocking(work)
+        .await
+        .map_err(|e| errdefs::Error::internal("cannot run a blocking step").with_source(e))?
+}

@@ -1,0 +1,156 @@
+//! Running a shim binary's actions: `start`, which leaves a server behind, and `delete`, which cleans up.
+
+use super::bootstrap::{self, Bootstrap, Dialect, Greeting};
+use super::bundle::Bundle;
+use super::runtime::WHERRY_RUNTIME;
+use containerd_api::Any;
+use containerd_api::task::v2::DeleteResponse;
+use errdefs::{Error, Result};
+use prost::Message;
+use std::ffi::OsStr;
+use std::io::{Read, Write, pipe};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// What every shim is told of this daemon.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    /// The gRPC socket's path.
+    pub grpc_address: String,
+    /// The ttrpc socket's path.
+    pub ttrpc_address: String,
+    /// This daemon's executable.
+    pub executable: PathBuf,
+    /// Whether shims should be talkative.
+    pub debug: bool,
+}
+
+/// What newer shims say when they are addressed in the words of containerd 2.2 and before.
+const REFUSES_OPTIONS: &str = "deprecated API";
+
+impl Daemon {
+    /// Starts a shim for `bundle` and returns where it serves. Blocks until the binary's `start` has ended.
+    pub fn start_shim(
+        &self,
+        bundle: &Bundle,
+        runtime: &str,
+        binary: &Path,
+        options: Option<&Any>,
+    ) -> Result<Bootstrap> {
+        let dialect = if runtime == WHERRY_RUNTIME { Dialect::Params } else { Dialect::Options };
+        match self.try_start(bundle, binary, options, dialect) {
+            // A foreign shim of any age gets the old words first; the newest answer that they want the new.
+            Err(error) if dialect == Dialect::Options && error.chain().contains(REFUSES_OPTIONS) => {
+                self.try_start(bundle, binary, options, Dialect::Params)
+            }
+            started => started,
+        }
+    }
+
+    fn try_start(
+        &self,
+        bundle: &Bundle,
+        binary: &Path,
+        options: Option<&Any>,
+        dialect: Dialect,
+    ) -> Result<Bootstrap> {
+        let publish_binary = self.executable.to_string_lossy();
+        let greeting = Greeting {
+            id: &bundle.id,
+            namespace: &bundle.namespace,
+            grpc_address: &self.grpc_address,
+            ttrpc_address: &self.ttrpc_address,
+            publish_binary: &publish_binary,
+            debug: self.debug,
+            options,
+        };
+        let failed = |what: &str| {
+            let what = format!("failed to start shim: {what}");
+            move |e: std::io::Error| Error::unknown(what).with_source(e)
+        };
+        let (mut output, writer) = pipe().map_err(failed("cannot make a pipe"))?;
+        let mut command = self.command(bundle, binary);
+        command.arg("start").stdin(Stdio::piped());
+        command.stdout(writer.try_clone().map_err(failed("cannot share a pipe"))?).stderr(writer);
+        let mut child = command.spawn().map_err(failed(&format!("cannot run {}", binary.display())))?;
+        // The command holds the pipe's writing ends; while it lives the reading below would not end.
+        drop(command);
+        if let Some(mut stdin) = child.stdin.take() {
+            // A shim that does not read what it is told answers all the same.
+            let _ = stdin.write_all(&bootstrap::greet(dialect, &greeting));
+        }
+        let mut answer = Vec::new();
+        let read = output.read_to_end(&mut answer);
+        let status = child.wait().map_err(failed("cannot wait for it"))?;
+        read.map_err(failed("cannot read its answer"))?;
+        if !status.success() {
+            let said = String::from_utf8_lossy(&answer);
+            return Err(Error::unknown(format!("failed to start shim: {}: {status}", said.trim())));
+        }
+        bootstrap::parse_answer(&answer)
+    }
+
+    /// Runs the binary's `delete`: kills what is left of the task and says how init ended. Blocks at most
+    /// `patience`, then kills the binary.
+    pub fn delete_task(&self, bundle: &Bundle, binary: &Path, patience: Duration) -> Result<DeleteResponse> {
+        let failed = |e: std::io::Error| {
+            Error::unknown(format!("cannot run {} delete", binary.display())).with_source(e)
+        };
+        let mut command = self.command(bundle, binary);
+        command.arg("-bundle").arg(&bundle.path).arg("delete");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let pidfd = rustix::process::pidfd_open(
+            rustix::process::Pid::from_child(&child),
+            rustix::process::PidfdFlags::empty(),
+        )
+        .map_err(|e| failed(e.into()))?;
+        if !readable_within(&pidfd, patience) {
+            let _ = child.kill();
+        }
+        let output = child.wait_with_output().map_err(failed)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !said.trim().is_empty() {
+            tracing::warn!(id = bundle.id, namespace = bundle.namespace, "shim delete: {}", said.trim());
+        }
+        if !output.status.success() {
+            return Err(Error::unknown(format!("shim delete: {}: {}", said.trim(), output.status)));
+        }
+        DeleteResponse::decode(output.stdout.as_slice())
+            .map_err(|e| Error::unknown("cannot decode the answer of shim delete").with_source(e))
+    }
+
+    fn command(&self, bundle: &Bundle, binary: &Path) -> Command {
+        let mut command = Command::new(binary);
+        let executable: &OsStr = self.executable.as_os_str();
+        command
+            .args(["-namespace", &bundle.namespace, "-address", &self.grpc_address, "-publish-binary"])
+            .arg(executable)
+            .args(["-id", &bundle.id]);
+        if self.debug {
+            command.arg("-debug");
+        }
+        command
+            .current_dir(&bundle.path)
+            .env("GOMAXPROCS", "2")
+            .env("MAX_SHIM_VERSION", "2")
+            .env("TTRPC_ADDRESS", &self.ttrpc_address)
+            .env("GRPC_ADDRESS", &self.grpc_address)
+            .env("NAMESPACE", &bundle.namespace)
+            .process_group(0);
+        command
+    }
+}
+
+fn readable_within(fd: &impl std::os::fd::AsFd, patience: Duration) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(fd, PollFlags::IN)];
+    let limit = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos() as i64 };
+    poll(&mut fds, Some(&limit)).is_ok_and(|ready| ready > 0)
+}

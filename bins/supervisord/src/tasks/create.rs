@@ -1,0 +1,95 @@
+//! Creating a task: a bundle, a shim, and in it a process that waits to be started.
+
+use super::{ProcessId, Tasks};
+use crate::shims::{Shim, Start};
+use containerd_api::Any;
+use containerd_api::task::v3;
+use containerd_api::types::Mount;
+use errdefs::{Error, Result};
+
+/// What a task is made from.
+pub struct Create {
+    /// The container's namespace.
+    pub namespace: String,
+    /// The container's id, which becomes the task's.
+    pub id: String,
+    /// The OCI spec, as JSON.
+    pub spec: Vec<u8>,
+    /// What runs it.
+    pub runtime: Runtime,
+    /// The mounts that make the root file system, in order.
+    pub rootfs: Vec<Mount>,
+    /// Where input comes from and output goes: paths of fifos, or URIs.
+    pub stdin: String,
+    /// See `stdin`.
+    pub stdout: String,
+    /// See `stdin`.
+    pub stderr: String,
+    /// Whether the process gets a terminal.
+    pub terminal: bool,
+    /// A directory with a checkpoint to start from; empty for a fresh start.
+    pub checkpoint: String,
+}
+
+/// A runtime's name or path, and its options.
+pub struct Runtime {
+    /// `io.containerd.runc.v2`, say, or a path.
+    pub name: String,
+    /// Options in the runtime's own type.
+    pub options: Option<Any>,
+}
+
+impl Tasks {
+    /// Creates the task and returns init's pid. A task that cannot be made leaves nothing behind. The work goes
+    /// on to its end whether or not the caller waits for it.
+    pub async fn create(&self, create: Create) -> Result<u32> {
+        let tasks = self.clone();
+        let work = tokio::spawn(async move { tasks.create_now(create).await });
+        work.await.map_err(|e| Error::internal("cannot create a task").with_source(e))?
+    }
+
+    async fn create_now(&self, create: Create) -> Result<u32> {
+        if metadata::validate_identifier(&create.id).is_err() {
+            return Err(Error::invalid_argument(format!("invalid task id {:?}", create.id)));
+        }
+        let name = self.shims.reserve(&create.namespace, &create.id)?;
+        let start = Start {
+            runtime: &create.runtime.name,
+            options: create.runtime.options.as_ref(),
+            spec: &create.spec,
+        };
+        let shim = self.shims.start(&name, start).await?;
+        match create_in(&shim, create).await {
+            Ok(pid) => {
+                self.shims.adopt(&shim);
+                Ok(pid)
+            }
+            Err(error) => {
+                self.shims.abandon(&shim).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The task's process that `create` made is init.
+    pub fn init<'a>(namespace: &'a str, task: &'a str) -> ProcessId<'a> {
+        ProcessId { namespace, task, exec: "" }
+    }
+}
+
+async fn create_in(shim: &Shim, create: Create) -> Result<u32> {
+    let request = v3::CreateTaskRequest {
+        id: create.id,
+        bundle: shim.bundle().to_string_lossy().into_owned(),
+        rootfs: create.rootfs,
+        terminal: create.terminal,
+        stdin: create.stdin,
+        stdout: create.stdout,
+        stderr: create.stderr,
+        checkpoint: create.checkpoint,
+        parent_checkpoint: String::new(),
+        options: create.runtime.options,
+    };
+    let created: v3::CreateTaskResponse = shim.client().call("Create", &request).await?;
+    Ok(created.pid)
+}

@@ -1,0 +1,34 @@
+//! Deleting a task, or a process that exec added, and learning how it ended.
+
+use super::{Exit, ProcessId, Tasks};
+use crate::shims::{Shim, is_closed};
+use containerd_api::task::v3;
+use errdefs::{Error, Kind, Result};
+
+impl Tasks {
+    /// Deletes a task that has ended, lets its shim go and removes the bundle. The work goes on to its end
+    /// whether or not the caller waits for it.
+    pub async fn delete(&self, task: ProcessId<'_>) -> Result<Exit> {
+        let (tasks, shim) = (self.clone(), self.shim(task)?);
+        let work = tokio::spawn(async move {
+            let deleted = delete_in(&shim, "").await;
+            match &deleted {
+                // The shim has no such task, or has hung up: what is left here goes all the same.
+                Err(error) if error.kind() != Kind::NotFound && !is_closed(error) => deleted,
+                _ => tasks.shims.release(&shim).await.and(deleted),
+            }
+        });
+        work.await.map_err(|e| Error::internal("cannot delete a task").with_source(e))?
+    }
+
+    /// Deletes a process that has ended; the task goes on.
+    pub async fn delete_process(&self, process: ProcessId<'_>) -> Result<Exit> {
+        delete_in(&*self.shim(process)?, process.exec).await
+    }
+}
+
+async fn delete_in(shim: &Shim, exec: &str) -> Result<Exit> {
+    let request = v3::DeleteRequest { id: shim.id().to_owned(), exec_id: exec.to_owned() };
+    let deleted: v3::DeleteResponse = shim.client().call("Delete", &request).await?;
+    Ok(Exit { pid: deleted.pid, status: deleted.exit_status, at: deleted.exited_at })
+}

@@ -1,0 +1,33 @@
+//! Listing tasks: every shim is asked at once, and none may hold up the rest.
+
+use super::{Tasks, state};
+use containerd_api::v1::types::{Process, Status};
+use errdefs::{Error, Kind, Result};
+
+impl Tasks {
+    /// Every task of a namespace. A task whose shim does not answer in time is listed as unknown; one that has
+    /// just gone is left out.
+    pub async fn list(&self, namespace: &str) -> Result<Vec<Process>> {
+        let asked: Vec<_> = self
+            .shims
+            .list(namespace)
+            .into_iter()
+            .map(|shim| tokio::spawn(async move { (shim.id().to_owned(), state(&shim, "").await) }))
+            .collect();
+        let mut found = Vec::with_capacity(asked.len());
+        for answer in asked {
+            let (id, state) =
+                answer.await.map_err(|e| Error::internal("cannot list tasks").with_source(e))?;
+            match state {
+                Ok(process) => found.push(process),
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!(id, namespace, "task does not answer: {}", error.chain());
+                    found.push(Process { id, status: Status::Unknown as i32, ..Process::default() });
+                }
+            }
+        }
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(found)
+    }
+}
