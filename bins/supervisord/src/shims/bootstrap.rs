@@ -44,6 +44,8 @@ pub struct Greeting<'a> {
     pub ttrpc_address: &'a str,
     /// The daemon's executable, which publishes events when called so.
     pub publish_binary: &'a str,
+    /// The directory for the shim's socket; none leaves it to the shim.
+    pub socket_dir: Option<&'a str>,
     /// Whether the shim should be talkative.
     pub debug: bool,
     /// The runtime's options.
@@ -67,7 +69,7 @@ pub fn greet(dialect: Dialect, greeting: &Greeting<'_>) -> Vec<u8> {
                 .map(|options| Extension { value: Some(options.clone()) })
                 .into_iter()
                 .collect(),
-            socket_dir: None,
+            socket_dir: greeting.socket_dir.map(str::to_owned),
         }
         .encode_to_vec(),
     }

@@ -11,7 +11,7 @@ mod spawn;
 
 pub use bundle::Layout;
 pub use client::{TaskClient, is_closed};
-pub use spawn::Daemon;
+pub use spawn::{Daemon, socket_dir};
 
 use bootstrap::Bootstrap;
 use bundle::Bundle;

@@ -23,8 +23,18 @@ pub struct Daemon {
     pub ttrpc_address: String,
     /// This daemon's executable.
     pub executable: PathBuf,
+    /// Where shims that are asked to put their sockets somewhere put them; see [`socket_dir`].
+    pub socket_dir: Option<String>,
     /// Whether shims should be talkative.
     pub debug: bool,
+}
+
+/// The longest directory that leaves room for a shim's socket in a socket address (`sun_path`).
+const LONGEST_SOCKET_DIR: usize = 42;
+
+/// The directory for shims' sockets below the daemon's state, unless its path is too long for one.
+pub fn socket_dir(state: &Path) -> Option<String> {
+    state.join("s").into_os_string().into_string().ok().filter(|dir| dir.len() <= LONGEST_SOCKET_DIR)
 }
 
 /// What newer shims say when they are addressed in the words of containerd 2.2 and before.
@@ -63,6 +73,7 @@ impl Daemon {
             grpc_address: &self.grpc_address,
             ttrpc_address: &self.ttrpc_address,
             publish_binary: &publish_binary,
+            socket_dir: self.socket_dir.as_deref(),
             debug: self.debug,
             options,
         };
