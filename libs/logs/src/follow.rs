@@ -19,7 +19,10 @@ impl Watch {
         let changes =
             WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF;
         inotify::add_watch(&queue, directory, changes | WatchFlags::ONLYDIR)?;
-        Ok(Watch { queue: AsyncFd::register(queue)? })
+        // Deprecated for types that do not own their descriptor; this one does.
+        #[allow(deprecated)]
+        let queue = AsyncFd::new(queue)?;
+        Ok(Watch { queue })
     }
 
     /// Resolves when something changed since the last call returned.
