@@ -2,6 +2,10 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
+use crate::parse::{u32_at, Attributes};
+
 /// Shorthand for this crate's results.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -9,18 +13,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The kernel refused the request; `text` is its extended acknowledgement, when it gave one.
+    /// The kernel refused the request.
     #[error("{}{}", io::Error::from(*errno), text.as_deref().map(|t| format!(" ({t})")).unwrap_or_default())]
     Kernel {
         /// The error number.
-        errno: rustix::io::Errno,
-        /// The kernel's explanation.
+        errno: Errno,
+        /// Its extended acknowledgement, when it gave one.
         text: Option<String>,
+        /// Which message of the request it refused, from 0.
+        message: usize,
     },
     /// The socket itself failed.
     #[error("netlink socket: {0}")]
     Socket(#[source] io::Error),
-    /// The kernel sent something that is not netlink.
+    /// Bytes that are not netlink.
     #[error("malformed netlink message: {0}")]
     Malformed(&'static str),
     /// The answer did not come.
@@ -30,9 +36,17 @@ pub enum Error {
 
 impl Error {
     /// The kernel's error number, when it refused.
-    pub fn errno(&self) -> Option<rustix::io::Errno> {
+    pub fn errno(&self) -> Option<Errno> {
         match self {
             Error::Kernel { errno, .. } => Some(*errno),
+            _ => None,
+        }
+    }
+
+    /// Which message of the request the kernel refused, from 0.
+    pub fn message(&self) -> Option<usize> {
+        match self {
+            Error::Kernel { message, .. } => Some(*message),
             _ => None,
         }
     }
@@ -46,4 +60,28 @@ impl Error {
             Error::NoAnswer => io::ErrorKind::TimedOut,
         }
     }
+
+    pub(crate) fn socket(errno: Errno) -> Error {
+        Error::Socket(errno.into())
+    }
+}
+
+/// The message is capped: the refused request's payload is not repeated.
+const CAPPED: u16 = 0x100;
+/// Attributes follow.
+const ACK_TLVS: u16 = 0x200;
+const ATTR_MSG: u16 = 1;
+
+/// Reads the payload of an `NLMSG_ERROR` message. `None` is success.
+pub(crate) fn acknowledgement(flags: u16, payload: &[u8]) -> Result<Option<(Errno, Option<String>)>> {
+    let code = u32_at(payload, 0).ok_or(Error::Malformed("short acknowledgement"))? as i32;
+    if code == 0 {
+        return Ok(None);
+    }
+    let errno = code.checked_neg().filter(|code| (1..4096).contains(code)).ok_or(Error::Malformed("error number"))?;
+    let repeated = if flags & CAPPED != 0 { 16 } else { u32_at(payload, 4).unwrap_or(16).min(1 << 20) as usize };
+    let text = (flags & ACK_TLVS != 0)
+        .then(|| Attributes::after(payload, 4 + repeated).find(ATTR_MSG)?.string())
+        .flatten();
+    Ok(Some((Errno::from_raw_os_error(errno), text.map(str::to_owned))))
 }

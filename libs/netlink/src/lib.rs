@@ -1,8 +1,24 @@
 //! Netlink messages: links, addresses, routes, nftables.
 //!
-//! Small and synchronous: a request is built, sent, and its answers are read on the same socket.
-//! A socket belongs to the network namespace of the thread that opened it, for ever.
+//! Small and synchronous: a [`Request`] is built of one or more messages, sent by a [`Socket`] in
+//! one go, and its answers are read before the call returns. A socket belongs to the network
+//! namespace of the thread that opened it, for ever.
 
+mod address;
 mod error;
+mod link;
+mod parse;
+mod request;
+mod route;
+mod socket;
 
+pub mod conntrack;
+pub mod nft;
+
+pub use address::{Address, add_address, delete_address};
 pub use error::{Error, Result};
+pub use link::{BridgePort, Change, Link, Target, VethPair, add_bridge, add_veth_pair, change_link, delete_link};
+pub use parse::{Attribute, Attributes, Header, Messages};
+pub use request::{Message, Request, flags};
+pub use route::{Route, add_default_route};
+pub use socket::{Family, Socket};

@@ -1,11 +1,13 @@
 //! A bridge: the link that the containers of one network share with the host.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
+use netlink::{Address, Change, Link, Request, Route, Socket, Target, add_address, add_bridge, change_link, delete_address, delete_link};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::MacAddress;
+use crate::{Error, MacAddress, Result, subnet, sysctl};
 
 /// Name of the default network's bridge.
 pub const DEFAULT_BRIDGE: &str = "wherry0";
@@ -70,4 +72,153 @@ pub struct Bridge {
     pub mtu: u32,
     /// Its link-layer address.
     pub mac: MacAddress,
+}
+
+/// A bridge with what only this crate needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub bridge: Bridge,
+    pub config: BridgeConfig,
+    /// Number of the link.
+    pub index: u32,
+    /// It was made just now: ports of its former life have no master.
+    pub made: bool,
+}
+
+/// The mark by which the bridges of a stack are known, and told from an administrator's.
+pub(crate) fn alias(stack: &str) -> String {
+    format!("wherry-{stack}")
+}
+
+/// Makes the bridge stand as `config` says, whatever of it stands already. `reserved` are subnets
+/// of the stack that may not show on the host yet.
+pub(crate) fn ensure(socket: &mut Socket, stack: &str, config: &BridgeConfig, reserved: &[Ipv4Net]) -> Result<Standing> {
+    check_name(&config.name)?;
+    let (link, made) = ensure_link(socket, stack, config)?;
+    let (subnet, gateway) = ensure_address(socket, config, link.index, reserved)?;
+    configure(&config.name, config.internal)?;
+    let mut request = Request::new();
+    let mtu = (link.mtu != config.mtu).then_some(config.mtu);
+    change_link(&mut request, Target::Index(link.index), Change { up: Some(true), mtu, ..Change::default() });
+    socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set up bridge", &config.name))?;
+    let mac = MacAddress::new(link.mac.unwrap_or_default())?;
+    let bridge = Bridge { name: config.name.clone(), subnet, gateway, mtu: config.mtu, mac };
+    Ok(Standing { bridge, config: config.clone(), index: link.index, made })
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let reason = match name {
+        "" | "." | ".." => "it is empty or a directory",
+        _ if name.len() > 15 => "a link's name has at most 15 bytes",
+        _ if name.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'/' | b':' | b'%' | b'"')) => {
+            "a link's name has no space, slash, colon, percent sign, quote or byte that is not ASCII"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::InvalidName { name: name.to_owned(), reason })
+}
+
+fn ensure_link(socket: &mut Socket, stack: &str, config: &BridgeConfig) -> Result<(Link, bool)> {
+    let name = config.name.as_str();
+    let look = |socket: &mut Socket| Link::get(socket, Target::Name(name));
+    match look(socket) {
+        Ok(link) if link.kind.as_deref() != Some("bridge") => return Err(Error::NotABridge(name.to_owned())),
+        Ok(link) if link.alias.as_ref().is_some_and(|owner| owner.starts_with("wherry-") && *owner != alias(stack)) => {
+            return Err(Error::ForeignBridge { bridge: name.to_owned(), owner: link.alias.unwrap_or_default() });
+        }
+        Ok(link) => return Ok((link, false)),
+        Err(error) if error.errno() == Some(Errno::NODEV) => {}
+        Err(error) => return Err(Error::netlink("look up bridge", name)(error)),
+    }
+    let mut mac = [0x02, 0x42, 0, 0, 0, 0];
+    random(&mut mac[2..])?;
+    let mut request = Request::new();
+    add_bridge(&mut request, name, &alias(stack), mac, config.mtu);
+    socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("create bridge", name))?;
+    Ok((look(socket).map_err(Error::netlink("look up bridge", name))?, true))
+}
+
+fn ensure_address(socket: &mut Socket, config: &BridgeConfig, index: u32, reserved: &[Ipv4Net]) -> Result<(Ipv4Net, Ipv4Addr)> {
+    let name = config.name.as_str();
+    let mut avoid = reserved.to_vec();
+    loop {
+        let (own, others) = used(socket, name, index)?;
+        let subnet = match (config.subnet, own.first()) {
+            (Some(subnet), _) => subnet,
+            (None, Some(own)) => own.trunc(),
+            (None, None) => subnet::choose(&[others.iter().map(|(net, _)| *net).collect(), avoid.clone()].concat())?,
+        };
+        let kept = own.iter().find(|own| own.trunc() == subnet).map(Ipv4Net::addr);
+        let gateway = config.gateway.or(kept).or_else(|| subnet.hosts().next()).unwrap_or(subnet.addr());
+        subnet::check(subnet, gateway)?;
+        if let Some(other) = reserved.iter().find(|other| subnet::overlap(other, &subnet)) {
+            return Err(Error::InvalidSubnet { subnet, reason: format!("Pool overlaps with other one on this address space ({other})") });
+        }
+        set_address(socket, name, index, &own, Ipv4Net::new_assert(gateway, subnet.prefix_len()))?;
+        // Two daemons that start at the same moment may choose the same: the older link keeps it.
+        let lost = |(net, link): &(Ipv4Net, Option<u32>)| subnet::overlap(net, &subnet) && link.is_some_and(|link| link < index);
+        if config.subnet.is_some() || !own.is_empty() || !used(socket, name, index)?.1.iter().any(lost) {
+            return Ok((subnet, gateway));
+        }
+        let mine = Address { link: index, address: gateway.into(), prefix_len: subnet.prefix_len() };
+        let mut request = Request::new();
+        delete_address(&mut request, &mine);
+        socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("remove address of bridge", name))?;
+        avoid.push(subnet);
+    }
+}
+
+/// The addresses of the bridge, and what everything else on the host uses: by link or by route.
+#[allow(clippy::type_complexity)]
+fn used(socket: &mut Socket, name: &str, index: u32) -> Result<(Vec<Ipv4Net>, Vec<(Ipv4Net, Option<u32>)>)> {
+    let net = |address: IpAddr, prefix_len: u8| match address {
+        IpAddr::V4(address) => Ipv4Net::new(address, prefix_len).ok(),
+        IpAddr::V6(_) => None,
+    };
+    let addresses = Address::list(socket, false).map_err(Error::netlink("list addresses for bridge", name))?;
+    let routes = Route::list(socket, false).map_err(Error::netlink("list routes for bridge", name))?;
+    let own = addresses.iter().filter(|address| address.link == index).filter_map(|a| net(a.address, a.prefix_len)).collect();
+    let by_link = addresses.iter().filter(|address| address.link != index).filter_map(|a| Some((net(a.address, a.prefix_len)?, Some(a.link))));
+    let by_route = routes.iter().filter(|route| route.link != Some(index)).filter_map(|r| Some((net(r.destination, r.prefix_len)?, r.link)));
+    Ok((own, by_link.chain(by_route).filter(|(net, _)| net.prefix_len() > 0).collect()))
+}
+
+/// Leaves the bridge with exactly this IPv4 address.
+fn set_address(socket: &mut Socket, name: &str, index: u32, own: &[Ipv4Net], wanted: Ipv4Net) -> Result<()> {
+    let address = |net: &Ipv4Net| Address { link: index, address: net.addr().into(), prefix_len: net.prefix_len() };
+    let mut request = Request::new();
+    for other in own.iter().filter(|own| **own != wanted) {
+        delete_address(&mut request, &address(other));
+    }
+    if !own.contains(&wanted) {
+        add_address(&mut request, &address(&wanted));
+    }
+    socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set address of bridge", name))
+}
+
+fn configure(name: &str, internal: bool) -> Result<()> {
+    sysctl::set_if_present(&format!("ipv6/conf/{name}/disable_ipv6"), "1")?;
+    if internal {
+        return Ok(());
+    }
+    // Connections from 127.0.0.1 are translated on their way to a container and back: without
+    // this the kernel takes their answers for forgeries. The firewall drops real forgeries.
+    sysctl::set(&format!("ipv4/conf/{name}/route_localnet"), "1")?;
+    sysctl::set("ipv4/ip_forward", "1")
+}
+
+/// Deletes a link by name. Absent is success.
+pub(crate) fn delete(socket: &mut Socket, name: &str) -> Result<()> {
+    let mut request = Request::new();
+    delete_link(&mut request, Target::Name(name));
+    match socket.exchange(&mut request, |_, _| {}) {
+        Err(error) if error.errno() != Some(Errno::NODEV) => Err(Error::netlink("delete link", name)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Fills with random bytes.
+pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
+    rustix::rand::getrandom(bytes, rustix::rand::GetRandomFlags::empty()).map_err(Error::io("get", "random bytes"))?;
+    Ok(())
 }

@@ -50,6 +50,14 @@ pub enum Error {
     /// A link of the bridge's name exists and is something else.
     #[error("cannot use {0} as a bridge: a link of this name exists and is not a bridge")]
     NotABridge(String),
+    /// The bridge is another stack's.
+    #[error("cannot use bridge {bridge}: it belongs to stack {owner}")]
+    ForeignBridge {
+        /// The bridge.
+        bridge: String,
+        /// The mark on it.
+        owner: String,
+    },
     /// A name that the kernel or a firewall table cannot carry.
     #[error("invalid name {name:?}: {reason}")]
     InvalidName {
@@ -94,7 +102,7 @@ pub enum Error {
         port: u16,
     },
     /// A process of the host has the port, or it may not be bound.
-    #[error("driver failed programming external connectivity on endpoint {name} ({id}): failed to bind host port {address}:{port}/{protocol}: {source}")]
+    #[error("driver failed programming external connectivity on endpoint {name} ({id}): failed to bind host port {address}:{port}/{protocol}: {}", crate::ports::bind_text(source))]
     PortBind {
         /// Name of the container.
         name: String,
@@ -138,7 +146,7 @@ impl Error {
             Error::NetnsExists(_) => Kind::AlreadyExists,
             Error::NoSuchBridge(_) => Kind::NotFound,
             Error::BridgeInUse { .. } | Error::AddressInUse(_) => Kind::PermissionDenied,
-            Error::NotABridge(_) => Kind::FailedPrecondition,
+            Error::NotABridge(_) | Error::ForeignBridge { .. } => Kind::FailedPrecondition,
             Error::InvalidName { .. }
             | Error::InvalidSubnet { .. }
             | Error::AddressOutside(_)

@@ -27,8 +27,8 @@
 //! ```
 //!
 //! Everything is synchronous and short (a container's network takes about 1.5 ms, a port 0.3 ms):
-//! an asynchronous daemon calls it on a blocking thread. All types are `Send + Sync`. Calls act
-//! on the network namespace of the thread that called [`Stack::open`].
+//! an asynchronous daemon calls it on a blocking thread. All types are `Send + Sync`. Every call
+//! must come from a thread in the network namespace in which the stack was opened, the host's.
 
 mod bridge;
 mod endpoint;

@@ -92,8 +92,9 @@ mod tests {
 
     #[test]
     fn prints_what_it_parses() {
-        let mac: MacAddress = "02:42:AC-12".parse().unwrap_or(MacAddress::of(Ipv4Addr::new(172, 18, 0, 2)));
+        let mac: MacAddress = "02:42:AC:12:00:02".parse().unwrap();
         assert_eq!(mac.to_string(), "02:42:ac:12:00:02");
+        assert_eq!(mac, MacAddress::of(Ipv4Addr::new(172, 18, 0, 2)));
         assert_eq!("02-42-ac-12-00-02".parse::<MacAddress>().unwrap(), mac);
     }
 

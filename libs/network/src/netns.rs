@@ -1,39 +1,130 @@
 //! A network namespace kept by a file.
 
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-use crate::Result;
+use netlink::{Change, Family, Request, Socket, Target, change_link};
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::{Error, Result, sysctl};
+
+/// The calling thread's own; `/proc/self` would be the main thread's.
+const OWN: &str = "/proc/thread-self/ns/net";
 
 /// An open network namespace whose file is its name.
 #[derive(Debug)]
 pub struct Netns {
     path: PathBuf,
     fd: OwnedFd,
+    /// Opened inside: links are set up from here without moving a thread.
+    socket: Mutex<Option<Socket>>,
 }
 
 impl Netns {
     /// Makes a namespace with nothing but `lo`, up, and binds it at `path`, which must not exist;
-    /// its directory must. This alone is `--network none`.
+    /// its directory must. This alone is `--network none`. Links that join later have IPv6
+    /// disabled until their network says otherwise.
+    ///
+    /// # Errors
+    /// [`Error::NetnsExists`]; [`Error::Io`] without privilege. Nothing is left behind then.
     pub fn create(path: &Path) -> Result<Netns> {
-        todo!("{}", path.display())
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(path);
+        match file {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(Error::NetnsExists(path.to_owned())),
+            Err(error) => return Err(Error::io("create network namespace", path.display().to_string())(error)),
+        }
+        let made = on_thread(|| Netns::make(path));
+        if made.is_err() {
+            let _ = Netns::remove(path);
+        }
+        made
+    }
+
+    /// On a thread of its own, which ends in the new namespace.
+    fn make(path: &Path) -> Result<Netns> {
+        let describe = || path.display().to_string();
+        syscalls::netns::unshare_network().map_err(Error::io("create network namespace", describe()))?;
+        let mut socket = Socket::open(Family::Route).map_err(Error::netlink("open netlink in network namespace", describe()))?;
+        // What joins later inherits it.
+        sysctl::set_if_present("ipv6/conf/default/disable_ipv6", "1")?;
+        let mut request = Request::new();
+        // lo is always the first link.
+        change_link(&mut request, Target::Index(1), Change { up: Some(true), ..Change::default() });
+        socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set up lo in network namespace", describe()))?;
+        let fd = File::open(OWN).map_err(Error::io("open network namespace", describe()))?.into();
+        mount_bind(OWN, path).map_err(Error::io("bind network namespace", describe()))?;
+        Ok(Netns { path: path.to_owned(), fd, socket: Mutex::new(Some(socket)) })
     }
 
     /// Opens one that exists, such as another container's or `/proc/PID/ns/net`.
     pub fn open(path: &Path) -> Result<Netns> {
-        todo!("{}", path.display())
+        let fd = File::open(path).map_err(Error::io("open network namespace", path.display().to_string()))?;
+        Ok(Netns { path: path.to_owned(), fd: fd.into(), socket: Mutex::new(None) })
     }
 
     /// Unmounts and unlinks the file. The kernel ends the namespace, and every veth pair in it,
     /// when the last process and descriptor are gone. Absent is success.
     pub fn remove(path: &Path) -> Result<()> {
-        todo!("{}", path.display())
+        loop {
+            match unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+                Ok(()) => {}
+                // Not, or no longer, a mount point.
+                Err(Errno::INVAL | Errno::NOENT) => break,
+                Err(errno) => return Err(Error::io("unmount network namespace", path.display().to_string())(errno)),
+            }
+        }
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io("remove network namespace", path.display().to_string())(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Runs `work` on a new thread inside the namespace: for sockets that must live there.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        on_thread(|| {
+            move_into_link_name_space(self.fd.as_fd(), Some(LinkNameSpaceType::Network))
+                .map_err(Error::io("enter network namespace", self.path.display().to_string()))?;
+            Ok(work())
+        })
+    }
+
+    /// Sends rtnetlink requests inside the namespace.
+    pub(crate) fn route<T>(&self, work: impl FnOnce(&mut Socket) -> Result<T>) -> Result<T> {
+        let mut socket = self.socket.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if socket.is_none() {
+            let opened = self.run(|| Socket::open(Family::Route))?;
+            *socket = Some(opened.map_err(Error::netlink("open netlink in network namespace", self.path.display().to_string()))?);
+        }
+        match socket.as_mut() {
+            Some(socket) => work(socket),
+            None => unreachable!("opened above"),
+        }
+    }
+}
+
+/// Runs `work` on a thread that may change its namespaces, because it ends.
+fn on_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("netns".to_owned()).stack_size(128 << 10).spawn_scoped(scope, work);
+        match thread.map_err(Error::io("start", "a thread for a network namespace"))?.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 impl AsFd for Netns {

@@ -1,5 +1,7 @@
 //! Published ports: what is asked for and what was given.
 
+mod allocator;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
@@ -7,6 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
+
+pub(crate) use allocator::{Owner, Ports, bind_text};
 
 /// A transport whose ports can be published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,1 +1,0 @@
-//! The stack's own nftables table, and its guests in foreign ones.

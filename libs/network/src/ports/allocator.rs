@@ -1,0 +1,279 @@
+//! Who has which host port, and the sockets that keep others off them.
+//!
+//! The kernel's translation rules serve a published port; the socket bound here carries no byte.
+//! It makes the next process that wants the port fail as it would on any taken port.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with};
+
+use crate::{Error, HostPorts, PortBinding, PortRequest, Protocol, Result, sysctl};
+
+/// Whom a port is for, in the words of the error texts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner<'a> {
+    /// Name of the container.
+    pub name: &'a str,
+    /// Identifier of the endpoint.
+    pub id: &'a str,
+}
+
+/// The host ports of one stack.
+#[derive(Debug, Default)]
+pub(crate) struct Ports {
+    taken: HashMap<(Protocol, u16), Vec<Taken>>,
+    last_ephemeral: u16,
+}
+
+#[derive(Debug)]
+struct Taken {
+    address: Ipv4Addr,
+    endpoint: String,
+    _socket: Option<OwnedFd>,
+}
+
+impl Ports {
+    /// Takes a host port for each request, or none at all.
+    pub fn allocate(&mut self, owner: Owner<'_>, requests: &[PortRequest]) -> Result<Vec<PortBinding>> {
+        let mut bindings = Vec::with_capacity(requests.len());
+        for request in requests {
+            match self.allocate_one(owner, request) {
+                Ok(binding) => bindings.push(binding),
+                Err(error) => {
+                    self.release(owner.id, &bindings);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(bindings)
+    }
+
+    fn allocate_one(&mut self, owner: Owner<'_>, request: &PortRequest) -> Result<PortBinding> {
+        let address = match request.host_address {
+            None => Ipv4Addr::UNSPECIFIED,
+            Some(IpAddr::V4(address)) => address,
+            Some(IpAddr::V6(address)) => {
+                return Err(Error::Unsupported(format!("publishing ports on the IPv6 host address [{address}] is not implemented")));
+            }
+        };
+        let (first, last, start) = match request.host_ports {
+            HostPorts::Range(first, last) => (first, last, first),
+            HostPorts::Ephemeral => {
+                let (first, last) = sysctl::local_port_range();
+                let next = self.last_ephemeral.checked_add(1).filter(|next| (first..=last).contains(next));
+                (first, last, next.unwrap_or(first))
+            }
+        };
+        for port in (start..=last).chain(first..start) {
+            let binding = PortBinding { protocol: request.protocol, host_address: address, host_port: port, container_port: request.container_port };
+            match self.take(owner, binding) {
+                Ok(()) => {
+                    if request.host_ports == HostPorts::Ephemeral {
+                        self.last_ephemeral = port;
+                    }
+                    return Ok(binding);
+                }
+                Err(error) if first == last || !is_taken(&error) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Err(Error::NoFreePort { name: owner.name.to_owned(), id: owner.id.to_owned() })
+    }
+
+    fn take(&mut self, owner: Owner<'_>, binding: PortBinding) -> Result<()> {
+        let (address, port) = (binding.host_address, binding.host_port);
+        if self.is_allocated(&binding) {
+            return Err(Error::PortAllocated { name: owner.name.to_owned(), id: owner.id.to_owned(), address, port });
+        }
+        let socket = hold(binding).map_err(|source| Error::PortBind {
+            name: owner.name.to_owned(),
+            id: owner.id.to_owned(),
+            address,
+            port,
+            protocol: binding.protocol,
+            source,
+        })?;
+        self.insert(owner, binding, socket);
+        Ok(())
+    }
+
+    /// Takes back what an endpoint had in the daemon's last life. The port is the endpoint's even
+    /// when a process took the socket meanwhile, for the rules come first; that is the error.
+    pub fn restore(&mut self, owner: Owner<'_>, binding: PortBinding) -> Result<()> {
+        match self.take(owner, binding) {
+            Err(error @ Error::PortBind { .. }) => {
+                self.insert(owner, binding, None);
+                Err(error)
+            }
+            other => other,
+        }
+    }
+
+    /// Gives ports back; those of other endpoints stay.
+    pub fn release(&mut self, endpoint: &str, bindings: &[PortBinding]) {
+        for binding in bindings {
+            let key = (binding.protocol, binding.host_port);
+            if let Some(taken) = self.taken.get_mut(&key) {
+                taken.retain(|taken| taken.address != binding.host_address || taken.endpoint != endpoint);
+                if taken.is_empty() {
+                    self.taken.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn is_allocated(&self, binding: &PortBinding) -> bool {
+        let wanted = binding.host_address;
+        self.taken
+            .get(&(binding.protocol, binding.host_port))
+            .is_some_and(|taken| taken.iter().any(|taken| taken.address == wanted || taken.address.is_unspecified() || wanted.is_unspecified()))
+    }
+
+    fn insert(&mut self, owner: Owner<'_>, binding: PortBinding, socket: Option<OwnedFd>) {
+        let taken = Taken { address: binding.host_address, endpoint: owner.id.to_owned(), _socket: socket };
+        self.taken.entry((binding.protocol, binding.host_port)).or_default().push(taken);
+    }
+}
+
+fn is_taken(error: &Error) -> bool {
+    match error {
+        Error::PortAllocated { .. } => true,
+        Error::PortBind { source, .. } => source.kind() == io::ErrorKind::AddrInUse,
+        _ => false,
+    }
+}
+
+/// The operating system's answer to bind(2) as Docker's clients expect to read it.
+pub(crate) fn bind_text(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "address already in use".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "cannot assign requested address".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Binds the host port. `None` when the kernel has no such protocol for sockets (SCTP as a
+/// module that is absent), though it translates it.
+fn hold(binding: PortBinding) -> io::Result<Option<OwnedFd>> {
+    let address = SocketAddrV4::new(binding.host_address, binding.host_port);
+    let (kind, protocol) = match binding.protocol {
+        Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
+        Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
+        Protocol::Sctp => (SocketType::STREAM, ipproto::SCTP),
+    };
+    let open = || socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, Some(protocol));
+    let socket = match open() {
+        Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if binding.protocol == Protocol::Sctp => return Ok(None),
+        other => other?,
+    };
+    match bind(&socket, &address) {
+        Ok(()) => Ok(Some(socket)),
+        Err(Errno::ADDRINUSE) if binding.protocol == Protocol::Tcp => {
+            // Ended connections in TIME_WAIT look like a taken port, unless reuse is asked for;
+            // and then only listening tells them from a live socket.
+            let socket = open()?;
+            set_socket_reuseaddr(&socket, true)?;
+            bind(&socket, &address)?;
+            listen(&socket, 0)?;
+            Ok(Some(socket))
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    const A: Owner<'_> = Owner { name: "a", id: "ida" };
+    const B: Owner<'_> = Owner { name: "b", id: "idb" };
+
+    fn request(host_address: Option<&str>, host_ports: HostPorts) -> PortRequest {
+        PortRequest { protocol: Protocol::Tcp, container_port: 80, host_address: host_address.map(|a| a.parse().unwrap()), host_ports }
+    }
+
+    fn free_port() -> u16 {
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    #[test]
+    fn a_port_has_one_owner_in_dockers_words() {
+        let mut ports = Ports::default();
+        let port = free_port();
+        let bound = ports.allocate(A, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap();
+        let error = ports.allocate(B, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("driver failed programming external connectivity on endpoint b (idb): Bind for 127.0.0.1:{port} failed: port is already allocated")
+        );
+        // Every address includes this one; another address of the same port is free.
+        assert!(matches!(ports.allocate(B, &[request(None, HostPorts::Range(port, port))]), Err(Error::PortAllocated { .. })));
+        ports.allocate(B, &[request(Some("127.0.0.2"), HostPorts::Range(port, port))]).unwrap();
+        ports.release("idb", &bound);
+        assert!(ports.is_allocated(&bound[0]), "another endpoint cannot give it back");
+        ports.release("ida", &bound);
+        ports.allocate(B, &bound.iter().map(|b| request(Some("127.0.0.1"), HostPorts::Range(b.host_port, b.host_port))).collect::<Vec<_>>()).unwrap();
+    }
+
+    #[test]
+    fn a_process_of_the_host_keeps_its_port() {
+        let mut ports = Ports::default();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let error = ports.allocate(A, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("driver failed programming external connectivity on endpoint a (ida): failed to bind host port 127.0.0.1:{port}/tcp: address already in use")
+        );
+        drop(listener);
+        ports.allocate(A, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap();
+        assert!(TcpListener::bind(("127.0.0.1", port)).is_err(), "the host cannot take a published port");
+    }
+
+    #[test]
+    fn a_port_in_time_wait_is_free() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        // The side that closes first waits.
+        server.shutdown(std::net::Shutdown::Both).unwrap();
+        drop((server, client, listener));
+        let mut ports = Ports::default();
+        ports.allocate(A, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap();
+        assert!(TcpListener::bind(("127.0.0.1", port)).is_err());
+    }
+
+    #[test]
+    fn ranges_and_ephemeral_ports_skip_what_is_taken() {
+        let mut ports = Ports::default();
+        let first = ports.allocate(A, &[request(Some("127.0.0.3"), HostPorts::Ephemeral)]).unwrap()[0].host_port;
+        let second = ports.allocate(A, &[request(Some("127.0.0.3"), HostPorts::Ephemeral)]).unwrap()[0].host_port;
+        assert_ne!(first, second);
+        let range = HostPorts::Range(first, first + 2);
+        let mut given = Vec::new();
+        while let Ok(bindings) = ports.allocate(B, &[request(Some("127.0.0.3"), range)]) {
+            given.push(bindings[0].host_port);
+        }
+        assert!(!given.contains(&first) && given.len() <= 2);
+        assert!(matches!(ports.allocate(B, &[request(Some("127.0.0.3"), range)]), Err(Error::NoFreePort { .. })));
+    }
+
+    #[test]
+    fn all_or_nothing() {
+        let mut ports = Ports::default();
+        let port = free_port();
+        let wanted = request(Some("127.0.0.1"), HostPorts::Range(port, port));
+        assert!(ports.allocate(A, &[wanted, wanted]).is_err());
+        ports.allocate(B, &[wanted]).unwrap();
+        assert!(matches!(ports.allocate(A, &[request(Some("::1"), HostPorts::Ephemeral)]), Err(Error::Unsupported(_))));
+    }
+}
