@@ -8,6 +8,7 @@
 //! The road of a container:
 //!
 //! ```no_run
+//! # use wherry_network as network;
 //! # fn main() -> Result<(), network::Error> {
 //! use network::{BridgeConfig, ConnectRequest, Netns, Network, Stack};
 //!

@@ -267,10 +267,13 @@ impl Stack {
     /// Gives back an endpoint's ports and address. The link itself ends with its namespace: call
     /// [`Netns::remove`] first. Repeating it, or an endpoint never restored, is success.
     pub fn disconnect(&self, endpoint: &Endpoint) -> Result<()> {
-        match self.state().bridge(&endpoint.bridge) {
+        if let Ok(attached) = self.state().bridge(&endpoint.bridge)
+            && attached.endpoints.remove(&endpoint.id)
+        {
             // Whoever puts the table in place anew from now on leaves these ports out.
-            Ok(attached) if attached.endpoints.remove(&endpoint.id) => attached.published.retain(|(id, _)| *id != endpoint.id),
-            _ => return Ok(()),
+            attached.published.retain(|(id, _)| *id != endpoint.id);
+        } else {
+            return Ok(());
         }
         // Only then are they free for others: they do not lead here any more.
         let withdrawn = self.firewall.withdraw(&published(endpoint));
