@@ -24,6 +24,8 @@ pub enum Error {
     Unsupported(&'static str),
     /// A value in the request makes no sense.
     Invalid { field: &'static str, value: String, reason: &'static str },
+    /// A memory limit below what is in use now. Bytes.
+    MemoryInUse { limit: i64, usage: u64, peak: Option<u64> },
     /// The kernel refused an eBPF operation on the device filter.
     Bpf { verb: &'static str, path: PathBuf, source: io::Error },
     /// The cgroup still holds processes or sub-groups after all retries.
@@ -78,6 +80,7 @@ impl Error {
             Error::Unsupported(_) => Kind::Unimplemented,
             Error::Invalid { .. } => Kind::InvalidArgument,
             Error::Malformed { .. } => Kind::DataLoss,
+            Error::MemoryInUse { .. } => Kind::FailedPrecondition,
             Error::Busy { .. } => Kind::Unavailable,
             Error::Timeout { .. } => Kind::DeadlineExceeded,
             Error::Systemd { .. } => Kind::Internal,
@@ -119,6 +122,11 @@ impl fmt::Display for Error {
             Error::Unsupported(what) => write!(f, "cannot set {what}"),
             Error::Invalid { field, value, reason } => {
                 write!(f, "cannot set {field} to {value}: {reason}")
+            }
+            Error::MemoryInUse { limit, usage, peak } => {
+                write!(f, "unable to set memory limit to {limit} (current usage: {usage}")?;
+                peak.map_or(Ok(()), |peak| write!(f, ", peak usage: {peak}"))?;
+                f.write_str(")")
             }
             Error::Bpf { verb, path, source } => {
                 write!(f, "cannot {verb} device filter of {}: {source}", path.display())

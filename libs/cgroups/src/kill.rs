@@ -8,7 +8,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::file;
-use crate::freeze::FreezerState;
 use crate::wait;
 
 impl Cgroup {
@@ -27,29 +26,24 @@ impl Cgroup {
                 Err(e) => return Err(e),
             }
         }
-        let mut seen = Vec::new();
-        for _ in 0..100 {
-            // Without a freezer the loop alone has to win the race against forks.
+        let mut before = Vec::new();
+        loop {
+            // Frozen processes do not fork: one round gets all. Where freezing fails, go on until
+            // a round finds nobody new.
             let frozen = self.freeze().is_ok();
             let pids = self.all_processes();
-            let result = pids.as_ref().map(|pids| send(pids, Signal::KILL));
-            if frozen || self.freezer_state()? == FreezerState::Frozen {
-                self.thaw_if_there()?;
-            }
-            let _ = result;
-            let pids = pids?;
-            if pids.iter().all(|p| seen.contains(p)) {
+            let killed = pids.as_deref().map(|pids| send(pids, Signal::KILL));
+            // Whatever happened, never leave them frozen: on v1 they die when they are thawed.
+            self.thaw_if_there()?;
+            let (Ok(_), Ok(pids)) = (killed, &pids) else { return pids.map(drop) };
+            if frozen || pids.iter().all(|pid| before.contains(pid)) {
                 return Ok(());
             }
-            seen = pids;
-            if frozen {
-                return Ok(());
-            }
+            before.clone_from(pids);
         }
-        Err(Error::Busy { path: self.process_dir().unwrap_or("".as_ref()).to_owned(), pids: seen })
     }
 
-    /// Sends any signal, given by number, to every process of the group and of the groups below,
+    /// Sends any signal to every process of the group and of the groups below,
     /// once; a paused group stays paused. Returns how many processes were signalled.
     ///
     /// SIGKILL that nobody may escape is [`Cgroup::kill_all`].
@@ -80,7 +74,8 @@ impl Cgroup {
 
     fn thaw_if_there(&self) -> Result<()> {
         match self.thaw() {
-            Err(e) if e.is_absent() => Ok(()),
+            // Gone, or a host without freezer: nothing is frozen.
+            Err(e) if e.is_absent() || matches!(e, Error::NoController { .. }) => Ok(()),
             other => other,
         }
     }

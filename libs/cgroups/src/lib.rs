@@ -1,8 +1,10 @@
 //! Control groups v1, v2 and hybrid.
 //!
-//! ```ignore
+//! ```no_run
+//! # use wherry_cgroups as cgroups;
 //! # fn main() -> cgroups::Result<()> {
-//! use cgroups::{Cgroup, Host, Resources, UnifiedBy};
+//! use cgroups::{Cgroup, Host, UnifiedBy};
+//! use runtime_spec::Resources;
 //! let host = Host::detect()?; // once: parses mountinfo
 //! let group = Cgroup::resolve(&host, "/docker/4f2a", "4f2a")?; // linux.cgroupsPath, container id
 //! group.create()?;
@@ -22,31 +24,31 @@
 //! all_processes`, `signal_all wait_empty`, `stats`, `watch_oom`, `join_beside` and `subgroup` for
 //! exec. A shim needs no specification type: `Cgroup::of_process(pid)?.stats()?`.
 //!
-//! [`Resources`] has the JSON shape of `linux.resources` (serde), so a caller with types of its
-//! own converts at its edge or reads this one straight from config.json.
-//!
 //! Nothing here touches a directory outside of the group itself, except that v2 and cpuset need
 //! the ancestors between the hierarchy's top and the group to pass controllers and CPUs down.
 //! All calls block, none needs a runtime.
 
 mod cgroup;
 mod create;
+mod devices;
 mod error;
 mod file;
 mod freeze;
 mod host;
 mod join;
 mod kill;
+mod limits;
 mod oom;
 mod processes;
 mod remove;
-pub mod resources;
+pub mod stats;
 mod wait;
 
 pub use cgroup::Cgroup;
+pub use devices::default_devices;
 pub use error::{Error, Result};
 pub use freeze::FreezerState;
 pub use host::{Hierarchy, Host, Mode};
 pub use join::{Join, UnifiedBy};
 pub use oom::{OomEvent, OomWatch};
-pub use resources::Resources;
+pub use stats::Stats;

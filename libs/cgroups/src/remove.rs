@@ -1,7 +1,7 @@
 //! Taking a cgroup away.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
@@ -11,7 +11,7 @@ use crate::host::is_top;
 use crate::processes::{list, tree};
 use crate::wait::{self, Backoff};
 
-/// How long processes that are on their way out may hold a group.
+/// How long processes that are on their way out may hold a group, over all hierarchies.
 const LIMIT: Duration = Duration::from_secs(2);
 
 impl Cgroup {
@@ -21,7 +21,8 @@ impl Cgroup {
     ///
     /// Errors: [`Error::Busy`] with the pids when live processes remain: kill them first.
     pub fn remove(&self) -> Result<()> {
-        let mut failures: Vec<Error> = self.dirs().filter_map(|dir| remove(dir).err()).collect();
+        let deadline = Instant::now() + LIMIT;
+        let mut failures: Vec<Error> = self.dirs().filter_map(|dir| remove(dir, deadline).err()).collect();
         match failures.len() {
             0 => Ok(()),
             1 => Err(failures.remove(0)),
@@ -30,7 +31,7 @@ impl Cgroup {
     }
 }
 
-fn remove(dir: &Path) -> Result<()> {
+fn remove(dir: &Path, deadline: Instant) -> Result<()> {
     match rmdir(dir) {
         Ok(()) => return Ok(()),
         Err(Errno::BUSY | Errno::NOTEMPTY) => {}
@@ -43,11 +44,12 @@ fn remove(dir: &Path) -> Result<()> {
     }
     let mut below = tree(dir)?;
     below.reverse();
-    below.iter().try_for_each(|d| remove_waiting(d))
+    below.iter().try_for_each(|d| remove_waiting(d, deadline))
 }
 
-fn remove_waiting(dir: &Path) -> Result<()> {
-    let mut backoff = Backoff::new(LIMIT);
+fn remove_waiting(dir: &Path, deadline: Instant) -> Result<()> {
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let mut backoff = Backoff::new(left());
     loop {
         match rmdir(dir) {
             Ok(()) => return Ok(()),
@@ -55,7 +57,7 @@ fn remove_waiting(dir: &Path) -> Result<()> {
             Err(e) => return Err(Error::path("remove", dir, e)),
         }
         let pids = list(dir)?;
-        let waited = pids.is_empty() || wait::exits(&pids, LIMIT);
+        let waited = pids.is_empty() || wait::exits(&pids, left());
         if !waited || !backoff.pause() {
             return Err(Error::Busy { path: dir.to_owned(), pids: list(dir)? });
         }
