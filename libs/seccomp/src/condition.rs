@@ -3,7 +3,7 @@
 use crate::arch::Arch;
 use crate::code::{Code, Label};
 use crate::error::{Error, Result};
-use crate::spec::Arg;
+use runtime_spec::SyscallArg;
 
 /// Every operator word that profiles may use, sorted.
 pub const OPERATORS: [&str; 7] = [
@@ -38,7 +38,7 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    pub(crate) fn parse(arg: &Arg, call: &str) -> Result<Condition> {
+    pub(crate) fn parse(arg: &SyscallArg, call: &str) -> Result<Condition> {
         let index = u8::try_from(arg.index).ok().filter(|i| *i < 6);
         let index =
             index.ok_or_else(|| Error::Invalid { call: call.to_owned(), reason: "argument index above 5" })?;

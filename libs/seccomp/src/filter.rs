@@ -9,7 +9,7 @@ use crate::arch::Arch;
 use crate::error::{Error, Result};
 use crate::generate;
 use crate::rules;
-use crate::spec::LinuxSeccomp;
+use runtime_spec::Seccomp;
 
 /// BPF_MAXINSNS of linux/bpf_common.h.
 const LONGEST: usize = 4096;
@@ -42,12 +42,12 @@ impl Filter {
     /// Rules with conditions are tried in their order.
     ///
     /// Errors: unknown words, SCMP_ACT_NOTIFY for `write` or as default, a filter too long.
-    pub fn compile(profile: &LinuxSeccomp) -> Result<Filter> {
+    pub fn compile(profile: &Seccomp) -> Result<Filter> {
         Filter::compile_for(profile, Arch::native().ok_or(Error::NativeArch)?)
     }
 
     /// As [`Filter::compile`], for a machine of another architecture.
-    pub fn compile_for(profile: &LinuxSeccomp, native: Arch) -> Result<Filter> {
+    pub fn compile_for(profile: &Seccomp, native: Arch) -> Result<Filter> {
         let mut flags = 0;
         for word in &profile.flags {
             let known = FLAGS.iter().find(|(name, _)| name == word);

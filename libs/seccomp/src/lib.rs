@@ -1,10 +1,11 @@
 //! Seccomp profiles compiled to BPF.
 //!
 //! ```no_run
+//! # use wherry_seccomp as seccomp;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let json = "";
-//! use seccomp::{Filter, LinuxSeccomp};
-//! let profile: LinuxSeccomp = serde_json::from_str(json)?; // linux.seccomp of config.json
+//! use seccomp::Filter;
+//! let profile: runtime_spec::Seccomp = serde_json::from_str(json)?; // linux.seccomp of config.json
 //! let filter = Filter::compile(&profile)?; // in the parent: well under 0.1 ms
 //! // in the child, as late as possible:
 //! if let Some(listener) = filter.load()? {
@@ -13,9 +14,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`LinuxSeccomp`] has the JSON shape of `linux.seccomp` (serde), so a caller with types of its
-//! own converts at its edge or reads this one straight from config.json. What `features` prints:
-//! [`ACTIONS`], [`OPERATORS`], [`Arch::ALL`] with [`Arch::spec_name`], [`known_flags`] and
+//! What `features` prints: [`ACTIONS`], [`OPERATORS`], [`Arch::ALL`] with [`Arch::spec_name`], [`known_flags`] and
 //! [`supported_flags`].
 
 mod action;
@@ -26,7 +25,6 @@ mod error;
 mod filter;
 mod generate;
 mod rules;
-pub mod spec;
 mod table;
 
 pub use action::ACTIONS;
@@ -34,5 +32,4 @@ pub use arch::Arch;
 pub use condition::OPERATORS;
 pub use error::{Error, Result};
 pub use filter::{Filter, is_available, known_flags, supported_flags};
-pub use spec::LinuxSeccomp;
 pub use table::{calls, number};

@@ -4,7 +4,7 @@ use crate::action;
 use crate::arch::Arch;
 use crate::condition::{Condition, Test};
 use crate::error::{Error, Result};
-use crate::spec::{LinuxSeccomp, Syscall};
+use runtime_spec::{Seccomp, Syscall};
 use crate::table;
 
 /// A profile with its words resolved.
@@ -35,7 +35,7 @@ pub(crate) struct ArchRules {
     pub newest: Option<u32>,
 }
 
-pub(crate) fn resolve(profile: &LinuxSeccomp, native: Arch) -> Result<Rules> {
+pub(crate) fn resolve(profile: &Seccomp, native: Arch) -> Result<Rules> {
     let default = action::parse(&profile.default_action, profile.default_errno_ret)?;
     if default == action::NOTIFY {
         return Err(Error::Notify("as default action"));
@@ -56,7 +56,7 @@ pub(crate) fn resolve(profile: &LinuxSeccomp, native: Arch) -> Result<Rules> {
     Ok(rules)
 }
 
-fn architectures(profile: &LinuxSeccomp, native: Arch) -> Result<Vec<Arch>> {
+fn architectures(profile: &Seccomp, native: Arch) -> Result<Vec<Arch>> {
     let mut arches = vec![native];
     for name in &profile.architectures {
         match Arch::from_spec(name) {
