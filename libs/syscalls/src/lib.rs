@@ -9,3 +9,5 @@ pub mod signals;
 pub mod netns;
 pub mod bpf;
 pub mod seccomp;
+pub mod loopback;
+pub mod spawn;

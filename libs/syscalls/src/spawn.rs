@@ -1,0 +1,43 @@
+//! Additions to std's Command that need unsafe: descriptors by number, sessions, death signals.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Gives descriptors to the program under fixed numbers; the command owns them until it is dropped.
+pub fn pass<const N: usize>(command: &mut Command, descriptors: [(OwnedFd, RawFd); N]) {
+    let place = move || {
+        // First out of the way: a source may stand on another's number.
+        let mut copies = [-1; N];
+        for (copy, (fd, _)) in copies.iter_mut().zip(&descriptors) {
+            let above = descriptors.iter().map(|(_, number)| number + 1).max().unwrap_or(3);
+            // SAFETY: fcntl F_DUPFD_CLOEXEC takes integers only.
+            *copy = checked(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, above) })?;
+        }
+        for (copy, (_, number)) in copies.iter().zip(&descriptors) {
+            // SAFETY: dup2 takes integers only; in the child nobody else uses these numbers.
+            checked(unsafe { libc::dup2(*copy, *number) })?;
+        }
+        Ok(())
+    };
+    // SAFETY: the closure runs between fork and exec; it makes async-signal-safe calls only, and
+    // allocates nothing.
+    unsafe { command.pre_exec(place) };
+}
+
+/// Makes the program the leader of a new session.
+pub fn new_session(command: &mut Command) {
+    // SAFETY: setsid is async-signal-safe and takes nothing.
+    unsafe { command.pre_exec(|| checked(libc::setsid()).map(drop)) };
+}
+
+/// Kills the program when the thread that starts it ends.
+pub fn die_with_parent(command: &mut Command) {
+    // SAFETY: prctl PR_SET_PDEATHSIG is async-signal-safe and takes integers only.
+    unsafe { command.pre_exec(|| checked(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)).map(drop)) };
+}
+
+fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
