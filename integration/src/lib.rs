@@ -1,1 +1,15 @@
-//! A private stack for tests, and the checks that it left the host clean.
+//! Stacks of their own for tests and trials: started, used, taken down, and the host found clean after.
+
+mod daemon;
+mod host;
+pub mod image;
+mod invoke;
+pub mod peer;
+mod stack;
+mod story;
+
+pub use daemon::Daemon;
+pub use host::Leftovers;
+pub use invoke::{Invocation, Outcome};
+pub use stack::{Programs, Stack};
+pub use story::{Client, Story, until};

@@ -1,0 +1,77 @@
+# Wherry: everything a newcomer types. `make help` lists it.
+
+TARGET  := $(shell rustc -vV | sed -n 's/^host: //p')
+OUT     := target/release
+TINY    := target/$(TARGET)/tiny
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CARGO   ?= cargo
+
+.PHONY: help build demo demo-stop test unit integration up down bench install uninstall guest fmt lint
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+build: ## the five programs, optimised, in target/release
+	$(CARGO) build --release -p ctl -p engined -p supervisord
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build -p rt -p shim --profile tiny --target $(TARGET)
+	install -m 755 $(TINY)/rt $(TINY)/shim $(TINY)/wherry-logger $(OUT)/
+	ln -sf shim $(OUT)/containerd-shim-wherry-v1
+
+$(OUT)/stack:
+	$(CARGO) build --release -p integration
+
+demo: ## install what is missing, build, start the daemons, run a first container
+	deploy/needs demo
+	$(MAKE) build
+	$(CARGO) build --release -p integration
+	deploy/demo
+
+demo-stop: ## stop the daemons of the demo and remove its containers
+	$(OUT)/stack down --system
+
+test: ## install what the tests need, build, run every test
+	deploy/needs test
+	$(MAKE) build
+	$(MAKE) unit integration
+
+unit: ## the tests beside the code
+	$(CARGO) test --workspace --exclude integration
+
+integration: ## user stories and the interoperability matrix, on private stacks
+	WHERRY_REQUIRE_PEERS=1 $(CARGO) test -p integration -- --test-threads=2
+
+up: $(OUT)/stack ## start a private stack: make up STATE=DIR
+	@test -n "$(STATE)" || { echo "make up needs STATE=DIR" >&2; exit 2; }
+	@$(OUT)/stack up $(STATE) $(ENGINED_FLAGS)
+
+down: $(OUT)/stack ## stop it and leave nothing: make down STATE=DIR
+	@test -n "$(STATE)" || { echo "make down needs STATE=DIR" >&2; exit 2; }
+	@$(OUT)/stack down $(STATE)
+
+bench: ## measure side by side with Debian's dockerd
+	deploy/needs test
+	$(MAKE) build
+	$(CARGO) run --release -p integration --bin bench
+
+install: ## programs, units and default configuration below DESTDIR/PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/wherry $(DESTDIR)/usr/lib/systemd/system $(DESTDIR)/usr/lib/sysusers.d
+	install -m 755 $(OUT)/ctl $(OUT)/engined $(OUT)/supervisord $(OUT)/shim $(OUT)/rt $(OUT)/wherry-logger $(DESTDIR)$(PREFIX)/bin/
+	ln -sf shim $(DESTDIR)$(PREFIX)/bin/containerd-shim-wherry-v1
+	for unit in engined.service engined.socket supervisord.service; do \
+	  sed 's|@bindir@|$(PREFIX)/bin|g' deploy/systemd/$$unit > $(DESTDIR)/usr/lib/systemd/system/wherry-$$unit; done
+	install -m 644 deploy/systemd/wherry.conf $(DESTDIR)/usr/lib/sysusers.d/wherry.conf
+	test -e $(DESTDIR)/etc/wherry/engined.json || install -m 644 deploy/engined.json $(DESTDIR)/etc/wherry/engined.json
+	test -e $(DESTDIR)/etc/wherry/supervisord.toml || install -m 644 deploy/supervisord.toml $(DESTDIR)/etc/wherry/supervisord.toml
+
+uninstall: ## what install put there, but for the configuration
+	for program in ctl engined supervisord shim rt wherry-logger containerd-shim-wherry-v1; do \
+	  rm -f $(DESTDIR)$(PREFIX)/bin/$$program; done
+	rm -f $(DESTDIR)/usr/lib/systemd/system/wherry-engined.service $(DESTDIR)/usr/lib/systemd/system/wherry-engined.socket \
+	  $(DESTDIR)/usr/lib/systemd/system/wherry-supervisord.service $(DESTDIR)/usr/lib/sysusers.d/wherry.conf
+
+fmt: ## one style
+	$(CARGO) fmt --all
+
+lint: ## what the compiler and clippy say
+	$(CARGO) clippy --workspace --all-targets -- -D warnings

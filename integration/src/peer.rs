@@ -1,0 +1,134 @@
+//! Other people's programs, each started privately in a directory of its own.
+
+use crate::Daemon;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Whether the host has `program` on its path.
+pub fn has(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// Where the host has `program`.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|candidate| candidate.is_file())
+}
+
+/// Says, loudly, that a test did not run because a peer is absent; a run of `make test` installs them all, and
+/// with `WHERRY_REQUIRE_PEERS` set, as there, it is a failure.
+#[track_caller]
+pub fn require(program: &str) -> bool {
+    if has(program) {
+        return true;
+    }
+    assert!(std::env::var_os("WHERRY_REQUIRE_PEERS").is_none(), "{program} is not installed");
+    eprintln!("NOT RUN: {program} is not installed");
+    false
+}
+
+/// Debian's docker-registry on a loopback port of its own.
+pub struct Registry {
+    daemon: Daemon,
+    /// `localhost:PORT`.
+    pub host: String,
+}
+
+impl Registry {
+    /// Starts a registry that keeps its blobs below `dir`.
+    pub fn start(dir: &Path) -> io::Result<Registry> {
+        let port = free_port()?;
+        let config = dir.join("registry.yml");
+        std::fs::create_dir_all(dir.join("registry"))?;
+        std::fs::write(
+            &config,
+            format!(
+                "version: 0.1\nlog:\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    rootdirectory: {}\n  \
+                 delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:{port}\n",
+                dir.join("registry").display()
+            ),
+        )?;
+        let mut command = Command::new("docker-registry");
+        command.arg("serve").arg(&config);
+        let daemon = Daemon::start(command, &dir.join("registry.log"))?;
+        wait_for_port(port)?;
+        Ok(Registry { daemon, host: format!("localhost:{port}") })
+    }
+
+    /// Copies the OCI layout in `layout` to `repository:tag` by skopeo.
+    pub fn put(&self, layout: &Path, name_in_layout: &str, repository: &str) -> io::Result<()> {
+        let source = format!("oci:{}:{name_in_layout}", layout.display());
+        let destination = format!("docker://{}/{repository}", self.host);
+        let output = Command::new("skopeo")
+            .args(["copy", "-q", "--insecure-policy", "--preserve-digests", "--dest-tls-verify=false"])
+            .args([source, destination])
+            .output()?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned())),
+        }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.daemon.stop();
+    }
+}
+
+/// A dockerd of the host's, with a containerd of its own, below `dir`; no bridge, no rules.
+pub struct Dockerd {
+    daemon: Daemon,
+    dir: PathBuf,
+}
+
+impl Dockerd {
+    /// Starts it with further `arguments` and waits until it answers.
+    pub fn start(dir: &Path, arguments: &[&str]) -> io::Result<Dockerd> {
+        std::fs::create_dir_all(dir)?;
+        let mut command = Command::new("dockerd");
+        command.arg("-H").arg(format!("unix://{}", dir.join("docker.sock").display()));
+        for (flag, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "docker.pid")] {
+            command.arg(flag).arg(dir.join(name));
+        }
+        command.args(arguments);
+        let daemon = Daemon::start_ready(command, &dir.join("dockerd.log"))?;
+        Ok(Dockerd { daemon, dir: dir.to_owned() })
+    }
+
+    /// Where it serves.
+    pub fn docker_host(&self) -> String {
+        format!("unix://{}", self.dir.join("docker.sock").display())
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> i32 {
+        self.daemon.pid
+    }
+}
+
+impl Drop for Dockerd {
+    fn drop(&mut self) {
+        let _ = self.daemon.stop();
+    }
+}
+
+/// A port of 127.0.0.1 that nobody listens on now.
+pub fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn wait_for_port(port: u16) -> io::Result<()> {
+    let started = Instant::now();
+    loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Ok(_) => return Ok(()),
+            Err(e) if started.elapsed() > Duration::from_secs(30) => return Err(e),
+            // A peer that has no way to say that it is ready is asked again and again.
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A user story: a private stack with an image in it, told through every client, and a clean host at its end.
+
+use crate::image::Image;
+use crate::{Invocation, Stack, peer};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a condition may take to come true.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running stack of the test's own.
+pub struct Story {
+    /// The stack.
+    pub stack: Stack,
+    scratch: TempDir,
+    ended: bool,
+}
+
+/// A program that people use to talk to the engine.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// What to call it in a message.
+    pub name: String,
+    program: PathBuf,
+    host: Stack,
+}
+
+impl Story {
+    /// A stack with the image `busybox`.
+    pub fn new() -> Story {
+        Story::with(&[])
+    }
+
+    /// A stack with the image `busybox`, whose engined gets further arguments.
+    pub fn with(engined: &[&str]) -> Story {
+        let scratch = tempfile::Builder::new().prefix("wh").tempdir_in("/tmp").expect("a scratch directory");
+        let stack = Stack::at(&scratch.path().join("s")).expect("a stack's directory").with_engined(engined);
+        let story = Story { stack, scratch, ended: false };
+        if let Err(error) = story.stack.up() {
+            panic!("cannot start the stack: {error}");
+        }
+        let archive =
+            Image::busybox().and_then(|image| image.docker_archive("busybox:latest")).expect("an image");
+        story.ctl().call(["load"]).input(archive).expect();
+        story
+    }
+
+    /// A path in the story's own directory, outside the stack's.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// Our own client.
+    pub fn ctl(&self) -> Client {
+        Client { name: "ctl".into(), program: self.stack.programs().path("ctl"), host: self.stack.clone() }
+    }
+
+    /// `ctl` and every stock docker CLI there is: Debian's, and a newer one first on the path.
+    pub fn clients(&self) -> Vec<Client> {
+        let mut clients = vec![self.ctl()];
+        let stock = [Some(PathBuf::from("/usr/bin/docker")), peer::find("docker")];
+        for program in stock.into_iter().flatten().filter(|program| program.is_file()) {
+            if clients.iter().all(|client| client.program != program) {
+                let name = program.display().to_string();
+                clients.push(Client { name, program, host: self.stack.clone() });
+            }
+        }
+        assert!(clients.len() > 1 || !peer::require("docker"), "a stock docker CLI");
+        clients
+    }
+
+    /// Takes the stack down and asserts that nothing of it is left.
+    pub fn end(mut self) {
+        self.ended = true;
+        self.stack.down().expect("the stack goes down");
+        self.stack.leftovers().expect_none();
+        let left: Vec<_> =
+            std::fs::read_dir(&self.stack.dir).expect("the directory").flatten().map(|e| e.path()).collect();
+        assert!(left.is_empty(), "files left: {left:?}");
+    }
+}
+
+impl Default for Story {
+    fn default() -> Story {
+        Story::new()
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        for name in ["engined", "supervisord"] {
+            let text = std::fs::read_to_string(self.stack.log(name)).unwrap_or_default();
+            let from = text.char_indices().rev().nth(6000).map_or(0, |(at, _)| at);
+            eprintln!("--- the end of {name}'s log\n{}", &text[from..]);
+        }
+        if let Err(error) = self.stack.down() {
+            eprintln!("cannot take the stack down: {error}");
+        }
+    }
+}
+
+impl Client {
+    /// The client with these arguments, about to run on the story's stack.
+    pub fn call<const N: usize>(&self, arguments: [&str; N]) -> Invocation {
+        self.host.client(&self.program, arguments)
+    }
+
+    /// A name for a container that no other client of the story uses.
+    pub fn own(&self, name: &str) -> String {
+        let tail: String =
+            self.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        format!("{name}{tail}")
+    }
+}
+
+/// Waits until `look` finds something; panics when it does not in time.
+#[track_caller]
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
