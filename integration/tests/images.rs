@@ -1,0 +1,188 @@
+//! Images: from registries, archives and layouts; named, listed, removed; their layers shared.
+
+use integration::Story;
+use integration::image::{Codec, Image, Layer};
+use integration::peer::{Registry, require};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Command;
+
+#[test]
+fn pull_takes_every_codec() {
+    if !require("docker-registry") || !require("skopeo") {
+        return;
+    }
+    let story = Story::new();
+    let registry = Registry::start(&story.path("")).unwrap();
+    let mut image = Image::busybox().unwrap();
+    image.layers.push(Layer::files(&[("greeting", b"ahoy")]).unwrap());
+    for (tag, codec) in [("gzip", Codec::Gzip), ("zstd", Codec::Zstd), ("plain", Codec::Plain)] {
+        let layout = story.path(tag);
+        image.write_oci_layout(&layout, tag, codec).unwrap();
+        registry.put(&layout, tag, &format!("boat:{tag}")).unwrap();
+        let name = format!("{}/boat:{tag}", registry.host);
+        let pulled = story.ctl().call(["pull", &name]).expect();
+        assert!(
+            pulled.contains(&format!("{tag}: Pulling from boat")) && pulled.contains("Digest: sha256:"),
+            "{pulled}"
+        );
+        assert!(pulled.contains(&format!("Status: Downloaded newer image for {name}")), "{pulled}");
+        assert!(story.ctl().call(["pull", &name]).expect().contains("Image is up to date"));
+        assert_eq!(story.ctl().call(["run", "--rm", &name, "cat", "/greeting"]).expect(), "ahoy");
+        assert_eq!(story.ctl().call(["image", "inspect", "-f", "{{.Id}}", &name]).expect(), image.id());
+    }
+    let missing = format!("{}/none:here", registry.host);
+    for client in story.clients() {
+        client.call(["pull", &missing]).run().unwrap().expect_code(1).expect_complaint("not found");
+        let name = format!("{}/boat:zstd", registry.host);
+        client.call(["rmi", "-f", &name]).expect();
+        assert_eq!(
+            client.call(["run", "--rm", &name, "cat", "/greeting"]).expect(),
+            "ahoy",
+            "{} pulls what it runs",
+            client.name
+        );
+    }
+    drop(registry);
+    story.end();
+}
+
+#[test]
+fn a_digest_that_lies_is_refused() {
+    if !require("docker-registry") || !require("skopeo") {
+        return;
+    }
+    let story = Story::new();
+    let registry = Registry::start(&story.path("")).unwrap();
+    let mut image = Image::busybox().unwrap();
+    image.layers.push(Layer::files(&[("unique-to-this-test", b"x")]).unwrap());
+    image.write_oci_layout(&story.path("layout"), "x", Codec::Gzip).unwrap();
+    registry.put(&story.path("layout"), "x", "boat:x").unwrap();
+    // The registry's file of the smallest layer gets another content of the same size.
+    let listed = Command::new("find")
+        .arg(story.path("registry"))
+        .args(["-name", "data", "-size", "-2", "-path", "*/blobs/*"])
+        .output()
+        .unwrap();
+    let mut broken = 0;
+    for path in String::from_utf8_lossy(&listed.stdout).lines().map(PathBuf::from) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            broken += 1;
+        }
+    }
+    assert!(broken > 0);
+    let name = format!("{}/boat:x", registry.host);
+    story.ctl().call(["pull", &name]).run().unwrap().expect_code(1);
+    story.ctl().call(["image", "inspect", &name]).run().unwrap().expect_code(1);
+    drop(registry);
+    story.end();
+}
+
+#[test]
+fn archives_layouts_and_trees_are_taken_in() {
+    let story = Story::new();
+    let image = Image::busybox().unwrap();
+    for client in story.clients() {
+        let loaded = client.call(["load"]).input(image.docker_archive("crew:one").unwrap()).expect();
+        assert_eq!(loaded, "Loaded image: crew:one");
+        assert_eq!(client.call(["images", "-q", "--no-trunc", "crew:one"]).expect(), image.id());
+        let layout = story.path(&client.own("layout"));
+        image.write_oci_layout(&layout, "crew:two", Codec::Gzip).unwrap();
+        let tar = Command::new("tar").arg("-C").arg(&layout).args(["-c", "."]).output().unwrap().stdout;
+        assert!(client.call(["load"]).input(tar).expect().contains("crew:two"));
+        assert_eq!(client.call(["run", "--rm", "crew:two", "echo", "aboard"]).expect(), "aboard");
+        let imported = client
+            .call(["import", "-c", "CMD [\"echo\", \"imported\"]", "-", "crew:three"])
+            .input(Layer::busybox().unwrap().0)
+            .expect();
+        assert!(imported.starts_with("sha256:"), "{imported}");
+        assert_eq!(client.call(["run", "--rm", "crew:three"]).expect(), "imported");
+        client.call(["load"]).input("no archive at all").run().unwrap().expect_code(1);
+        let removed = client.call(["rmi", "crew:one", "crew:two", "crew:three"]).expect();
+        assert!(removed.contains("Untagged: crew:one"), "{removed}");
+    }
+    story.end();
+}
+
+#[test]
+fn names_come_and_go() {
+    let story = Story::new();
+    for client in story.clients() {
+        client.call(["tag", "busybox", "harbour/boat:v1"]).expect();
+        let rows = client.call(["images", "--format", "{{.Repository}}:{{.Tag}}"]).expect();
+        assert!(
+            rows.lines().any(|row| row == "harbour/boat:v1")
+                && rows.lines().any(|row| row == "busybox:latest"),
+            "{rows}"
+        );
+        let inspected: Value =
+            serde_json::from_str(&client.call(["image", "inspect", "harbour/boat:v1"]).expect()).unwrap();
+        assert_eq!(inspected[0]["Os"], "linux");
+        assert_eq!(inspected[0]["RootFS"]["Layers"].as_array().unwrap().len(), 1);
+        assert_eq!(client.call(["rmi", "harbour/boat:v1"]).expect(), "Untagged: harbour/boat:v1");
+        let name = client.own("user");
+        client.call(["create", "--name", &name, "busybox"]).expect();
+        client.call(["rmi", "busybox"]).run().unwrap().expect_code(1).expect_complaint("conflict");
+        client.call(["rm", &name]).expect();
+        client.call(["rmi", "no-such-image"]).run().unwrap().expect_code(1).expect_complaint("No such image");
+    }
+    story.end();
+}
+
+#[test]
+fn what_is_saved_can_be_loaded() {
+    let story = Story::new();
+    for client in story.clients() {
+        let archive = story.path(&client.own("saved"));
+        client.call(["save", "-o", archive.to_str().unwrap(), "busybox:latest"]).expect();
+        let id = client.call(["images", "-q", "--no-trunc", "busybox"]).expect();
+        client.call(["rmi", "busybox"]).expect();
+        assert_eq!(
+            client.call(["load", "-i", archive.to_str().unwrap()]).expect(),
+            "Loaded image: busybox:latest"
+        );
+        assert_eq!(client.call(["images", "-q", "--no-trunc", "busybox"]).expect(), id);
+        assert_eq!(client.call(["run", "--rm", "busybox", "echo", "back"]).expect(), "back");
+    }
+    story.end();
+}
+
+#[test]
+fn what_is_pushed_can_be_pulled() {
+    if !require("docker-registry") || !require("skopeo") {
+        return;
+    }
+    let story = Story::new();
+    let registry = Registry::start(&story.path("")).unwrap();
+    for client in story.clients() {
+        let name = format!("{}/{}:v1", registry.host, client.own("pushed").to_lowercase());
+        client.call(["tag", "busybox", &name]).expect();
+        assert!(client.call(["push", &name]).expect().contains("digest: sha256:"));
+        client.call(["rmi", &name]).expect();
+        client.call(["pull", &name]).expect();
+        assert_eq!(client.call(["run", "--rm", &name, "echo", "round"]).expect(), "round");
+    }
+    drop(registry);
+    story.end();
+}
+
+#[test]
+fn nothing_of_an_image_stays_when_it_goes() {
+    let story = Story::new();
+    let client = story.ctl();
+    client.call(["run", "--rm", "busybox", "true"]).expect();
+    client.call(["rmi", "busybox"]).expect();
+    let blobs = story.stack.dir.join("data/supervisord/io.containerd.content.v1.content/blobs/sha256");
+    integration::until("the blobs' removal", || {
+        std::fs::read_dir(&blobs).map_or(Some(()), |mut entries| entries.next().is_none().then_some(()))
+    });
+    let snapshots = story.stack.dir.join("data/supervisord/io.containerd.snapshotter.v1.overlayfs/snapshots");
+    integration::until("the snapshots' removal", || {
+        std::fs::read_dir(&snapshots).map_or(Some(()), |mut entries| entries.next().is_none().then_some(()))
+    });
+    story.end();
+}
