@@ -88,8 +88,18 @@ pub struct Dockerd {
 impl Dockerd {
     /// Starts it with further `arguments` and waits until it answers.
     pub fn start(dir: &Path, arguments: &[&str]) -> io::Result<Dockerd> {
+        Dockerd::launch(dir, Command::new("dockerd"), arguments)
+    }
+
+    /// Starts it in a network namespace of its own, with its default bridge and rules there.
+    pub fn start_in_own_network(dir: &Path) -> io::Result<Dockerd> {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "sh", "-c", "ip link set lo up && exec dockerd \"$@\"", "dockerd"]);
+        Dockerd::launch(dir, command, &[])
+    }
+
+    fn launch(dir: &Path, mut command: Command, arguments: &[&str]) -> io::Result<Dockerd> {
         std::fs::create_dir_all(dir)?;
-        let mut command = Command::new("dockerd");
         command.arg("-H").arg(format!("unix://{}", dir.join("docker.sock").display()));
         for (flag, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "docker.pid")] {
             command.arg(flag).arg(dir.join(name));
