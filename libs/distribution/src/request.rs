@@ -1,0 +1,60 @@
+//! A request that can be made again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
+
+/// The body of a request on its way.
+pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
+/// Makes a body anew for each try.
+#[derive(Clone)]
+pub(crate) enum Payload {
+    Empty,
+    Bytes(Bytes),
+    Stream { length: u64, make: Arc<dyn Fn() -> Body + Send + Sync> },
+}
+
+impl Payload {
+    pub(crate) fn body(&self) -> Body {
+        match self {
+            Payload::Empty => Empty::new().map_err(|never| match never {}).boxed_unsync(),
+            Payload::Bytes(bytes) => Full::new(bytes.clone()).map_err(|never| match never {}).boxed_unsync(),
+            Payload::Stream { make, .. } => make(),
+        }
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Payload::Empty => 0,
+            Payload::Bytes(bytes) => bytes.len() as u64,
+            Payload::Stream { length, .. } => *length,
+        }
+    }
+}
+
+/// What is asked of a host.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    pub method: Method,
+    /// From the root of the host, query included, or a whole URL.
+    pub path: String,
+    pub headers: HeaderMap,
+    pub payload: Payload,
+    /// Token scopes that it needs.
+    pub scopes: Vec<String>,
+}
+
+impl Ask {
+    pub(crate) fn new(method: Method, path: impl Into<String>, scope: &str) -> Ask {
+        Ask {
+            method,
+            path: path.into(),
+            headers: HeaderMap::new(),
+            payload: Payload::Empty,
+            scopes: vec![scope.to_owned()],
+        }
+    }
+}

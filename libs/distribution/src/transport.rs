@@ -1,0 +1,91 @@
+//! Connections to hosts.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use errdefs::{Error, Kind, Result};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+use crate::host::TlsFiles;
+use crate::request::Body;
+use crate::tls::client_config;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// For the head of an answer, after the whole request was sent.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+type Connections = Client<HttpsConnector<HttpConnector>, Body>;
+
+/// Connections, kept and shared by all that use the same TLS material.
+#[derive(Default)]
+pub struct Transport {
+    clients: Mutex<HashMap<(TlsFiles, bool), Connections>>,
+}
+
+impl Transport {
+    /// No connection is open yet.
+    pub fn new() -> Transport {
+        Transport::default()
+    }
+
+    fn client(&self, files: &TlsFiles, skip_verify: bool) -> Result<Connections> {
+        let key = (files.clone(), skip_verify);
+        let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        connector.set_keepalive(Some(Duration::from_secs(30)));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(client_config(files, skip_verify)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector);
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+
+    /// Sends one request and waits for the head of the answer; `patient` when a long body goes out.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Body>,
+        files: &TlsFiles,
+        skip_verify: bool,
+        patient: bool,
+    ) -> Result<Response<Incoming>> {
+        // Query values may be secrets of a storage service: they stay out of error texts.
+        let what = format!("{} {}", request.method(), without_query(&request.uri().to_string()));
+        let client = self.client(files, skip_verify)?;
+        let answer = client.request(request);
+        let answer = if patient {
+            answer.await
+        } else {
+            tokio::time::timeout(ANSWER_TIMEOUT, answer)
+                .await
+                .map_err(|_| Error::unavailable(format!("cannot {what}: no answer in time")))?
+        };
+        answer.map_err(|error| {
+            let kind = if error.is_connect() { Kind::Unavailable } else { Kind::Aborted };
+            let hint = if error.is_connect() { Some("check that the registry runs and can be reached") } else { None };
+            let wrapped = Error::new(kind, format!("failed to do request: {what}")).with_source(error);
+            match hint {
+                Some(hint) => wrapped.with_hint(hint),
+                None => wrapped,
+            }
+        })
+    }
+}
+
+pub(crate) fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or(url)
+}
