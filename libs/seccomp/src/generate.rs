@@ -34,8 +34,11 @@ pub(crate) fn program(rules: &Rules) -> Vec<Instruction> {
             continue;
         }
         let mut runs = runs(&mut code, rules, *arch, &rules.per_arch[at]);
-        if *arch == Arch::X86_64 {
-            add_x32(&mut code, rules, &mut runs);
+        match arch {
+            Arch::X86_64 => add_x32(&mut code, rules, &mut runs),
+            // x32 alone: calls without its bit are of an architecture that is not listed.
+            Arch::X32 => runs.insert(0, (0, Fate::Return(action::KILL_THREAD))),
+            _ => {}
         }
         let search = code.load_and(NUMBER, |code| search(code, &runs));
         searches.push((*arch, search));
