@@ -14,8 +14,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What `features` prints: [`ACTIONS`], [`OPERATORS`], [`Arch::ALL`] with [`Arch::spec_name`], [`known_flags`] and
-//! [`supported_flags`].
+//! What `features` prints: [`ACTIONS`], [`OPERATORS`], [`Arch::ALL`] with [`Arch::spec_name`],
+//! [`known_flags`] and [`supported_flags`]. Docker's default profile and profile format, for who
+//! writes a config.json: [`profile`].
 
 mod action;
 mod arch;
@@ -24,6 +25,7 @@ mod condition;
 mod error;
 mod filter;
 mod generate;
+pub mod profile;
 mod rules;
 mod table;
 
