@@ -1,8 +1,12 @@
 //! The handle to everything.
 
-use crate::collect::{GcConfig, GcStats};
+use crate::backend::BackendStore;
+use crate::collect::{GcStats, Runs};
+use crate::core::Core;
+use crate::pins::Pins;
+use crate::schedule::{self, GcConfig, Trigger};
 use crate::{Containers, Content, Images, Leases, Namespaces, Sandboxes, Snapshots, validate_identifier};
-use errdefs::Result;
+use errdefs::{Error, Result};
 use events::Exchange;
 use snapshots::{Snapshotter, Store};
 use std::collections::BTreeMap;
@@ -28,7 +32,7 @@ pub struct Config {
     pub path: PathBuf,
     /// The blobs.
     pub content: content::Store,
-    /// Snapshotters by name.
+    /// Snapshotters by name. One that cannot be opened is left out, and its error is kept for introspection.
     pub snapshotters: Vec<(String, SnapshotterOpener)>,
     /// Where the events of changes go.
     pub exchange: Exchange,
@@ -41,7 +45,17 @@ pub struct Config {
 /// The records of everything; clones share one.
 #[derive(Clone)]
 pub struct Db {
-    inner: Arc<()>,
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) core: Arc<Core>,
+    pub(crate) content: content::Store,
+    pub(crate) snapshotters: BTreeMap<String, Arc<dyn Snapshotter>>,
+    failed_snapshotters: BTreeMap<String, String>,
+    pub(crate) sharing: SharingPolicy,
+    pub(crate) pins: Pins,
+    pub(crate) runs: Runs,
 }
 
 /// The database seen from one namespace, perhaps under a lease; cheap to clone.
@@ -54,39 +68,71 @@ pub struct Namespace {
 
 impl Db {
     /// Opens the database, makes it when missing, and recovers what a crash left.
-    pub fn open(_config: Config) -> Result<Db> {
-        todo!()
+    pub fn open(config: Config) -> Result<Db> {
+        let trigger = Trigger::new(config.gc);
+        let core = Arc::new(Core::open(config.path, config.exchange, trigger)?);
+        let mut snapshotters = BTreeMap::new();
+        let mut failed_snapshotters = BTreeMap::new();
+        for (name, open) in config.snapshotters {
+            let store = Arc::new(BackendStore { core: core.clone(), snapshotter: name.clone() });
+            match open(store) {
+                Ok(snapshotter) => drop(snapshotters.insert(name, snapshotter)),
+                Err(error) => {
+                    tracing::warn!(snapshotter = name, error = error.chain(), "snapshotter not loaded");
+                    failed_snapshotters.insert(name, error.chain());
+                }
+            }
+        }
+        let inner = Inner {
+            core,
+            content: config.content,
+            snapshotters,
+            failed_snapshotters,
+            sharing: config.sharing,
+            pins: Pins::default(),
+            runs: Runs::default(),
+        };
+        let db = Db { inner: Arc::new(inner) };
+        db.recover()?;
+        schedule::spawn(&db);
+        Ok(db)
     }
 
     /// The view of one namespace; it need not exist. InvalidArgument for a bad identifier.
     pub fn namespace(&self, name: &str) -> Result<Namespace> {
-        validate_identifier(name)?;
+        validate_identifier(name)
+            .map_err(|cause| Error::invalid_argument("namespace validation").with_source(cause))?;
         Ok(Namespace { db: self.clone(), name: name.into(), lease: None })
     }
 
     /// The namespaces themselves.
     pub fn namespaces(&self) -> Namespaces {
-        todo!()
+        Namespaces(self.clone())
     }
 
     /// The snapshotters by name.
     pub fn snapshotters(&self) -> &BTreeMap<String, Arc<dyn Snapshotter>> {
-        todo!()
+        &self.inner.snapshotters
+    }
+
+    /// The snapshotters that could not be opened, and why.
+    pub fn failed_snapshotters(&self) -> &BTreeMap<String, String> {
+        &self.inner.failed_snapshotters
     }
 
     /// The blobs of every namespace.
     pub fn content_store(&self) -> &content::Store {
-        todo!()
+        &self.inner.content
     }
 
     /// Collects now and waits: records without a root, then files without a record.
     pub fn collect(&self) -> Result<GcStats> {
-        todo!()
+        self.inner.runs.join(|| self.run_collection(false))
     }
 
     /// Writes what is not durable yet. Called once, at the end.
     pub fn flush(&self) -> Result<()> {
-        todo!()
+        self.inner.core.flush()
     }
 }
 
@@ -107,6 +153,11 @@ impl Namespace {
         self.lease.as_deref()
     }
 
+    /// The database it is a view of.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
     /// Container records.
     pub fn containers(&self) -> Containers {
         Containers(self.clone())
@@ -123,8 +174,14 @@ impl Namespace {
     }
 
     /// Snapshots of one snapshotter. InvalidArgument when there is none of this name.
-    pub fn snapshots(&self, _snapshotter: &str) -> Result<Snapshots> {
-        todo!()
+    pub fn snapshots(&self, snapshotter: &str) -> Result<Snapshots> {
+        if snapshotter.is_empty() {
+            return Err(Error::invalid_argument("snapshotter argument missing"));
+        }
+        let backend = self.db.inner.snapshotters.get(snapshotter);
+        let backend = backend
+            .ok_or_else(|| Error::invalid_argument(format!("snapshotter not loaded: {snapshotter}")))?;
+        Ok(Snapshots { namespace: self.clone(), snapshotter: snapshotter.into(), backend: backend.clone() })
     }
 
     /// Leases.
@@ -138,7 +195,20 @@ impl Namespace {
     }
 
     /// This namespace's label `key`, such as `containerd.io/defaults/snapshotter`.
-    pub fn label(&self, _key: &str) -> Option<String> {
-        todo!()
+    pub fn label(&self, key: &str) -> Option<String> {
+        self.core().read().namespace(&self.name)?.labels.get(key).cloned()
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.db.inner.core
+    }
+
+    pub(crate) fn pins(&self) -> &Pins {
+        &self.db.inner.pins
+    }
+
+    /// The name as the keys of rows want it.
+    pub(crate) fn key(&self) -> String {
+        self.name.to_string()
     }
 }

@@ -19,3 +19,8 @@ pub fn validate_labels(prefix: &str, labels: &Labels) -> Result<()> {
     }
     Ok(())
 }
+
+/// The time a record is stamped with.
+pub(crate) fn now() -> containerd_api::Timestamp {
+    events::timestamp(std::time::SystemTime::now())
+}

@@ -5,31 +5,39 @@
 //! when its change is durable. Reads never wait. Every call is synchronous and may block on the disk:
 //! from async code use `spawn_blocking` for calls that change something.
 
+mod backend;
 mod collect;
 mod containers;
 mod content_store;
+mod core;
 mod database;
+mod group;
 mod identifier;
 mod images;
 mod labels;
 mod leases;
+mod mark;
 mod mask;
 mod namespaces;
+mod pins;
+mod row;
 mod sandboxes;
+mod schedule;
 mod snapshot_store;
 mod state;
 mod writer;
 
-pub use collect::{GcConfig, GcStats};
+pub use collect::GcStats;
 pub use containers::Containers;
 pub use content_store::Content;
-pub use database::{Config, Db, Namespace, SharingPolicy};
+pub use database::{Config, Db, Namespace, SharingPolicy, SnapshotterOpener};
 pub use identifier::validate_identifier;
 pub use images::Images;
 pub use labels::validate_labels;
 pub use leases::Leases;
 pub use namespaces::Namespaces;
 pub use sandboxes::Sandboxes;
+pub use schedule::GcConfig;
 pub use snapshot_store::Snapshots;
 pub use writer::{CommitOptions, ContentWriter};
 

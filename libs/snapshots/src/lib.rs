@@ -4,12 +4,13 @@
 //! The directories are containerd's (`snapshots/<id>/{fs,work}`); the records live in a [`Store`] that the
 //! owner provides, so that they can share a transaction with the owner's own.
 
-mod directory;
-mod kernel;
+mod base;
+mod copy;
+mod mapping;
 mod memory;
-mod mounts;
 mod native;
 mod overlay;
+mod probe;
 mod record;
 mod snapshotter;
 mod usage;

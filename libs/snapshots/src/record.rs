@@ -16,8 +16,8 @@ pub struct Record {
     pub parent: String,
     /// Only those the snapshotter acts on.
     pub labels: Labels,
-    /// Recorded at commit.
-    pub usage: Usage,
+    /// Of a committed one, once somebody asked.
+    pub usage: Option<Usage>,
     /// When it was prepared; a commit starts anew.
     pub created_at: Option<Timestamp>,
     /// When its labels last changed.
