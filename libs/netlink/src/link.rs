@@ -68,7 +68,9 @@ pub struct BridgePort {
 
 /// What to change about a link.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Change {
+pub struct Change<'a> {
+    /// Free text to know it by, at most 255 bytes.
+    pub alias: Option<&'a str>,
     /// Administrative state.
     pub up: Option<bool>,
     /// Link-layer address.
@@ -113,9 +115,8 @@ fn name(message: &mut Message<'_>, target: Target<'_>) {
     }
 }
 
-/// Makes a bridge with a fixed address (else it changes with its ports), down; `alias` is free
-/// text of at most 255 bytes to know it by.
-pub fn add_bridge(request: &mut Request, bridge: &str, alias: &str, mac: [u8; 6], mtu: u32) {
+/// Makes a bridge with a fixed address (else it changes with its ports), down.
+pub fn add_bridge(request: &mut Request, bridge: &str, mac: [u8; 6], mtu: u32) {
     request
         .message(RTM_NEWLINK, flags::ACK | flags::CREATE | flags::EXCL, &header(Target::Index(0), 0, 0))
         .string(IFLA_IFNAME, bridge)
@@ -124,11 +125,6 @@ pub fn add_bridge(request: &mut Request, bridge: &str, alias: &str, mac: [u8; 6]
         .nest(IFLA_LINKINFO, |info| {
             info.string(IFLA_INFO_KIND, "bridge");
         });
-    // A link is not made with its alias, only changed to have it.
-    request
-        .message(RTM_NEWLINK, flags::ACK, &header(Target::Index(0), 0, 0))
-        .string(IFLA_IFNAME, bridge)
-        .bytes(IFLA_IFALIAS, alias.as_bytes());
 }
 
 /// Makes a veth pair, both ends in their final places under their final names.
@@ -152,13 +148,16 @@ pub fn add_veth_pair(request: &mut Request, pair: &VethPair<'_>) {
 }
 
 /// Changes a link that exists.
-pub fn change_link(request: &mut Request, target: Target<'_>, change: Change) {
+pub fn change_link(request: &mut Request, target: Target<'_>, change: Change<'_>) {
     let (up, mask) = match change.up {
         Some(up) => (if up { IFF_UP } else { 0 }, IFF_UP),
         None => (0, 0),
     };
     let mut message = request.message(RTM_NEWLINK, flags::ACK, &header(target, up, mask));
     name(&mut message, target);
+    if let Some(alias) = change.alias {
+        message.bytes(IFLA_IFALIAS, alias.as_bytes());
+    }
     if let Some(mac) = change.mac {
         message.bytes(IFLA_ADDRESS, &mac);
     }
@@ -253,7 +252,7 @@ mod tests {
         #[test]
         fn a_link_is_read_as_it_was_written(index in 1u32.., name in "[a-z]{1,15}", mtu in 68u32..65536, mac in any::<[u8; 6]>(), master in proptest::option::of(1u32..)) {
             let mut request = Request::new();
-            change_link(&mut request, Target::Index(index), Change { up: Some(true), mac: Some(mac), mtu: Some(mtu), master, port: None });
+            change_link(&mut request, Target::Index(index), Change { up: Some(true), mac: Some(mac), mtu: Some(mtu), master, ..Change::default() });
             let mut with_name = Request::new();
             with_name.message(RTM_NEWLINK, 0, &header(Target::Index(index), IFF_UP, IFF_UP)).string(IFLA_IFNAME, &name).raw(&request.buffer[32..]);
             let message = crate::Messages::new(with_name.bytes().unwrap()).next().unwrap().unwrap();

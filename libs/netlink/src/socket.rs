@@ -70,6 +70,9 @@ impl Socket {
     /// # Errors
     /// The first refusal, with the index of its message.
     pub fn exchange(&mut self, request: &mut Request, mut visit: impl FnMut(usize, Header<'_>)) -> Result<()> {
+        if request.is_empty() {
+            return Ok(()); // The kernel calls it an error.
+        }
         let first = self.send(request)?;
         let mut waiting = request.len();
         let mut refusal = None;

@@ -79,13 +79,15 @@ pub struct Bridge {
 pub(crate) struct Standing {
     pub bridge: Bridge,
     pub config: BridgeConfig,
+    /// The mark of its stack's links.
+    pub mark: String,
     /// Number of the link.
     pub index: u32,
     /// It was made just now: ports of its former life have no master.
     pub made: bool,
 }
 
-/// The mark by which the bridges of a stack are known, and told from an administrator's.
+/// The mark by which the links of a stack are known, and told from an administrator's.
 pub(crate) fn alias(stack: &str) -> String {
     format!("wherry-{stack}")
 }
@@ -103,7 +105,7 @@ pub(crate) fn ensure(socket: &mut Socket, stack: &str, config: &BridgeConfig, re
     socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set up bridge", &config.name))?;
     let mac = MacAddress::new(link.mac.unwrap_or_default())?;
     let bridge = Bridge { name: config.name.clone(), subnet, gateway, mtu: config.mtu, mac };
-    Ok(Standing { bridge, config: config.clone(), index: link.index, made })
+    Ok(Standing { bridge, config: config.clone(), mark: alias(stack), index: link.index, made })
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -133,7 +135,9 @@ fn ensure_link(socket: &mut Socket, stack: &str, config: &BridgeConfig) -> Resul
     let mut mac = [0x02, 0x42, 0, 0, 0, 0];
     random(&mut mac[2..])?;
     let mut request = Request::new();
-    add_bridge(&mut request, name, &alias(stack), mac, config.mtu);
+    add_bridge(&mut request, name, mac, config.mtu);
+    // A link is not made with its alias, only changed to have it.
+    change_link(&mut request, Target::Name(name), Change { alias: Some(&alias(stack)), ..Change::default() });
     socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("create bridge", name))?;
     Ok((look(socket).map_err(Error::netlink("look up bridge", name))?, true))
 }

@@ -105,7 +105,8 @@ impl Endpoint {
                 peer_netns: netns.as_fd(),
             },
         );
-        change_link(&mut request, Target::Name(&self.host_interface), Change { port: Some(port(&bridge.config)), ..Change::default() });
+        let settings = Change { alias: Some(&bridge.mark), port: Some(port(&bridge.config)), ..Change::default() };
+        change_link(&mut request, Target::Name(&self.host_interface), settings);
         let mut host = host.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         match host.exchange(&mut request, |_, _| {}) {
             Ok(()) => Ok(Attempt::Made),

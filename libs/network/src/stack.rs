@@ -338,13 +338,11 @@ impl Stack {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
-    /// The bridges that this stack made, after the ends of pairs that are plugged into them.
+    /// The links with this stack's mark: ends of pairs first, then bridges.
     fn own_links(&self) -> Result<Vec<String>> {
         let links = Link::list(&mut self.route()).map_err(Error::netlink("list links of stack", &self.name))?;
         let mark = Some(bridge::alias(&self.name));
-        let (bridges, others): (Vec<Link>, Vec<Link>) = links.into_iter().partition(|link| link.alias == mark && link.kind.as_deref() == Some("bridge"));
-        let plugged = |link: &Link| link.kind.as_deref() == Some("veth") && bridges.iter().any(|bridge| link.master == Some(bridge.index));
-        let ends: Vec<_> = others.into_iter().filter(plugged).collect();
+        let (bridges, ends): (Vec<Link>, Vec<Link>) = links.into_iter().filter(|link| link.alias == mark).partition(|link| link.kind.as_deref() == Some("bridge"));
         Ok(ends.into_iter().chain(bridges).map(|link| link.name).collect())
     }
 

@@ -23,6 +23,11 @@ const NFTA_SET_ID: u16 = 10;
 const NFTA_LIST_ELEMENTS: u16 = 3;
 const NFTA_ELEM_KEY: u16 = 1;
 const NFTA_ELEM_DATA: u16 = 2;
+const NFTA_SET_USERDATA: u16 = 13;
+/// `NFTNL_UDATA_SET_KEYBYTEORDER` of libnftnl: a type-length-value by which `nft` reads keys.
+const UDATA_KEY_BYTE_ORDER: u8 = 0;
+const HOST_ENDIAN: u32 = 1;
+const BIG_ENDIAN: u32 = 2;
 const NFT_SET_MAP: u32 = 8;
 const NFT_DATA_VERDICT: u32 = 0xffff_ff00;
 
@@ -95,6 +100,8 @@ impl Set {
         message.string(NFTA_SET_NAME, &self.name);
         message.u32_be(NFTA_SET_FLAGS, if self.value == Value::None { 0 } else { NFT_SET_MAP });
         message.u32_be(NFTA_SET_KEY_TYPE, key_type).u32_be(NFTA_SET_KEY_LEN, key_length).u32_be(NFTA_SET_ID, id);
+        let order = if self.key == [DataType::LinkName] { HOST_ENDIAN } else { BIG_ENDIAN };
+        message.bytes(NFTA_SET_USERDATA, &[&[UDATA_KEY_BYTE_ORDER, 4], order.to_ne_bytes().as_slice()].concat());
         match &self.value {
             Value::None => {}
             Value::Data(types) => {
