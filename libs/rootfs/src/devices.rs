@@ -28,23 +28,6 @@ const LINKS: &[(&str, &str)] = &[
     ("/dev/stderr", "/proc/self/fd/2"),
 ];
 
-/// The rules that make the default devices, terminals and making of nodes work under any profile.
-pub fn default_rules() -> Vec<spec::DeviceRule> {
-    let rule = |kind: &str, major: Option<i64>, minor: Option<i64>, access: &str| spec::DeviceRule {
-        allow: true,
-        kind: kind.to_owned(),
-        major,
-        minor,
-        access: access.to_owned(),
-    };
-    let mut rules = vec![rule("c", None, None, "m"), rule("b", None, None, "m")];
-    rules.extend(DEFAULT.iter().map(|(_, major, minor)| rule("c", Some(*major), Some(*minor), "rwm")));
-    // /dev/console, the pseudo terminals and their multiplexer
-    rules.push(rule("c", Some(136), None, "rwm"));
-    rules.push(rule("c", Some(5), Some(2), "rwm"));
-    rules
-}
-
 /// Makes the default devices and those of the configuration.
 ///
 /// `bind` mounts the host's node instead of making one, for user namespaces, which may not.

@@ -15,7 +15,7 @@ mod walk;
 
 pub use cgroup::Hierarchy;
 pub use console::Console;
-pub use devices::{default_rules, make_devices, make_links};
+pub use devices::{make_devices, make_links};
 pub use error::Error;
 pub use mounts::{Mounter, Prepared};
 pub use pivot::{change_root, chroot_into, enter_tree, propagation_of};

@@ -26,28 +26,29 @@ pub fn propagation_of(word: &str) -> Option<MountPropagationFlags> {
     })
 }
 
-/// Makes the root a mount of its own in this mount namespace, attached at its own path, cut off
-/// from the host as `propagation` says, and opens it.
+/// Makes the root a mount of its own in this mount namespace, attached where it was found, cut
+/// off from the host as `propagation` says, and opens it.
 ///
-/// `tree` is the root's tree when the caller opened it beforehand.
+/// `found` is the root's directory opened in this mount namespace, `tree` its tree when the
+/// caller opened it beforehand.
 pub fn enter_tree(
     rootfs: &Path,
+    found: &Root,
     tree: Option<Tree>,
     propagation: Option<MountPropagationFlags>,
 ) -> Result<Root, Error> {
     let step = || format!("error preparing rootfs {rootfs:?}");
     let host = propagation.unwrap_or(MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC);
     mount_change("/", host).at(step)?;
-    let target = Root::open(rootfs).at(step)?;
     let tree = match tree {
         Some(tree) => tree,
-        None => Tree::copy_of(&target, true).at(step)?,
+        None => Tree::copy_of(found, true).at(step)?,
     };
     if host.intersects(MountPropagationFlags::SHARED) {
         // A shared parent would pass our root on to the host, and pivot_root refuses it.
         cut_off_parent(rootfs).at(step)?;
     }
-    tree.attach(&target).at(step)?;
+    tree.attach(found).at(step)?;
     Ok(Root::from(tree.into_fd()))
 }
 

@@ -1,0 +1,36 @@
+//! `start`: lets a created container run its program.
+
+use super::{Command, Context};
+use crate::failure::Failure;
+use crate::launch;
+use crate::words::{Grammar, Words};
+use runtime_spec::Status;
+
+pub const COMMAND: Command = Command {
+    grammar: Grammar {
+        name: "start",
+        arguments: "<container-id>",
+        about: "run the program of a created container",
+        least: 1,
+        most: 1,
+        options: &[],
+        ends_at_argument: false,
+    },
+    runs_foreign_code: false,
+    run,
+};
+
+fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
+    let container = context.store().load(&words.arguments[0])?;
+    let _lock = container.lock()?;
+    match container.status()? {
+        Status::Created => {
+            launch::open_fifo(&container)?;
+            launch::after_start(&container)?;
+            Ok(0)
+        }
+        Status::Stopped => Err(Failure::new("cannot start a container that has stopped")),
+        Status::Running => Err(Failure::new("cannot start an already running container")),
+        other => Err(Failure::new(format!("cannot start a container in the {} state", other.word()))),
+    }
+}

@@ -1,0 +1,58 @@
+//! What is kept of a container, `ROOT/ID/state.json`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use runtime_spec::{Hook, State, Status};
+use serde::{Deserialize, Serialize};
+
+/// The record; names that runc's file also has mean the same there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    pub id: String,
+    pub oci_version: String,
+    pub init_process_pid: i32,
+    /// Clock ticks since boot.
+    pub init_process_start: u64,
+    /// RFC 3339.
+    pub created: String,
+    pub bundle: PathBuf,
+    pub rootfs: PathBuf,
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// Directories by controller.
+    pub cgroup_paths: BTreeMap<String, PathBuf>,
+    /// Kinds of namespaces that the container does not share with the runtime, by the
+    /// specification's words.
+    pub namespaces: Vec<String>,
+    #[serde(default)]
+    pub poststart: Vec<Hook>,
+    #[serde(default)]
+    pub poststop: Vec<Hook>,
+    /// The profile in force, which exec applies too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<runtime_spec::Seccomp>,
+    #[serde(default)]
+    pub no_new_keyring: bool,
+    /// The resources last applied, which update starts from.
+    #[serde(default)]
+    pub owner: u32,
+}
+
+impl Record {
+    /// The state that hooks get.
+    pub fn state(&self, status: Status) -> State {
+        State {
+            oci_version: self.oci_version.clone(),
+            id: self.id.clone(),
+            status,
+            pid: if status == Status::Stopped { 0 } else { self.init_process_pid },
+            bundle: self.bundle.to_string_lossy().into_owned(),
+            annotations: self.annotations.clone(),
+        }
+    }
+
+    pub fn has_namespace(&self, kind: namespaces::Kind) -> bool {
+        self.namespaces.iter().any(|word| word == kind.word())
+    }
+}

@@ -1,0 +1,134 @@
+//! Hooks (config.md#posix-platform-hooks).
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use runtime_spec::{Hook, State};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::MemfdFlags;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::failure::{Failure, Tried};
+
+/// Runs hooks in order, each with the state on stdin; the first that fails ends it.
+///
+/// `point` is the specification's name of the moment, for messages.
+pub fn run_hooks(point: &str, hooks: &[Hook], state: &State) -> Result<(), Failure> {
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    let text = serde_json::to_vec(state).map_err(|error| Failure::new(error.to_string()))?;
+    for (index, hook) in hooks.iter().enumerate() {
+        run(hook, &text)
+            .map_err(|failure| failure.within(&format!("error running {point} hook #{index}")))?;
+    }
+    Ok(())
+}
+
+fn run(hook: &Hook, state: &[u8]) -> Result<(), Failure> {
+    // Output goes to memory, not a pipe: a hook's own children may keep it open for ever.
+    let output = || rustix::fs::memfd_create("hook", MemfdFlags::CLOEXEC).map(File::from);
+    let mut stdout = output().tried("cannot keep output")?;
+    let mut stderr = output().tried("cannot keep output")?;
+    let mut command = Command::new(&hook.path);
+    if let Some((name, rest)) = hook.args.split_first() {
+        command.arg0(name).args(rest);
+    }
+    command.env_clear();
+    command.envs(hook.env.iter().filter_map(|entry| entry.split_once('=')));
+    command.stdin(Stdio::piped());
+    command.stdout(stdout.try_clone().tried("cannot keep output")?);
+    command.stderr(stderr.try_clone().tried("cannot keep output")?);
+    let mut child = command.spawn().tried(format!("fork/exec {}", hook.path))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A hook that does not read its state is none the worse.
+        let _ = stdin.write_all(state);
+    }
+    if let Some(seconds) = hook.timeout.filter(|seconds| *seconds > 0)
+        && !wait_for(child.id() as i32, Duration::from_secs(seconds as u64))?
+    {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(Failure::new(format!("hook ran past specified timeout of {seconds}s")));
+    }
+    let status = child.wait().tried("cannot wait for the hook")?;
+    if status.success() {
+        return Ok(());
+    }
+    let how = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, signal) => format!("signal {}", signal.unwrap_or_default()),
+    };
+    let (out, err) = (content(&mut stdout), content(&mut stderr));
+    Err(Failure::new(format!("{how}, stdout: {out}, stderr: {err}")))
+}
+
+/// Whether the process ended in time.
+fn wait_for(pid: i32, limit: Duration) -> Result<bool, Failure> {
+    let Some(pid) = Pid::from_raw(pid) else { return Ok(true) };
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).tried("cannot watch the hook")?;
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+        match poll(&mut [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)], Some(&timeout)) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other.tried("cannot watch the hook")? > 0),
+        }
+    }
+}
+
+fn content(file: &mut File) -> String {
+    const SHOWN_MAX: u64 = 4096;
+    let mut text = Vec::new();
+    let _ = file.rewind();
+    let _ = file.take(SHOWN_MAX).read_to_end(&mut text);
+    String::from_utf8_lossy(&text).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> State {
+        State {
+            oci_version: "1.3.0".into(),
+            id: "x".into(),
+            status: runtime_spec::Status::Creating,
+            pid: 1,
+            bundle: "/b".into(),
+            annotations: Default::default(),
+        }
+    }
+
+    fn shell(script: &str, timeout: Option<i64>) -> Hook {
+        Hook {
+            path: "/bin/sh".into(),
+            args: vec!["sh".into(), "-c".into(), script.into()],
+            env: vec!["A=b".into()],
+            timeout,
+        }
+    }
+
+    #[test]
+    fn the_state_is_on_stdin_and_the_environment_given() {
+        run_hooks("p", &[shell("grep -q '\"id\":\"x\"' && test $A = b", None)], &state()).unwrap();
+    }
+
+    #[test]
+    fn a_failure_tells_what_was_said() {
+        let failure = run_hooks("p", &[shell("echo no >&2; exit 3", None)], &state()).unwrap_err();
+        assert_eq!(failure.message, "error running p hook #0: exit status 3, stdout: , stderr: no");
+    }
+
+    #[test]
+    fn a_slow_hook_is_ended() {
+        let started = Instant::now();
+        assert!(run_hooks("p", &[shell("exec sleep 60", Some(1))], &state()).is_err());
+        assert!(started.elapsed() < Duration::from_secs(20));
+    }
+}

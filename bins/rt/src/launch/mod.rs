@@ -1,0 +1,41 @@
+//! Bringing a process into a container: the runtime's side, the process's side, and what they say
+//! to each other.
+
+mod affinity;
+mod bundle;
+mod channel;
+mod console;
+mod create;
+mod descriptors;
+mod exec;
+mod foreground;
+mod hooks;
+mod init;
+mod intermediate;
+mod procfs;
+mod program;
+mod seccomp_agent;
+mod settle;
+mod start;
+mod undo;
+
+pub use bundle::Bundle;
+pub use create::{Request, create, write_pid_file};
+pub use exec::{Entry, enter};
+pub use foreground::Relay;
+pub use hooks::run_hooks;
+pub use start::{after_start, let_go, open_fifo};
+
+/// How the process's streams are wired.
+#[derive(Debug, Clone, Default)]
+pub struct Streams {
+    /// The caller goes on without us.
+    pub detach: bool,
+    /// A unix socket that takes the terminal's master.
+    pub console_socket: Option<std::path::PathBuf>,
+    /// A unix socket that takes the process's pidfd.
+    pub pidfd_socket: Option<std::path::PathBuf>,
+    /// Descriptors from 3 up that the process keeps.
+    pub preserve_fds: i32,
+    pub pid_file: Option<std::path::PathBuf>,
+}

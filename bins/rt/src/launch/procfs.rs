@@ -1,0 +1,42 @@
+//! The host's procfs, opened before anything of the container's is in sight.
+
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{self, CWD, Mode, OFlags, ResolveFlags};
+
+use crate::failure::{Failure, Tried};
+
+/// A handle on `/proc` that no mount of a container can stand in for (CVE-2025-52881).
+#[derive(Debug)]
+pub struct Procfs {
+    root: OwnedFd,
+}
+
+impl Procfs {
+    /// Opens `/proc` and makes sure that it is one.
+    pub fn open() -> Result<Procfs, Failure> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = fs::openat(CWD, "/proc", flags, Mode::empty()).tried("cannot open /proc")?;
+        let kind = fs::fstatfs(&root).tried("cannot open /proc")?.f_type;
+        if kind as i64 != libc::PROC_SUPER_MAGIC as i64 {
+            return Err(Failure::new("cannot open /proc: not a procfs"));
+        }
+        Ok(Procfs { root })
+    }
+
+    /// Writes a file in one go. `path` is relative; links other than `self` are refused, and so
+    /// is whatever is mounted below.
+    pub fn write(&self, path: &str, text: &str) -> io::Result<()> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = fs::openat2(&self.root, path, flags, Mode::empty(), resolve)?;
+        std::fs::File::from(file).write_all(text.as_bytes())
+    }
+
+    /// Opens anew what descriptor `number` of this process stands for.
+    pub fn reopen(&self, number: i32, flags: OFlags) -> io::Result<OwnedFd> {
+        let path = format!("self/fd/{number}");
+        Ok(fs::openat(&self.root, path, flags | OFlags::CLOEXEC, Mode::empty())?)
+    }
+}

@@ -1,0 +1,138 @@
+//! The program of a container, with all that the process becomes before it runs.
+
+use std::ffi::CString;
+use std::path::PathBuf;
+
+use process::{capabilities, scheduling};
+use runtime_spec as spec;
+use runtime_spec::Seccomp;
+use seccomp::Filter;
+use syscalls::sched;
+
+use super::descriptors::Kept;
+use crate::failure::{Failure, Tried};
+
+/// A process of a configuration, parsed.
+#[derive(Debug)]
+pub struct Program {
+    pub args: Vec<String>,
+    pub env: Vec<String>,
+    pub cwd: PathBuf,
+    pub user: spec::User,
+    pub capabilities: Option<capabilities::Sets>,
+    pub rlimits: Vec<spec::Rlimit>,
+    pub no_new_privileges: bool,
+    pub oom_score_adj: Option<i32>,
+    pub scheduler: Option<sched::Policy>,
+    /// Class and level.
+    pub io_priority: Option<(u16, u16)>,
+    pub apparmor_profile: String,
+    pub selinux_label: String,
+    pub terminal: bool,
+    pub console_size: Option<spec::ConsoleSize>,
+    pub seccomp: Option<Filter>,
+    /// The session keyring to join.
+    pub keyring: Option<CString>,
+    pub kept: Kept,
+    /// Whether supplementary groups may be set.
+    pub may_set_groups: bool,
+}
+
+/// What the container adds to its processes.
+#[derive(Debug)]
+pub struct Setting<'a> {
+    pub id: &'a str,
+    pub seccomp: Option<&'a Seccomp>,
+    pub no_new_keyring: bool,
+    pub preserve_fds: i32,
+    pub may_set_groups: bool,
+}
+
+impl Program {
+    /// Parses a process; `warn` hears of what is left out as runc leaves it out.
+    pub fn read(
+        process: &spec::Process,
+        setting: &Setting<'_>,
+        warn: impl Fn(&str),
+    ) -> Result<Program, Failure> {
+        let seccomp = match setting.seccomp {
+            Some(profile) => Some(
+                Filter::compile(profile)
+                    .map_err(|error| Failure::new(format!("cannot compile the seccomp profile: {error}")))?,
+            ),
+            None => None,
+        };
+        let keyring = match setting.no_new_keyring {
+            true => None,
+            false => CString::new(format!("_ses.{}", setting.id)).ok(),
+        };
+        Ok(Program {
+            args: process.args.clone(),
+            env: environment(&process.env)?,
+            cwd: PathBuf::from(if process.cwd.is_empty() { "/" } else { &process.cwd }),
+            user: process.user.clone(),
+            capabilities: capability_sets(process, warn)?,
+            rlimits: process.rlimits.clone(),
+            no_new_privileges: process.no_new_privileges,
+            oom_score_adj: process.oom_score_adj,
+            scheduler: process.scheduler.as_ref().map(scheduling::policy).transpose()?,
+            io_priority: process.io_priority.as_ref().map(scheduling::io_priority).transpose()?,
+            apparmor_profile: process.apparmor_profile.clone(),
+            selinux_label: process.selinux_label.clone(),
+            terminal: process.terminal,
+            console_size: process.console_size.clone(),
+            seccomp,
+            keyring,
+            kept: Kept::read(setting.preserve_fds)?,
+            may_set_groups: setting.may_set_groups,
+        })
+    }
+}
+
+/// Sets that this process can give; what it does not hold itself is left out with a warning.
+fn capability_sets(
+    process: &spec::Process,
+    warn: impl Fn(&str),
+) -> Result<Option<capabilities::Sets>, Failure> {
+    let Some(lists) = &process.capabilities else { return Ok(None) };
+    let (mut sets, unknown) = capabilities::Sets::parse(lists);
+    if !unknown.is_empty() {
+        warn(&format!("ignoring unknown or unavailable capabilities: {}", unknown.join(", ")));
+    }
+    let missing = sets.limit_to_own().tried("cannot read capabilities")?;
+    if missing != 0 {
+        let names = capabilities::name_list(missing);
+        warn(&format!("ignoring unknown or unavailable capabilities: {names}"));
+    }
+    Ok(Some(sets))
+}
+
+/// Keeps the last value of each variable; an entry without `=` cannot be one.
+fn environment(entries: &[String]) -> Result<Vec<String>, Failure> {
+    let mut kept: Vec<String> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let Some((key, _)) = entry.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+            return Err(Failure::new(format!("invalid environment variable: {entry:?}")));
+        };
+        if entry.contains('\0') {
+            return Err(Failure::new(format!("invalid environment variable: {entry:?} has a nul byte")));
+        }
+        let same = |other: &String| other.strip_prefix(key).is_some_and(|rest| rest.starts_with('='));
+        kept.retain(|other| !same(other));
+        kept.push(entry.clone());
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::environment;
+
+    #[test]
+    fn the_last_value_stays() {
+        let entries = ["A=1", "AB=2", "A=3"].map(str::to_owned);
+        assert_eq!(environment(&entries).unwrap(), ["AB=2", "A=3"]);
+        assert!(environment(&["=x".to_owned()]).is_err());
+        assert!(environment(&["x".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,216 @@
+//! The last steps of a container process, the same for init and for exec.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use process::{limits, program, user};
+use rustix::fs::{self, AtFlags, Mode};
+use rustix::io::Errno;
+use syscalls::{descriptors, keyring, sched, signals};
+
+use super::channel::{Channel, Note};
+use super::procfs::Procfs;
+use super::program::Program;
+use crate::failure::{Failure, Tried, reason};
+
+/// Settles this process in its final place and returns the program to execute. After this only
+/// start's leave and the exec itself are missing.
+///
+/// Each step's place matters: what needs privilege comes before the change of user, what the
+/// user must be able to do itself comes after.
+pub fn settle(program: &mut Program, procfs: &Procfs, channel: &Channel) -> Result<PathBuf, Failure> {
+    priorities(program, procfs)?;
+    // Before the keyring and labels are changed nothing of the container runs in this process.
+    join_keyring(program)?;
+    labels(program, procfs)?;
+    for limit in &program.rlimits {
+        limits::set(limit).tried(format!("error setting rlimit {}", limit.kind))?;
+    }
+    let mask = program.user.umask.unwrap_or(0o022);
+    rustix::process::umask(Mode::from_raw_mode(mask));
+    // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go; with it the filter
+    // comes last, so that it need not allow what happens in between.
+    if program.no_new_privileges {
+        rustix::thread::set_no_new_privs(true).tried("cannot set no_new_privs")?;
+    } else {
+        load_filter(program, channel)?;
+    }
+    give_streams(program);
+    // Some directories only root can enter, others (on network filesystems) only the user.
+    let entered = rustix::process::chdir(&program.cwd);
+    become_user(program)?;
+    if entered.is_err() {
+        rustix::process::chdir(&program.cwd)
+            .tried(format!("chdir to cwd ({:?}) set in config.json failed", program.cwd))?;
+    }
+    check_directory(&program.cwd)?;
+    set_home(program);
+    let path = find(program)?;
+    program.kept.close_others_on_exec()?;
+    if program.no_new_privileges {
+        load_filter(program, channel)?;
+    }
+    Ok(path)
+}
+
+fn priorities(program: &Program, procfs: &Procfs) -> Result<(), Failure> {
+    if let Some(score) = program.oom_score_adj {
+        procfs
+            .write("self/oom_score_adj", &score.to_string())
+            .tried(format!("cannot set oom_score_adj to {score}"))?;
+    }
+    if let Some(policy) = &program.scheduler {
+        sched::set_policy(policy).tried("error setting scheduler")?;
+    }
+    if let Some((class, level)) = program.io_priority {
+        sched::set_io_priority(class, level).tried("error setting I/O priority")?;
+    }
+    Ok(())
+}
+
+fn join_keyring(program: &Program) -> Result<(), Failure> {
+    let Some(name) = &program.keyring else { return Ok(()) };
+    match keyring::join_session(name) {
+        // A kernel without keyrings has none to protect.
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Ok(()),
+        other => other.tried("unable to join session keyring"),
+    }
+}
+
+/// Labels take effect with the exec.
+fn labels(program: &Program, procfs: &Procfs) -> Result<(), Failure> {
+    let write = |file: &str, text: &str, what: &str| {
+        procfs.write(file, text).tried(format!("cannot apply {what} {text:?}"))
+    };
+    let label = &program.selinux_label;
+    if !label.is_empty() {
+        write("thread-self/attr/exec", label, "SELinux label")?;
+    }
+    let profile = &program.apparmor_profile;
+    if !profile.is_empty() && profile != "unconfined" {
+        let text = format!("exec {profile}");
+        write("thread-self/attr/apparmor/exec", &text, "apparmor profile")
+            .or_else(|_| write("thread-self/attr/exec", &text, "apparmor profile"))?;
+    }
+    Ok(())
+}
+
+fn load_filter(program: &Program, channel: &Channel) -> Result<(), Failure> {
+    let Some(filter) = &program.seccomp else { return Ok(()) };
+    let listener =
+        filter.load().map_err(|error| Failure::new(format!("cannot load the seccomp filter: {error}")))?;
+    if let Some(listener) = listener {
+        channel.send(&Note::Listener(listener))?;
+        channel.await_go()?;
+    }
+    Ok(())
+}
+
+/// The user must be able to open its own streams through /dev/stdin and its kin.
+fn give_streams(program: &Program) {
+    let null = fs::makedev(1, 3);
+    let user = fs::Uid::from_raw(program.user.uid);
+    for stream in 0..=2 {
+        let fd = descriptors::standard(stream);
+        if let Ok(stat) = fs::fstat(fd)
+            && stat.st_uid != program.user.uid
+            && stat.st_rdev != null
+        {
+            // Not everything has an owner that can change: sockets of others, read-only trees.
+            let _ = fs::fchown(fd, Some(user), None);
+        }
+    }
+}
+
+fn become_user(program: &Program) -> Result<(), Failure> {
+    if let Some(sets) = &program.capabilities {
+        sets.apply_bounding().tried("cannot set the bounding capabilities")?;
+    }
+    rustix::thread::set_keep_capabilities(true).tried("cannot keep capabilities")?;
+    let wanted = &program.user;
+    let groups = program.may_set_groups.then_some(wanted.additional_gids.as_slice());
+    if groups.is_none() && !wanted.additional_gids.is_empty() {
+        return Err(Failure::new("cannot set any additional groups in a rootless container"));
+    }
+    user::become_user(wanted.uid, wanted.gid, groups)
+        .tried(format!("cannot become user {}:{}", wanted.uid, wanted.gid))?;
+    rustix::thread::set_keep_capabilities(false).tried("cannot drop keep capabilities")?;
+    match &program.capabilities {
+        Some(sets) => sets.apply().tried("cannot set capabilities"),
+        // No list at all means none for an ordinary user and all for root, as after setuid(2).
+        None if wanted.uid != 0 => {
+            process::capabilities::Sets::default().apply().tried("cannot drop capabilities")
+        }
+        None => Ok(()),
+    }
+}
+
+/// A working directory reached through a leaked descriptor is outside of the root: the kernel
+/// then gives no path (CVE-2024-21626).
+fn check_directory(wanted: &Path) -> Result<(), Failure> {
+    let outside = || {
+        Failure::new(
+            "current working directory is outside of container mount namespace root -- possible container breakout detected",
+        )
+    };
+    match std::env::current_dir() {
+        Ok(path) if path.as_os_str().as_bytes().starts_with(b"/") => Ok(()),
+        Ok(_) => Err(outside()),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Err(outside()),
+        Err(error) => {
+            Err(Failure::new(format!("cannot verify the directory {wanted:?}: {}", reason(&error))))
+        }
+    }
+}
+
+fn set_home(program: &mut Program) {
+    if program::variable(&program.env, "HOME").is_none_or(str::is_empty) {
+        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let home = user::home(&passwd, program.user.uid);
+        program.env.retain(|entry| !entry.starts_with("HOME="));
+        program.env.push(format!("HOME={home}"));
+    }
+    if program.kept.listen > 0 {
+        program.env.push(format!("LISTEN_FDS={}", program.kept.listen));
+        program.env.push("LISTEN_PID=1".to_owned());
+    }
+}
+
+fn find(program: &Program) -> Result<PathBuf, Failure> {
+    let name = program.args.first().map_or("", String::as_str);
+    Ok(program::find(name, &program.env)?)
+}
+
+/// Becomes the program.
+pub fn execute(program: &Program, path: &Path) -> Result<Infallible, Failure> {
+    let text = |bytes: &[u8]| {
+        CString::new(bytes).map_err(|_| Failure::new("nul byte in the arguments or environment"))
+    };
+    let args = program.args.iter().map(|arg| text(arg.as_bytes())).collect::<Result<Vec<_>, _>>()?;
+    let env = program.env.iter().map(|entry| text(entry.as_bytes())).collect::<Result<Vec<_>, _>>()?;
+    signals::reset();
+    let name = &program.args[0];
+    syscalls::exec::execve(&text(path.as_os_str().as_bytes())?, &args, &env).tried(format!("exec {name}"))
+}
+
+/// Makes `terminal` the controlling terminal and the three streams of this session's leader.
+pub fn take_terminal(terminal: impl AsFd) -> Result<(), Failure> {
+    let take = || -> Result<(), Errno> {
+        rustix::process::ioctl_tiocsctty(&terminal)?;
+        rustix::stdio::dup2_stdin(&terminal)?;
+        rustix::stdio::dup2_stdout(&terminal)?;
+        rustix::stdio::dup2_stderr(&terminal)
+    };
+    take().tried("cannot take the terminal")
+}
+
+/// Makes the directory that the program starts in, when nobody has.
+pub fn make_directory(root: &rootfs::Root, path: &Path) {
+    // A directory that cannot be made fails where it is entered, with a better text.
+    if let Ok(handle) = root.make_directory(path) {
+        let _ = fs::statat(handle, c"", AtFlags::EMPTY_PATH);
+    }
+}

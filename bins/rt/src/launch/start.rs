@@ -1,0 +1,85 @@
+//! Letting a created container's init run its program.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+
+use runtime_spec::Status;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::channel::{Channel, Note};
+use super::run_hooks;
+use crate::container::Container;
+use crate::failure::{Failure, Tried};
+
+const GONE: &str = "cannot start a container that has stopped";
+
+/// Gives init leave over the channel; returns when its program runs.
+pub fn let_go(channel: &Channel) -> Result<(), Failure> {
+    channel.send(&Note::Go)?;
+    match channel.receive()? {
+        None => Ok(()),
+        Some(Note::Failed(text)) => Err(Failure::new(text).within("unable to start container process")),
+        Some(_) => Err(Failure::new("init spoke out of turn")),
+    }
+}
+
+/// Opens the fifo that init waits at, and returns when init's program has closed its end; what
+/// init wrote into it is why there is no program.
+pub fn open_fifo(container: &Container) -> Result<(), Failure> {
+    let path = container.fifo();
+    let pid = Pid::from_raw(container.record.init_process_pid).ok_or_else(|| Failure::new(GONE))?;
+    let init = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| Failure::new(GONE))?;
+    // Not to be held up where nobody writes any more.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fifo: OwnedFd = rustix::fs::openat(CWD, &path, flags, Mode::empty()).tried("open exec fifo")?;
+    let mut text = Vec::new();
+    let mut met = false;
+    let mut gone_before = false;
+    loop {
+        let mut fds = [PollFd::new(&fifo, PollFlags::IN), PollFd::new(&init, PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other.tried("cannot wait for init")?,
+        };
+        let (at_fifo, gone) = (fds[0].revents(), !fds[1].revents().is_empty());
+        if !at_fifo.is_empty() {
+            let mut buffer = [0_u8; 4096];
+            match File::from(fifo.as_fd().try_clone_to_owned().tried("read exec fifo")?).read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => {
+                    met = true;
+                    text.extend_from_slice(&buffer[..length]);
+                    continue;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error).tried("read exec fifo"),
+            }
+        }
+        if gone && !met {
+            // It may have written and ended between the looks at the one and at the other.
+            if gone_before {
+                return Err(Failure::new(GONE));
+            }
+            gone_before = true;
+        }
+    }
+    std::fs::remove_file(&path).tried("cannot remove exec fifo")?;
+    // The first byte is init's greeting.
+    match text.strip_prefix(b"0") {
+        Some(b"") => Ok(()),
+        Some(text) => {
+            let text = String::from_utf8_lossy(text).into_owned();
+            Err(Failure::new(text).within("unable to start container process"))
+        }
+        None => Err(Failure::new(GONE)),
+    }
+}
+
+/// Runs the poststart hooks.
+pub fn after_start(container: &Container) -> Result<(), Failure> {
+    let record = &container.record;
+    run_hooks("poststart", &record.poststart, &record.state(Status::Running))
+}

@@ -1,0 +1,152 @@
+//! Rules of the Linux part.
+
+use ::process::scheduling;
+use namespaces::Kind;
+use runtime_spec::{Linux, Spec};
+
+use super::Faults;
+
+pub fn check(spec: &Spec, linux: &Linux, faults: &mut Faults) {
+    let kinds = namespaces(linux, faults);
+    let has = |kind| kinds.contains(&kind);
+    faults.unless(has(Kind::Mount), "/linux/namespaces", "needs a mount namespace");
+    faults.unless(
+        spec.hostname.is_empty() || has(Kind::Uts),
+        "/hostname",
+        "unable to set hostname without a private UTS namespace",
+    );
+    faults.unless(
+        spec.domainname.is_empty() || has(Kind::Uts),
+        "/domainname",
+        "unable to set domainname without a private UTS namespace",
+    );
+    user(linux, has(Kind::User), faults);
+    time(linux, has(Kind::Time), faults);
+    for key in linux.sysctl.keys() {
+        sysctl(key, &kinds, faults);
+    }
+    devices(linux, faults);
+    for (name, paths) in [("maskedPaths", &linux.masked_paths), ("readonlyPaths", &linux.readonly_paths)] {
+        for (index, path) in paths.iter().enumerate() {
+            let absolute = path.starts_with('/');
+            faults.unless(absolute, &format!("/linux/{name}/{index}"), "must be an absolute path");
+        }
+    }
+    let propagation = linux.rootfs_propagation.as_str();
+    if !propagation.is_empty() && rootfs::propagation_of(propagation).is_none() {
+        faults.add("/linux/rootfsPropagation", format_args!("{propagation:?} does not exist"));
+    }
+    if let Some(Err(error)) = linux.personality.as_ref().map(scheduling::personality) {
+        faults.add("/linux/personality", error);
+    }
+    if let Some(Err(error)) = linux.memory_policy.as_ref().map(scheduling::memory_policy) {
+        faults.add("/linux/memoryPolicy", error);
+    }
+    unsupported(linux, faults);
+}
+
+/// What cannot be honoured is refused, not passed over.
+fn unsupported(linux: &Linux, faults: &mut Faults) {
+    faults.unless(linux.net_devices.is_empty(), "/linux/netDevices", "is not supported");
+    faults.unless(linux.intel_rdt.is_none(), "/linux/intelRdt", "the kernel has no resctrl mounted");
+}
+
+fn namespaces(linux: &Linux, faults: &mut Faults) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    for (index, namespace) in linux.namespaces.iter().enumerate() {
+        let at = format!("/linux/namespaces/{index}");
+        match Kind::parse(&namespace.kind) {
+            Err(error) => faults.add(&format!("{at}/type"), error),
+            Ok(kind) => {
+                let first = !kinds.contains(&kind);
+                faults.unless(first, &at, format_args!("{} is given twice", kind.word()));
+                kinds.push(kind);
+            }
+        }
+        let path = namespace.path.as_str();
+        let absolute = path.is_empty() || path.starts_with('/');
+        faults.unless(absolute, &format!("{at}/path"), "must be an absolute path");
+    }
+    kinds
+}
+
+fn user(linux: &Linux, has_user: bool, faults: &mut Faults) {
+    let mapped = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
+    let joined = linux.namespaces.iter().any(|ns| ns.kind == "user" && !ns.path.is_empty());
+    faults.unless(!mapped || has_user, "/linux/uidMappings", "needs a user namespace");
+    if has_user && !joined {
+        let both = !linux.uid_mappings.is_empty() && !linux.gid_mappings.is_empty();
+        faults.unless(both, "/linux/uidMappings", "a new user namespace needs uid and gid mappings");
+    }
+    // The kernel takes at most 340 lines, user_namespaces(7).
+    const LINES_MAX: usize = 340;
+    for (name, list) in [("uidMappings", &linux.uid_mappings), ("gidMappings", &linux.gid_mappings)] {
+        let at = format!("/linux/{name}");
+        faults.unless(list.len() <= LINES_MAX, &at, "has more than 340 entries");
+        for (index, mapping) in list.iter().enumerate() {
+            let whole = mapping.size > 0
+                && mapping.host_id.checked_add(mapping.size - 1).is_some()
+                && mapping.container_id.checked_add(mapping.size - 1).is_some();
+            faults.unless(whole, &format!("{at}/{index}/size"), "is zero or too large");
+        }
+    }
+}
+
+fn time(linux: &Linux, has_time: bool, faults: &mut Faults) {
+    let offsets = &linux.time_offsets;
+    faults.unless(offsets.is_empty() || has_time, "/linux/timeOffsets", "needs a time namespace");
+    for (clock, offset) in offsets {
+        let at = format!("/linux/timeOffsets/{clock}");
+        let known = matches!(clock.as_str(), "monotonic" | "boottime");
+        faults.unless(known, &at, "is not a clock that can be set back");
+        faults.unless(offset.nanosecs < 1_000_000_000, &at, "has a second of nanoseconds or more");
+    }
+}
+
+/// Only what belongs to a namespace of the container may be set: the rest is the host's.
+fn sysctl(key: &str, kinds: &[Kind], faults: &mut Faults) {
+    const IPC: &[&str] = &[
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    let at = format!("/linux/sysctl/{key}");
+    let dotted = key.replace('/', ".");
+    let climbs = key.split(['.', '/']).any(str::is_empty);
+    let needed = if climbs {
+        None
+    } else if IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") {
+        Some(Kind::Ipc)
+    } else if dotted.starts_with("net.") {
+        Some(Kind::Network)
+    } else if dotted == "kernel.domainname" || dotted == "kernel.hostname" {
+        Some(Kind::Uts)
+    } else {
+        None
+    };
+    match needed {
+        None => faults.add(&at, format_args!("sysctl {key:?} is not in a separate kernel namespace")),
+        Some(kind) => faults.unless(
+            kinds.contains(&kind),
+            &at,
+            format_args!("sysctl {key:?} is not allowed in the hosts {} namespace", kind.word()),
+        ),
+    }
+}
+
+fn devices(linux: &Linux, faults: &mut Faults) {
+    for (index, device) in linux.devices.iter().enumerate() {
+        let at = format!("/linux/devices/{index}");
+        faults.unless(device.path.starts_with('/'), &format!("{at}/path"), "must be an absolute path");
+        let known = matches!(device.kind.as_str(), "c" | "u" | "b" | "p");
+        faults.unless(known, &format!("{at}/type"), "is none of c, u, b, p");
+        let number = |number: i64| (0..=i64::from(u32::MAX)).contains(&number);
+        let numbered = device.kind == "p" || (number(device.major) && number(device.minor));
+        faults.unless(numbered, &at, "needs major and minor");
+    }
+}
