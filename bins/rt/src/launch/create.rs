@@ -9,7 +9,9 @@ use namespaces::{Kind, Plan};
 use rootfs::{Hierarchy, Prepared};
 use runtime_spec::{Linux, Resources, Status};
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::process::{DumpableBehavior, Pid, WaitOptions, set_dumpable_behavior, waitpid};
+use rustix::process::{
+    DumpableBehavior, Pid, PidfdFlags, WaitOptions, pidfd_open, set_dumpable_behavior, waitpid,
+};
 use syscalls::clone::{self, Side, clone3};
 
 use super::channel::{Channel, Note};
@@ -98,7 +100,7 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
     };
     // A process of the container must not see into this one or its copy (CVE-2016-9962).
     set_dumpable_behavior(DumpableBehavior::NotDumpable).tried("cannot become undumpable")?;
-    let mut init = Init {
+    let init = Init {
         spec: &bundle.spec,
         linux: &linux,
         rootfs_path: &bundle.rootfs,
@@ -136,11 +138,11 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
     undo.child = Some(pid);
     // Descriptors of the child's side; its copies are its own. What closing unmounts is nothing
     // while the child's copies are open.
-    init.fifo = None;
     drop(init);
     let conversation = Conversation { request, linux: &linux, channel: &ours };
     let (pid, record) =
         conversation.hold(pid, &mut undo, container.record.clone()).map_err(|f| f.within(STEP))?;
+    announce(request.streams, pid).map_err(|f| f.within(STEP))?;
     undo.armed = false;
     drop(undo);
     let container = container.with(record);
@@ -325,8 +327,20 @@ fn died(pid: Pid, undo: &mut Undo<'_>) -> Failure {
     }
 }
 
+/// Tells the caller of the process, in the ways it asked for.
+pub fn announce(streams: &Streams, pid: Pid) -> Result<(), Failure> {
+    if let Some(path) = &streams.pid_file {
+        write_pid_file(path, pid.as_raw_nonzero().get())?;
+    }
+    if let Some(path) = &streams.pidfd_socket {
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).tried("cannot open pidfd")?;
+        console::send_pidfd(path, pidfd)?;
+    }
+    Ok(())
+}
+
 /// Writes a process id where the caller wants it, whole or not at all.
-pub fn write_pid_file(path: &Path, pid: i32) -> Result<(), Failure> {
+fn write_pid_file(path: &Path, pid: i32) -> Result<(), Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let new = path.with_file_name(format!(".{name}"));
     std::fs::write(&new, pid.to_string())

@@ -16,6 +16,7 @@ use syscalls::clone::{self, Side, clone3};
 
 use super::affinity::Affinity;
 use super::channel::{Channel, Note};
+use super::create::announce;
 use super::procfs::Procfs;
 use super::program::{Program, Setting};
 use super::{Streams, console, seccomp_agent, settle};
@@ -129,13 +130,7 @@ fn converse(channel: &Channel, entry: &Entry<'_>, pid: Pid) -> Result<(), Failur
                 channel.send(&Note::Go)?;
             }
             Some(Note::Ready) => {
-                if let Some(path) = &entry.streams.pid_file {
-                    super::write_pid_file(path, number)?;
-                }
-                if let Some(path) = &entry.streams.pidfd_socket {
-                    let pidfd = pidfd_open(pid, PidfdFlags::empty()).tried("cannot open pidfd")?;
-                    console::send_pidfd(path, pidfd)?;
-                }
+                announce(entry.streams, pid)?;
                 channel.send(&Note::Go)?;
             }
             Some(Note::Failed(text)) => return Err(Failure::new(text)),

@@ -115,7 +115,10 @@ impl Terminal {
     }
 
     fn resize(&self) {
-        if let Ok(size) = tcgetwinsize(descriptors::standard(0)) {
+        // A terminal without a size has none to pass on.
+        if let Ok(size) = tcgetwinsize(descriptors::standard(0))
+            && size.ws_row > 0
+        {
             let _ = tcsetwinsize(&self.master, size);
         }
     }

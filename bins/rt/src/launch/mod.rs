@@ -20,7 +20,7 @@ mod start;
 mod undo;
 
 pub use bundle::Bundle;
-pub use create::{Request, create, write_pid_file};
+pub use create::{Request, create};
 pub use exec::{Entry, enter};
 pub use foreground::Relay;
 pub use hooks::run_hooks;
