@@ -1,0 +1,191 @@
+//! An image's layers into snapshots, named by their chain IDs.
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use containerd_api::services::leases::v1::Resource;
+use errdefs::{Error, Kind, Result};
+use metadata::Namespace;
+use reference::Digest;
+
+use crate::labels;
+use crate::spec::Descriptor;
+
+/// Label: what the snapshot will be called.
+const SNAPSHOT_REF: &str = "containerd.io/snapshot.ref";
+
+/// Where an image is unpacked.
+#[derive(Clone)]
+pub struct Unpacker {
+    /// Under the lease that holds the work.
+    pub namespace: Namespace,
+    pub snapshotter: String,
+}
+
+/// One layer on its place in the stack.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub layer: Descriptor,
+    pub diff_id: Digest,
+    /// Chain ID of what is below; `None` at the bottom.
+    pub parent: Option<Digest>,
+    pub chain_id: Digest,
+}
+
+/// The steps of unpacking a manifest, bottom first.
+///
+/// # Errors
+/// InvalidArgument: manifest and config name different numbers of layers.
+pub fn steps(layers: &[Descriptor], diff_ids: &[Digest]) -> Result<Vec<Step>> {
+    if layers.len() != diff_ids.len() {
+        return Err(Error::invalid_argument(format!(
+            "number of layers and diffIDs don't match: {} != {}",
+            layers.len(),
+            diff_ids.len()
+        )));
+    }
+    let chain = crate::chain::chain_ids(diff_ids);
+    let steps = layers.iter().zip(diff_ids).enumerate().map(|(at, (layer, diff_id))| Step {
+        layer: layer.clone(),
+        diff_id: diff_id.clone(),
+        parent: at.checked_sub(1).map(|below| chain[below].clone()),
+        chain_id: chain[at].clone(),
+    });
+    Ok(steps.collect())
+}
+
+impl Unpacker {
+    /// Whether the snapshot of a chain is there; if so the lease holds it from now on.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn has(&self, chain_id: &Digest) -> Result<bool> {
+        let snapshots = self.namespace.snapshots(&self.snapshotter)?;
+        if !is_there(snapshots.stat(chain_id.as_str()))? {
+            return Ok(false);
+        }
+        if let Some(lease) = self.namespace.lease() {
+            let id = chain_id.to_string();
+            let resource = Resource { id, r#type: format!("snapshots/{}", self.snapshotter) };
+            self.namespace.leases().add_resource(lease, &resource)?;
+        }
+        // Collected between look and hold, perhaps.
+        is_there(snapshots.stat(chain_id.as_str()))
+    }
+
+    /// Unpacks one layer whose parent is there; does nothing when its snapshot is there already. The
+    /// caller sees to it that one chain is unpacked by one caller at a time. `progress` is told how
+    /// many bytes of the layer were read.
+    ///
+    /// # Errors
+    /// FailedPrecondition: the layer has another diffID than the config says. Otherwise what reading,
+    /// extracting or the snapshotter say; nothing is left behind.
+    pub fn step(&self, step: &Step, progress: &(dyn Fn(u64) + Sync)) -> Result<()> {
+        if self.has(&step.chain_id)? {
+            return Ok(());
+        }
+        let snapshots = self.namespace.snapshots(&self.snapshotter)?;
+        let key = format!("extract-{} {}", random(), step.chain_id);
+        let parent = step.parent.as_ref().map(Digest::as_str).unwrap_or_default();
+        let labels = HashMap::from([(SNAPSHOT_REF.to_owned(), step.chain_id.to_string())]);
+        let mounts = match snapshots.prepare(&key, parent, &labels) {
+            Ok(mounts) => mounts,
+            Err(error) if error.kind() == Kind::AlreadyExists && self.has(&step.chain_id)? => return Ok(()),
+            Err(error) => return Err(wrap(error, step)),
+        };
+        let result = self.fill(step, &mounts, progress).and_then(|()| {
+            match snapshots.commit(step.chain_id.as_str(), &key, "", &labels) {
+                Err(error) if error.kind() == Kind::AlreadyExists && self.has(&step.chain_id)? => {
+                    snapshots.remove(&key)
+                }
+                other => other,
+            }
+        });
+        if result.is_err() {
+            // The first error counts; what could not be removed the collector will.
+            let _ = snapshots.remove(&key);
+        }
+        result.map_err(|error| wrap(error, step))
+    }
+
+    fn fill(&self, step: &Step, mounts: &[metadata::Mount], progress: &(dyn Fn(u64) + Sync)) -> Result<()> {
+        diff::Compression::of_media_type(&step.layer.media_type)?;
+        let content = self.namespace.content();
+        let reader = content.reader(&step.layer.digest)?;
+        let stream = Told { inner: reader, count: 0, told: 0, progress };
+        let target = diff::Target::writable(mounts)?;
+        let layer = diff::Layer { stream, verified: Some(&step.layer.digest) };
+        let applied = diff::apply(layer, &target)?;
+        if applied.diff_id != step.diff_id {
+            return Err(Error::failed_precondition(format!(
+                "wrong diff id {} calculated on extraction, expected {}",
+                applied.diff_id, step.diff_id
+            )));
+        }
+        // The files before the record that names them.
+        target.sync()?;
+        if step.diff_id != step.layer.digest {
+            let label = HashMap::from([(labels::UNCOMPRESSED.to_owned(), step.diff_id.to_string())]);
+            labels::add(&content, &step.layer.digest, label)?;
+        }
+        Ok(())
+    }
+
+    /// Marks the config with its snapshot, so that the image keeps it.
+    ///
+    /// # Errors
+    /// NotFound: the config is not there.
+    pub fn finish(&self, config: &Digest, chain_id: &Digest) -> Result<()> {
+        labels::add(&self.namespace.content(), config, labels::snapshot(&self.snapshotter, chain_id))
+    }
+}
+
+fn wrap(error: Error, step: &Step) -> Error {
+    let kind = error.kind();
+    let hint = error.hint().map(str::to_owned);
+    let wrapped = Error::new(kind, format!("cannot unpack layer {}", step.layer.digest)).with_source(error);
+    match hint {
+        Some(hint) => wrapped.with_hint(hint),
+        None => wrapped,
+    }
+}
+
+fn is_there<T>(result: Result<T>) -> Result<bool> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == Kind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A name that nobody else has.
+pub(crate) fn random() -> String {
+    let mut bytes = [0; 12];
+    // A name from the clock is as good when the kernel has no randomness yet.
+    if getrandom::fill(&mut bytes).is_err() {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        bytes.copy_from_slice(&now.as_nanos().to_le_bytes()[..12]);
+    }
+    hex::encode(bytes)
+}
+
+
+/// Tells how much was read, a mebibyte at a time.
+struct Told<'a, R> {
+    inner: R,
+    count: u64,
+    told: u64,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl<R: Read> Read for Told<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count += count as u64;
+        if count == 0 || self.count - self.told >= 1 << 20 {
+            self.told = self.count;
+            (self.progress)(self.count);
+        }
+        Ok(count)
+    }
+}
