@@ -54,7 +54,8 @@ fn header(address: &Address) -> [u8; 8] {
 
 /// Gives a link an address; an IPv4 one with its subnet's broadcast address.
 pub fn add_address(request: &mut Request, address: &Address) {
-    let mut message = request.message(RTM_NEWADDR, flags::ACK | flags::CREATE | flags::EXCL, &header(address));
+    let mut message =
+        request.message(RTM_NEWADDR, flags::ACK | flags::CREATE | flags::EXCL, &header(address));
     let bytes = octets(address.address);
     message.bytes(IFA_LOCAL, &bytes).bytes(IFA_ADDRESS, &bytes);
     if let IpAddr::V4(v4) = address.address
@@ -80,13 +81,21 @@ impl Address {
         let attributes = || Attributes::after(message.payload, 8);
         // On a point-to-point link ADDRESS is the far end and LOCAL the near one.
         let address = attributes().find(IFA_LOCAL).or_else(|| attributes().find(IFA_ADDRESS))?;
-        Some(Address { link: u32_at(message.payload, 4)?, address: ip(address)?, prefix_len: *message.payload.get(1)? })
+        Some(Address {
+            link: u32_at(message.payload, 4)?,
+            address: ip(address)?,
+            prefix_len: *message.payload.get(1)?,
+        })
     }
 
     /// Every address of the socket's namespace, IPv4 or IPv6.
     pub fn list(socket: &mut Socket, v6: bool) -> Result<Vec<Address>> {
         let mut request = Request::new();
-        request.message(RTM_GETADDR, flags::DUMP, &[if v6 { AF_INET6 } else { AF_INET }, 0, 0, 0, 0, 0, 0, 0]);
+        request.message(
+            RTM_GETADDR,
+            flags::DUMP,
+            &[if v6 { AF_INET6 } else { AF_INET }, 0, 0, 0, 0, 0, 0, 0],
+        );
         let mut addresses = Vec::new();
         socket.exchange(&mut request, |_, message| addresses.extend(Address::parse(message)))?;
         Ok(addresses)

@@ -59,7 +59,9 @@ pub fn forget_port(socket: &mut Socket, protocol: u8, port: u16) -> Result<()> {
             });
         })
         .nest(CTA_FILTER, |filter| {
-            filter.u32(CTA_FILTER_ORIG_FLAGS, BY_PROTOCOL | BY_DESTINATION_PORT).u32(CTA_FILTER_REPLY_FLAGS, 0);
+            filter
+                .u32(CTA_FILTER_ORIG_FLAGS, BY_PROTOCOL | BY_DESTINATION_PORT)
+                .u32(CTA_FILTER_REPLY_FLAGS, 0);
         });
     socket.exchange(&mut request, |_, _| {})
 }

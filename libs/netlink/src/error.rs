@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::parse::{u32_at, Attributes};
+use crate::parse::{Attributes, u32_at};
 
 /// Shorthand for this crate's results.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -78,8 +78,10 @@ pub(crate) fn acknowledgement(flags: u16, payload: &[u8]) -> Result<Option<(Errn
     if code == 0 {
         return Ok(None);
     }
-    let errno = code.checked_neg().filter(|code| (1..4096).contains(code)).ok_or(Error::Malformed("error number"))?;
-    let repeated = if flags & CAPPED != 0 { 16 } else { u32_at(payload, 4).unwrap_or(16).min(1 << 20) as usize };
+    let errno =
+        code.checked_neg().filter(|code| (1..4096).contains(code)).ok_or(Error::Malformed("error number"))?;
+    let repeated =
+        if flags & CAPPED != 0 { 16 } else { u32_at(payload, 4).unwrap_or(16).min(1 << 20) as usize };
     let text = (flags & ACK_TLVS != 0)
         .then(|| Attributes::after(payload, 4 + repeated).find(ATTR_MSG)?.string())
         .flatten();

@@ -130,7 +130,11 @@ pub fn add_bridge(request: &mut Request, bridge: &str, mac: [u8; 6], mtu: u32) {
 /// Makes a veth pair, both ends in their final places under their final names.
 pub fn add_veth_pair(request: &mut Request, pair: &VethPair<'_>) {
     request
-        .message(RTM_NEWLINK, flags::ACK | flags::CREATE | flags::EXCL, &header(Target::Index(0), IFF_UP, IFF_UP))
+        .message(
+            RTM_NEWLINK,
+            flags::ACK | flags::CREATE | flags::EXCL,
+            &header(Target::Index(0), IFF_UP, IFF_UP),
+        )
         .string(IFLA_IFNAME, pair.host)
         .u32(IFLA_MTU, pair.mtu)
         .u32(IFLA_MASTER, pair.master)
@@ -195,7 +199,11 @@ impl Link {
         if message.kind != RTM_NEWLINK {
             return None;
         }
-        let mut link = Link { index: u32_at(message.payload, 4)?, up: u32_at(message.payload, 8)? & IFF_UP != 0, ..Link::default() };
+        let mut link = Link {
+            index: u32_at(message.payload, 4)?,
+            up: u32_at(message.payload, 8)? & IFF_UP != 0,
+            ..Link::default()
+        };
         for attribute in Attributes::after(message.payload, 16) {
             match attribute.kind {
                 IFLA_IFNAME => link.name = attribute.string()?.to_owned(),
@@ -203,7 +211,13 @@ impl Link {
                 IFLA_ADDRESS => link.mac = attribute.payload.try_into().ok(),
                 IFLA_MTU => link.mtu = attribute.u32()?,
                 IFLA_MASTER => link.master = attribute.u32(),
-                IFLA_LINKINFO => link.kind = attribute.nested().find(IFLA_INFO_KIND).and_then(|kind| kind.string()).map(str::to_owned),
+                IFLA_LINKINFO => {
+                    link.kind = attribute
+                        .nested()
+                        .find(IFLA_INFO_KIND)
+                        .and_then(|kind| kind.string())
+                        .map(str::to_owned)
+                }
                 _ => {}
             }
         }
@@ -225,7 +239,9 @@ impl Link {
     /// Every link of the socket's namespace.
     pub fn list(socket: &mut Socket) -> Result<Vec<Link>> {
         let mut request = Request::new();
-        request.message(RTM_GETLINK, flags::DUMP, &header(Target::Index(0), 0, 0)).u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+        request
+            .message(RTM_GETLINK, flags::DUMP, &header(Target::Index(0), 0, 0))
+            .u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
         let mut links = Vec::new();
         socket.exchange(&mut request, |_, message| links.extend(Link::parse(message)))?;
         Ok(links)

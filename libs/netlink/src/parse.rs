@@ -37,7 +37,9 @@ impl<'a> Iterator for Messages<'a> {
             return None;
         }
         let rest = std::mem::take(&mut self.rest);
-        let (Some(length), Some(kind), Some(flags), Some(sequence)) = (u32_at(rest, 0), u16_at(rest, 4), u16_at(rest, 6), u32_at(rest, 8)) else {
+        let (Some(length), Some(kind), Some(flags), Some(sequence)) =
+            (u32_at(rest, 0), u16_at(rest, 4), u16_at(rest, 6), u32_at(rest, 8))
+        else {
             return Some(Err(Error::Malformed("short message header")));
         };
         let length = length as usize;
@@ -140,8 +142,11 @@ mod tests {
 
     fn tree() -> impl Strategy<Value = Tree> {
         let kind = 0u16..0x3fff;
-        let leaf = (kind.clone(), prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(k, b)| Tree::Leaf(k, b));
-        leaf.prop_recursive(4, 32, 5, move |inner| (kind.clone(), prop::collection::vec(inner, 0..5)).prop_map(|(k, t)| Tree::Nest(k, t)))
+        let leaf =
+            (kind.clone(), prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(k, b)| Tree::Leaf(k, b));
+        leaf.prop_recursive(4, 32, 5, move |inner| {
+            (kind.clone(), prop::collection::vec(inner, 0..5)).prop_map(|(k, t)| Tree::Nest(k, t))
+        })
     }
 
     fn build(message: &mut crate::Message<'_>, tree: &Tree) {
@@ -160,7 +165,9 @@ mod tests {
         assert_eq!(read.len(), trees.len());
         for (attribute, tree) in read.into_iter().zip(trees) {
             match tree {
-                Tree::Leaf(kind, bytes) => assert_eq!((attribute.kind, attribute.payload), (*kind, bytes.as_slice())),
+                Tree::Leaf(kind, bytes) => {
+                    assert_eq!((attribute.kind, attribute.payload), (*kind, bytes.as_slice()))
+                }
                 Tree::Nest(kind, trees) => {
                     assert_eq!(attribute.kind, *kind);
                     check(attribute.nested(), trees);

@@ -69,7 +69,11 @@ impl Request {
     /// # Errors
     /// [`Error::Malformed`] when an attribute is longer than its 16-bit length can say.
     pub fn bytes(&self) -> Result<&[u8]> {
-        if self.overlong { Err(Error::Malformed("an attribute is longer than 65535 bytes")) } else { Ok(&self.buffer) }
+        if self.overlong {
+            Err(Error::Malformed("an attribute is longer than 65535 bytes"))
+        } else {
+            Ok(&self.buffer)
+        }
     }
 }
 

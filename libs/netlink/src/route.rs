@@ -67,7 +67,11 @@ impl Route {
     /// Every unicast route of the main table, IPv4 or IPv6.
     pub fn list(socket: &mut Socket, v6: bool) -> Result<Vec<Route>> {
         let mut request = Request::new();
-        request.message(RTM_GETROUTE, flags::DUMP, &[if v6 { AF_INET6 } else { AF_INET }, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        request.message(
+            RTM_GETROUTE,
+            flags::DUMP,
+            &[if v6 { AF_INET6 } else { AF_INET }, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        );
         let mut routes = Vec::new();
         socket.exchange(&mut request, |_, message| routes.extend(Route::parse(message)))?;
         Ok(routes)

@@ -4,8 +4,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_recv_buffer_size_force, set_socket_send_buffer_size_force, set_socket_timeout};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
+use rustix::net::sockopt::{
+    Timeout, set_socket_recv_buffer_size_force, set_socket_send_buffer_size_force, set_socket_timeout,
+};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
+};
 use syscalls::netns::enable_netlink_option;
 
 use crate::error::acknowledgement;
@@ -45,7 +49,8 @@ impl Socket {
             Family::Route => None,
             Family::Netfilter => Some(netlink::NETFILTER),
         };
-        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol).map_err(Error::socket)?;
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)
+            .map_err(Error::socket)?;
         enable_netlink_option(&fd, NETLINK_CAP_ACK).map_err(Error::socket)?;
         enable_netlink_option(&fd, NETLINK_EXT_ACK).map_err(Error::socket)?;
         // Since Linux 4.20: dumps obey the filters in their request.
@@ -69,7 +74,11 @@ impl Socket {
     ///
     /// # Errors
     /// The first refusal, with the index of its message.
-    pub fn exchange(&mut self, request: &mut Request, mut visit: impl FnMut(usize, Header<'_>)) -> Result<()> {
+    pub fn exchange(
+        &mut self,
+        request: &mut Request,
+        mut visit: impl FnMut(usize, Header<'_>),
+    ) -> Result<()> {
         if request.is_empty() {
             return Ok(()); // The kernel calls it an error.
         }
@@ -89,7 +98,11 @@ impl Socket {
                     NLMSG_ERROR => {
                         waiting = waiting.saturating_sub(1);
                         let answer = acknowledgement(message.flags, message.payload)?;
-                        refusal = refusal.or(answer.map(|(errno, text)| Error::Kernel { errno, text, message: index }));
+                        refusal = refusal.or(answer.map(|(errno, text)| Error::Kernel {
+                            errno,
+                            text,
+                            message: index,
+                        }));
                     }
                     NLMSG_DONE => waiting = waiting.saturating_sub(1),
                     _ => visit(index, message),
@@ -119,7 +132,8 @@ impl Socket {
                 }
                 acknowledged = true;
                 let answer = acknowledgement(message.flags, message.payload)?;
-                refusal = refusal.or(answer.map(|(errno, text)| Error::Kernel { errno, text, message: index }));
+                refusal =
+                    refusal.or(answer.map(|(errno, text)| Error::Kernel { errno, text, message: index }));
             }
             self.buffer = datagram;
         }
@@ -138,7 +152,8 @@ impl Socket {
             let sequence = first.wrapping_add(index as u32);
             request.buffer[start + 8..start + 12].copy_from_slice(&sequence.to_ne_bytes());
         }
-        rustix::io::retry_on_intr(|| send(&self.fd, &request.buffer, SendFlags::empty())).map_err(Error::socket)?;
+        rustix::io::retry_on_intr(|| send(&self.fd, &request.buffer, SendFlags::empty()))
+            .map_err(Error::socket)?;
         Ok(first)
     }
 

@@ -27,10 +27,19 @@ fn rounds(stack: &Stack, directory: &std::path::Path, pause: Duration) -> Times 
     for round in 0..ROUNDS {
         std::thread::sleep(pause);
         let path = directory.join(format!("{round}"));
-        let port = PortRequest { protocol: Protocol::Tcp, container_port: 80, host_address: None, host_ports: HostPorts::Range(20000 + round, 20000 + round) };
+        let port = PortRequest {
+            protocol: Protocol::Tcp,
+            container_port: 80,
+            host_address: None,
+            host_ports: HostPorts::Range(20000 + round, 20000 + round),
+        };
         let start = Instant::now();
         let netns = times.of("1 create namespace, lo up", || Netns::create(&path)).unwrap();
-        let mut endpoint = times.of("2 connect: pair, address, route", || stack.connect(&netns, ConnectRequest::new("wherry0", "c"))).unwrap();
+        let mut endpoint = times
+            .of("2 connect: pair, address, route", || {
+                stack.connect(&netns, ConnectRequest::new("wherry0", "c"))
+            })
+            .unwrap();
         times.0.entry("3 = both").or_default().push(start.elapsed());
         times.of("4 publish a port", || stack.publish(&mut endpoint, &[port])).unwrap();
         times.of("5 look after foreign firewalls", || stack.admit()).unwrap();
@@ -47,9 +56,15 @@ fn rounds(stack: &Stack, directory: &std::path::Path, pause: Duration) -> Times 
 fn measure() {
     let directory = tempfile::tempdir().unwrap();
     let stack = Stack::open("measure").unwrap();
-    let bridge = BridgeConfig { subnet: Some("10.77.0.0/16".parse().unwrap()), gateway: Some(Ipv4Addr::new(10, 77, 0, 1)), ..BridgeConfig::new("wherry0") };
+    let bridge = BridgeConfig {
+        subnet: Some("10.77.0.0/16".parse().unwrap()),
+        gateway: Some(Ipv4Addr::new(10, 77, 0, 1)),
+        ..BridgeConfig::new("wherry0")
+    };
     let mut start = Times::default();
-    start.of("restore, fresh", || stack.restore(vec![Network { bridge: bridge.clone(), endpoints: vec![] }])).unwrap();
+    start
+        .of("restore, fresh", || stack.restore(vec![Network { bridge: bridge.clone(), endpoints: vec![] }]))
+        .unwrap();
     start.of("restore, again", || stack.restore(vec![Network { bridge, endpoints: vec![] }])).unwrap();
     let together = rounds(&stack, directory.path(), Duration::ZERO);
     let apart = rounds(&stack, directory.path(), Duration::from_millis(50));

@@ -3,7 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
-use netlink::{Address, Change, Link, Request, Route, Socket, Target, add_address, add_bridge, change_link, delete_address, delete_link};
+use netlink::{
+    Address, Change, Link, Request, Route, Socket, Target, add_address, add_bridge, change_link,
+    delete_address, delete_link,
+};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +97,12 @@ pub(crate) fn alias(stack: &str) -> String {
 
 /// Makes the bridge stand as `config` says, whatever of it stands already. `reserved` are subnets
 /// of the stack that may not show on the host yet.
-pub(crate) fn ensure(socket: &mut Socket, stack: &str, config: &BridgeConfig, reserved: &[Ipv4Net]) -> Result<Standing> {
+pub(crate) fn ensure(
+    socket: &mut Socket,
+    stack: &str,
+    config: &BridgeConfig,
+    reserved: &[Ipv4Net],
+) -> Result<Standing> {
     check_name(&config.name)?;
     let (link, made) = ensure_link(socket, stack, config)?;
     let (subnet, gateway) = ensure_address(socket, config, link.index, reserved)?;
@@ -112,7 +120,10 @@ fn check_name(name: &str) -> Result<()> {
     let reason = match name {
         "" | "." | ".." => "it is empty or a directory",
         _ if name.len() > 15 => "a link's name has at most 15 bytes",
-        _ if name.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'/' | b':' | b'%' | b'"')) => {
+        _ if name
+            .bytes()
+            .any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'/' | b':' | b'%' | b'"')) =>
+        {
             "a link's name has no space, slash, colon, percent sign, quote or byte that is not ASCII"
         }
         _ => return Ok(()),
@@ -125,8 +136,16 @@ fn ensure_link(socket: &mut Socket, stack: &str, config: &BridgeConfig) -> Resul
     let look = |socket: &mut Socket| Link::get(socket, Target::Name(name));
     match look(socket) {
         Ok(link) if link.kind.as_deref() != Some("bridge") => return Err(Error::NotABridge(name.to_owned())),
-        Ok(link) if link.alias.as_ref().is_some_and(|owner| owner.starts_with("wherry-") && *owner != alias(stack)) => {
-            return Err(Error::ForeignBridge { bridge: name.to_owned(), owner: link.alias.unwrap_or_default() });
+        Ok(link)
+            if link
+                .alias
+                .as_ref()
+                .is_some_and(|owner| owner.starts_with("wherry-") && *owner != alias(stack)) =>
+        {
+            return Err(Error::ForeignBridge {
+                bridge: name.to_owned(),
+                owner: link.alias.unwrap_or_default(),
+            });
         }
         Ok(link) => return Ok((link, false)),
         Err(error) if error.errno() == Some(Errno::NODEV) => {}
@@ -142,7 +161,12 @@ fn ensure_link(socket: &mut Socket, stack: &str, config: &BridgeConfig) -> Resul
     Ok((look(socket).map_err(Error::netlink("look up bridge", name))?, true))
 }
 
-fn ensure_address(socket: &mut Socket, config: &BridgeConfig, index: u32, reserved: &[Ipv4Net]) -> Result<(Ipv4Net, Ipv4Addr)> {
+fn ensure_address(
+    socket: &mut Socket,
+    config: &BridgeConfig,
+    index: u32,
+    reserved: &[Ipv4Net],
+) -> Result<(Ipv4Net, Ipv4Addr)> {
     let name = config.name.as_str();
     let mut avoid = reserved.to_vec();
     loop {
@@ -150,17 +174,24 @@ fn ensure_address(socket: &mut Socket, config: &BridgeConfig, index: u32, reserv
         let subnet = match (config.subnet, own.first()) {
             (Some(subnet), _) => subnet,
             (None, Some(own)) => own.trunc(),
-            (None, None) => subnet::choose(&[others.iter().map(|(net, _)| *net).collect(), avoid.clone()].concat())?,
+            (None, None) => {
+                subnet::choose(&[others.iter().map(|(net, _)| *net).collect(), avoid.clone()].concat())?
+            }
         };
         let kept = own.iter().find(|own| own.trunc() == subnet).map(Ipv4Net::addr);
         let gateway = config.gateway.or(kept).or_else(|| subnet.hosts().next()).unwrap_or(subnet.addr());
         subnet::check(subnet, gateway)?;
         if let Some(other) = reserved.iter().find(|other| subnet::overlap(other, &subnet)) {
-            return Err(Error::InvalidSubnet { subnet, reason: format!("Pool overlaps with other one on this address space ({other})") });
+            return Err(Error::InvalidSubnet {
+                subnet,
+                reason: format!("Pool overlaps with other one on this address space ({other})"),
+            });
         }
         set_address(socket, name, index, &own, Ipv4Net::new_assert(gateway, subnet.prefix_len()))?;
         // Two daemons that start at the same moment may choose the same: the older link keeps it.
-        let lost = |(net, link): &(Ipv4Net, Option<u32>)| subnet::overlap(net, &subnet) && link.is_some_and(|link| link < index);
+        let lost = |(net, link): &(Ipv4Net, Option<u32>)| {
+            subnet::overlap(net, &subnet) && link.is_some_and(|link| link < index)
+        };
         if config.subnet.is_some() || !own.is_empty() || !used(socket, name, index)?.1.iter().any(lost) {
             return Ok((subnet, gateway));
         }
@@ -179,17 +210,29 @@ fn used(socket: &mut Socket, name: &str, index: u32) -> Result<(Vec<Ipv4Net>, Ve
         IpAddr::V4(address) => Ipv4Net::new(address, prefix_len).ok(),
         IpAddr::V6(_) => None,
     };
-    let addresses = Address::list(socket, false).map_err(Error::netlink("list addresses for bridge", name))?;
+    let addresses =
+        Address::list(socket, false).map_err(Error::netlink("list addresses for bridge", name))?;
     let routes = Route::list(socket, false).map_err(Error::netlink("list routes for bridge", name))?;
-    let own = addresses.iter().filter(|address| address.link == index).filter_map(|a| net(a.address, a.prefix_len)).collect();
-    let by_link = addresses.iter().filter(|address| address.link != index).filter_map(|a| Some((net(a.address, a.prefix_len)?, Some(a.link))));
-    let by_route = routes.iter().filter(|route| route.link != Some(index)).filter_map(|r| Some((net(r.destination, r.prefix_len)?, r.link)));
+    let own = addresses
+        .iter()
+        .filter(|address| address.link == index)
+        .filter_map(|a| net(a.address, a.prefix_len))
+        .collect();
+    let by_link = addresses
+        .iter()
+        .filter(|address| address.link != index)
+        .filter_map(|a| Some((net(a.address, a.prefix_len)?, Some(a.link))));
+    let by_route = routes
+        .iter()
+        .filter(|route| route.link != Some(index))
+        .filter_map(|r| Some((net(r.destination, r.prefix_len)?, r.link)));
     Ok((own, by_link.chain(by_route).filter(|(net, _)| net.prefix_len() > 0).collect()))
 }
 
 /// Leaves the bridge with exactly this IPv4 address.
 fn set_address(socket: &mut Socket, name: &str, index: u32, own: &[Ipv4Net], wanted: Ipv4Net) -> Result<()> {
-    let address = |net: &Ipv4Net| Address { link: index, address: net.addr().into(), prefix_len: net.prefix_len() };
+    let address =
+        |net: &Ipv4Net| Address { link: index, address: net.addr().into(), prefix_len: net.prefix_len() };
     let mut request = Request::new();
     for other in own.iter().filter(|own| **own != wanted) {
         delete_address(&mut request, &address(other));
@@ -223,6 +266,7 @@ pub(crate) fn delete(socket: &mut Socket, name: &str) -> Result<()> {
 
 /// Fills with random bytes.
 pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
-    rustix::rand::getrandom(bytes, rustix::rand::GetRandomFlags::empty()).map_err(Error::io("get", "random bytes"))?;
+    rustix::rand::getrandom(bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(Error::io("get", "random bytes"))?;
     Ok(())
 }

@@ -4,7 +4,10 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::sync::Mutex;
 
-use netlink::{Address, BridgePort, Change, Link, Request, Socket, Target, VethPair, add_address, add_default_route, add_veth_pair, change_link};
+use netlink::{
+    Address, BridgePort, Change, Link, Request, Socket, Target, VethPair, add_address, add_default_route,
+    add_veth_pair, change_link,
+};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +83,13 @@ enum Attempt {
 
 impl Endpoint {
     /// Makes the pair and sets up both ends. When it fails, nothing is left.
-    pub(crate) fn attach(&mut self, host: &Mutex<Socket>, netns: &Netns, bridge: &Standing, default_route: bool) -> Result<()> {
+    pub(crate) fn attach(
+        &mut self,
+        host: &Mutex<Socket>,
+        netns: &Netns,
+        bridge: &Standing,
+        default_route: bool,
+    ) -> Result<()> {
         while let Attempt::NameTaken = self.make_pair(host, netns, bridge)? {
             self.host_interface = host_name()?;
         }
@@ -105,32 +114,46 @@ impl Endpoint {
                 peer_netns: netns.as_fd(),
             },
         );
-        let settings = Change { alias: Some(&bridge.mark), port: Some(port(&bridge.config)), ..Change::default() };
+        let settings =
+            Change { alias: Some(&bridge.mark), port: Some(port(&bridge.config)), ..Change::default() };
         change_link(&mut request, Target::Name(&self.host_interface), settings);
         let mut host = host.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         match host.exchange(&mut request, |_, _| {}) {
             Ok(()) => Ok(Attempt::Made),
-            Err(error) if error.errno() == Some(Errno::EXIST) && Link::get(&mut host, Target::Name(&self.host_interface)).is_ok() => Ok(Attempt::NameTaken),
+            Err(error)
+                if error.errno() == Some(Errno::EXIST)
+                    && Link::get(&mut host, Target::Name(&self.host_interface)).is_ok() =>
+            {
+                Ok(Attempt::NameTaken)
+            }
             Err(error) => {
                 if error.message() != Some(0) {
                     let _ = bridge::delete(&mut host, &self.host_interface);
                 }
-                Err(Error::netlink("create veth pair", format!("{} for {} on {}", self.host_interface, self.container, self.bridge))(error))
+                Err(Error::netlink(
+                    "create veth pair",
+                    format!("{} for {} on {}", self.host_interface, self.container, self.bridge),
+                )(error))
             }
         }
     }
 
     fn set_up(&self, inside: &mut Socket, default_route: bool) -> Result<()> {
         let describe = || format!("{} of {}", self.interface, self.container);
-        let link = Link::get(inside, Target::Name(&self.interface)).map_err(Error::netlink("look up", describe()))?;
+        let link = Link::get(inside, Target::Name(&self.interface))
+            .map_err(Error::netlink("look up", describe()))?;
         let mut request = Request::new();
-        add_address(&mut request, &Address { link: link.index, address: self.address.into(), prefix_len: self.prefix_len });
+        add_address(
+            &mut request,
+            &Address { link: link.index, address: self.address.into(), prefix_len: self.prefix_len },
+        );
         change_link(&mut request, Target::Index(link.index), Change { up: Some(true), ..Change::default() });
         if default_route {
             add_default_route(&mut request, self.gateway.into(), link.index);
         }
         inside.exchange(&mut request, |_, _| {}).map_err(|error| {
-            let verb = ["add address to", "set up", "add default route to"][error.message().unwrap_or(1).min(2)];
+            let verb =
+                ["add address to", "set up", "add default route to"][error.message().unwrap_or(1).min(2)];
             Error::netlink(verb, describe())(error)
         })
     }
@@ -160,7 +183,9 @@ pub(crate) fn identifier() -> Result<String> {
 
 /// The first of `eth0`, `eth1`, ... that the namespace does not have.
 pub(crate) fn free_interface(netns: &Netns) -> Result<String> {
-    let links = netns.route(|inside| Link::list(inside).map_err(Error::netlink("list links of", netns.path().display().to_string())))?;
+    let links = netns.route(|inside| {
+        Link::list(inside).map_err(Error::netlink("list links of", netns.path().display().to_string()))
+    })?;
     let free = |name: &String| !links.iter().any(|link| link.name == *name);
     Ok((0..).map(|number| format!("eth{number}")).find(free).unwrap_or_default())
 }

@@ -75,7 +75,9 @@ pub enum Error {
         reason: String,
     },
     /// Every candidate subnet overlaps with what the host already uses.
-    #[error("could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network")]
+    #[error(
+        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network"
+    )]
     NoFreeSubnet,
     /// The subnet has no address left.
     #[error("no available IPv4 addresses on this network's address pools: {0}")]
@@ -90,7 +92,9 @@ pub enum Error {
     #[error("invalid MAC address {0:?}")]
     InvalidMac(String),
     /// Another container of this stack has the host port.
-    #[error("driver failed programming external connectivity on endpoint {name} ({id}): Bind for {address}:{port} failed: port is already allocated")]
+    #[error(
+        "driver failed programming external connectivity on endpoint {name} ({id}): Bind for {address}:{port} failed: port is already allocated"
+    )]
     PortAllocated {
         /// Name of the container.
         name: String,
@@ -102,7 +106,10 @@ pub enum Error {
         port: u16,
     },
     /// A process of the host has the port, or it may not be bound.
-    #[error("driver failed programming external connectivity on endpoint {name} ({id}): failed to bind host port {address}:{port}/{protocol}: {}", crate::ports::bind_text(source))]
+    #[error(
+        "driver failed programming external connectivity on endpoint {name} ({id}): failed to bind host port {address}:{port}/{protocol}: {}",
+        crate::ports::bind_text(source)
+    )]
     PortBind {
         /// Name of the container.
         name: String,
@@ -118,7 +125,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The whole range is taken.
-    #[error("driver failed programming external connectivity on endpoint {name} ({id}): all ports are allocated")]
+    #[error(
+        "driver failed programming external connectivity on endpoint {name} ({id}): all ports are allocated"
+    )]
     NoFreePort {
         /// Name of the container.
         name: String,
@@ -151,19 +160,27 @@ impl Error {
             | Error::InvalidSubnet { .. }
             | Error::AddressOutside(_)
             | Error::InvalidMac(_) => Kind::InvalidArgument,
-            Error::NoFreeSubnet | Error::NoFreeAddress(_) | Error::NoFreePort { .. } => Kind::ResourceExhausted,
+            Error::NoFreeSubnet | Error::NoFreeAddress(_) | Error::NoFreePort { .. } => {
+                Kind::ResourceExhausted
+            }
             // Docker answers 500 to a taken port; what clients match is the text.
             Error::PortAllocated { .. } | Error::PortBind { .. } => Kind::Internal,
             Error::Unsupported(_) => Kind::Unimplemented,
         }
     }
 
-    pub(crate) fn netlink(verb: &'static str, object: impl Into<String>) -> impl FnOnce(netlink::Error) -> Error {
+    pub(crate) fn netlink(
+        verb: &'static str,
+        object: impl Into<String>,
+    ) -> impl FnOnce(netlink::Error) -> Error {
         let object = object.into();
         move |source| Error::Netlink { verb, object, source }
     }
 
-    pub(crate) fn io<E: Into<std::io::Error>>(verb: &'static str, object: impl Into<String>) -> impl FnOnce(E) -> Error {
+    pub(crate) fn io<E: Into<std::io::Error>>(
+        verb: &'static str,
+        object: impl Into<String>,
+    ) -> impl FnOnce(E) -> Error {
         let object = object.into();
         move |source| Error::Io { verb, object, source: source.into() }
     }

@@ -29,7 +29,9 @@ impl ResolvConf {
             let mut words = line.split_whitespace();
             match words.next() {
                 // A link-local server's zone means nothing outside the host.
-                Some("nameserver") => conf.nameservers.extend(words.next().and_then(|word| word.parse::<IpAddr>().ok())),
+                Some("nameserver") => {
+                    conf.nameservers.extend(words.next().and_then(|word| word.parse::<IpAddr>().ok()))
+                }
                 Some("search" | "domain") => conf.search = words.map(str::to_owned).collect(),
                 Some("options") => conf.options.extend(words.map(str::to_owned)),
                 _ => {}
@@ -58,7 +60,12 @@ impl ResolvConf {
     /// Replaces what the user gave: `--dns`, `--dns-search` (a single `.` means none),
     /// `--dns-option`. Empty lists change nothing. Comes after [`ResolvConf::for_container`]:
     /// what the user says is taken at their word.
-    pub fn with_overrides(mut self, nameservers: &[IpAddr], search: &[String], options: &[String]) -> ResolvConf {
+    pub fn with_overrides(
+        mut self,
+        nameservers: &[IpAddr],
+        search: &[String],
+        options: &[String],
+    ) -> ResolvConf {
         if !nameservers.is_empty() {
             self.nameservers = nameservers.to_vec();
         }
@@ -141,13 +148,20 @@ mod tests {
 
     #[test]
     fn the_user_is_taken_at_their_word() {
-        let conf = ResolvConf::parse(HOST).for_container().with_overrides(&["127.0.0.1".parse().unwrap()], &[".".to_owned()], &["ndots:0".to_owned()]);
+        let conf = ResolvConf::parse(HOST).for_container().with_overrides(
+            &["127.0.0.1".parse().unwrap()],
+            &[".".to_owned()],
+            &["ndots:0".to_owned()],
+        );
         assert_eq!(conf.render(), "nameserver 127.0.0.1\noptions ndots:0\n");
     }
 
     #[test]
     fn hosts() {
-        let entry = |address: &str, names: &[&str]| HostEntry { address: address.parse().unwrap(), names: names.iter().map(|n| (*n).to_owned()).collect() };
+        let entry = |address: &str, names: &[&str]| HostEntry {
+            address: address.parse().unwrap(),
+            names: names.iter().map(|n| (*n).to_owned()).collect(),
+        };
         let text = hosts_file(&[entry("172.18.0.2", &["web.example", "web"])], &[entry("10.0.0.9", &["db"])]);
         assert!(text.starts_with("127.0.0.1\tlocalhost\n::1\tlocalhost "));
         assert!(text.ends_with("ff02::2\tip6-allrouters\n10.0.0.9\tdb\n172.18.0.2\tweb.example web\n"));

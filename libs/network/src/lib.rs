@@ -50,6 +50,7 @@ pub use error::{Error, Result};
 pub use files::{HostEntry, ResolvConf, hostname_file, hosts_file};
 pub use ipnet::Ipv4Net;
 pub use mac::MacAddress;
+pub use netlink::Watch;
 pub use netns::Netns;
 pub use pool::AddressPool;
 pub use ports::{HostPorts, PortBinding, PortRequest, Protocol};

@@ -100,7 +100,14 @@ mod tests {
 
     #[test]
     fn refuses_multicast_zero_and_nonsense() {
-        for text in ["01:00:5e:00:00:01", "00:00:00:00:00:00", "", "02:42:ac:12:00", "02:42:ac:12:00:02:03", "+2:42:ac:12:00:02"] {
+        for text in [
+            "01:00:5e:00:00:01",
+            "00:00:00:00:00:00",
+            "",
+            "02:42:ac:12:00",
+            "02:42:ac:12:00:02:03",
+            "+2:42:ac:12:00:02",
+        ] {
             assert!(text.parse::<MacAddress>().is_err(), "{text}");
         }
     }

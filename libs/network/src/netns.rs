@@ -37,8 +37,12 @@ impl Netns {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(path);
         match file {
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(Error::NetnsExists(path.to_owned())),
-            Err(error) => return Err(Error::io("create network namespace", path.display().to_string())(error)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Error::NetnsExists(path.to_owned()));
+            }
+            Err(error) => {
+                return Err(Error::io("create network namespace", path.display().to_string())(error));
+            }
         }
         let made = on_thread(|| Netns::make(path));
         if made.is_err() {
@@ -51,13 +55,16 @@ impl Netns {
     fn make(path: &Path) -> Result<Netns> {
         let describe = || path.display().to_string();
         syscalls::netns::unshare_network().map_err(Error::io("create network namespace", describe()))?;
-        let mut socket = Socket::open(Family::Route).map_err(Error::netlink("open netlink in network namespace", describe()))?;
+        let mut socket = Socket::open(Family::Route)
+            .map_err(Error::netlink("open netlink in network namespace", describe()))?;
         // What joins later inherits it.
-        sysctl::set_if_present("ipv6/conf/default/disable_ipv6", "1")?;
+        sysctl::set_new("ipv6/conf/default/disable_ipv6", "1")?;
         let mut request = Request::new();
         // lo is always the first link.
         change_link(&mut request, Target::Index(1), Change { up: Some(true), ..Change::default() });
-        socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set up lo in network namespace", describe()))?;
+        socket
+            .exchange(&mut request, |_, _| {})
+            .map_err(Error::netlink("set up lo in network namespace", describe()))?;
         let fd = File::open(OWN).map_err(Error::io("open network namespace", describe()))?.into();
         mount_bind(OWN, path).map_err(Error::io("bind network namespace", describe()))?;
         Ok(Netns { path: path.to_owned(), fd, socket: Mutex::new(Some(socket)) })
@@ -77,7 +84,9 @@ impl Netns {
                 Ok(()) => {}
                 // Not, or no longer, a mount point.
                 Err(Errno::INVAL | Errno::NOENT) => break,
-                Err(errno) => return Err(Error::io("unmount network namespace", path.display().to_string())(errno)),
+                Err(errno) => {
+                    return Err(Error::io("unmount network namespace", path.display().to_string())(errno));
+                }
             }
         }
         match fs::remove_file(path) {
@@ -107,7 +116,10 @@ impl Netns {
         let mut socket = self.socket.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if socket.is_none() {
             let opened = self.run(|| Socket::open(Family::Route))?;
-            *socket = Some(opened.map_err(Error::netlink("open netlink in network namespace", self.path.display().to_string()))?);
+            *socket = Some(opened.map_err(Error::netlink(
+                "open netlink in network namespace",
+                self.path.display().to_string(),
+            ))?);
         }
         match socket.as_mut() {
             Some(socket) => work(socket),
@@ -119,7 +131,10 @@ impl Netns {
 /// Runs `work` on a thread that may change its namespaces, because it ends.
 fn on_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("netns".to_owned()).stack_size(128 << 10).spawn_scoped(scope, work);
+        let thread = std::thread::Builder::new()
+            .name("netns".to_owned())
+            .stack_size(128 << 10)
+            .spawn_scoped(scope, work);
         match thread.map_err(Error::io("start", "a thread for a network namespace"))?.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),

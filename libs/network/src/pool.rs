@@ -28,10 +28,16 @@ impl AddressPool {
         let subnet = subnet.trunc();
         let range = range.unwrap_or(subnet).trunc();
         if !(8..=30).contains(&subnet.prefix_len()) {
-            return Err(Error::InvalidSubnet { subnet, reason: "its length must be from 8 to 30 bits".to_owned() });
+            return Err(Error::InvalidSubnet {
+                subnet,
+                reason: "its length must be from 8 to 30 bits".to_owned(),
+            });
         }
         if !subnet.contains(&range) {
-            return Err(Error::InvalidSubnet { subnet, reason: format!("the range {range} is not a part of it") });
+            return Err(Error::InvalidSubnet {
+                subnet,
+                reason: format!("the range {range} is not a part of it"),
+            });
         }
         let addresses = 1usize << (32 - subnet.prefix_len());
         let mut pool = AddressPool { subnet, range, taken: vec![0; addresses.div_ceil(64)], first_free: 0 };
@@ -81,7 +87,10 @@ impl AddressPool {
     /// Gives an address back. Releasing a free one changes nothing; the network and the broadcast
     /// address stay taken.
     pub fn release(&mut self, address: Ipv4Addr) {
-        if !self.subnet.contains(&address) || address == self.subnet.network() || address == self.subnet.broadcast() {
+        if !self.subnet.contains(&address)
+            || address == self.subnet.network()
+            || address == self.subnet.broadcast()
+        {
             return;
         }
         let bit = self.bit(address);
@@ -122,7 +131,8 @@ mod tests {
     fn hands_out_every_host_once() {
         let mut pool = AddressPool::new(net("10.0.0.0/29"), None).unwrap();
         pool.reserve(Ipv4Addr::new(10, 0, 0, 1)).unwrap();
-        let given: Vec<_> = std::iter::from_fn(|| pool.allocate().ok()).map(|address| address.octets()[3]).collect();
+        let given: Vec<_> =
+            std::iter::from_fn(|| pool.allocate().ok()).map(|address| address.octets()[3]).collect();
         assert_eq!(given, [2, 3, 4, 5, 6]);
         assert!(matches!(pool.allocate(), Err(Error::NoFreeAddress(_))));
     }

@@ -56,14 +56,26 @@ mod tests {
     #[test]
     fn the_first_that_overlaps_with_nothing() {
         assert_eq!(choose(&[]).unwrap().to_string(), "172.18.0.0/16");
-        assert_eq!(choose(&nets(&["0.0.0.0/0", "172.17.0.0/16", "172.18.3.0/24"])).unwrap().to_string(), "172.19.0.0/16");
-        assert_eq!(choose(&nets(&["172.16.0.0/12", "192.168.1.0/24"])).unwrap().to_string(), "192.168.16.0/20");
+        assert_eq!(
+            choose(&nets(&["0.0.0.0/0", "172.17.0.0/16", "172.18.3.0/24"])).unwrap().to_string(),
+            "172.19.0.0/16"
+        );
+        assert_eq!(
+            choose(&nets(&["172.16.0.0/12", "192.168.1.0/24"])).unwrap().to_string(),
+            "192.168.16.0/20"
+        );
         assert!(matches!(choose(&nets(&["172.16.0.0/12", "192.168.0.0/16"])), Err(Error::NoFreeSubnet)));
     }
 
     #[test]
     fn what_cannot_serve_is_refused() {
-        for (subnet, gateway) in [("10.0.0.1/24", "10.0.0.1"), ("10.0.0.0/31", "10.0.0.1"), ("127.0.0.0/8", "127.0.0.1"), ("10.0.0.0/24", "10.0.1.1"), ("10.0.0.0/24", "10.0.0.255")] {
+        for (subnet, gateway) in [
+            ("10.0.0.1/24", "10.0.0.1"),
+            ("10.0.0.0/31", "10.0.0.1"),
+            ("127.0.0.0/8", "127.0.0.1"),
+            ("10.0.0.0/24", "10.0.1.1"),
+            ("10.0.0.0/24", "10.0.0.255"),
+        ] {
             assert!(check(subnet.parse().unwrap(), gateway.parse().unwrap()).is_err(), "{subnet}");
         }
         check("10.0.0.0/30".parse().unwrap(), "10.0.0.1".parse().unwrap()).unwrap();

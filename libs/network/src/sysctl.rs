@@ -1,6 +1,7 @@
 //! Kernel settings of links, under `/proc/sys/net` of the calling thread's namespace.
 
-use std::{fs, io};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 
 use crate::{Error, Result};
 
@@ -11,12 +12,26 @@ pub(crate) fn set(name: &str, value: &str) -> Result<()> {
     if fs::read_to_string(&path).is_ok_and(|current| current.trim_end() == value) {
         return Ok(());
     }
-    fs::write(&path, value).map_err(Error::io("set", path))
+    write(path, value)
 }
 
-/// The same for a setting that is absent when its protocol is: nothing to set then.
+fn write(path: String, value: &str) -> Result<()> {
+    let file = OpenOptions::new().write(true).open(&path);
+    file.and_then(|mut file| file.write_all(value.as_bytes())).map_err(Error::io("set", path))
+}
+
+/// Sets a value in a namespace that is new, so that there is nothing to compare with.
+pub(crate) fn set_new(name: &str, value: &str) -> Result<()> {
+    absent_is_fine(write(format!("/proc/sys/net/{name}"), value))
+}
+
+/// The same as [`set`] for a setting that is absent when its protocol is: nothing to set then.
 pub(crate) fn set_if_present(name: &str, value: &str) -> Result<()> {
-    match set(name, value) {
+    absent_is_fine(set(name, value))
+}
+
+fn absent_is_fine(result: Result<()>) -> Result<()> {
+    match result {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }

@@ -15,10 +15,34 @@ fn a_container_has_its_place() {
         assert_eq!(bridge.subnet.to_string(), "172.18.0.0/16");
         let web = world.container(&stack, "web", &[]);
         assert_eq!(web.endpoint.address, Ipv4Addr::new(172, 18, 0, 2));
-        let inside = web.netns.run(|| (run("ip", &["-o", "addr"]), run("ip", &["-o", "link", "show", "eth0"]), run("ip", &["route"]))).unwrap();
-        assert!(inside.0.contains("inet 127.0.0.1/8") && inside.0.contains("inet 172.18.0.2/16 brd 172.18.255.255 scope global eth0"), "{}", inside.0);
-        assert!(!inside.0.lines().any(|line| line.contains("eth0") && line.contains("inet6")), "{}", inside.0);
-        assert!(inside.1.contains("mtu 1500") && inside.1.contains("link/ether 02:42:ac:12:00:02") && inside.1.contains("state UP"), "{}", inside.1);
+        let inside = web
+            .netns
+            .run(|| {
+                (
+                    run("ip", &["-o", "addr"]),
+                    run("ip", &["-o", "link", "show", "eth0"]),
+                    run("ip", &["route"]),
+                )
+            })
+            .unwrap();
+        assert!(
+            inside.0.contains("inet 127.0.0.1/8")
+                && inside.0.contains("inet 172.18.0.2/16 brd 172.18.255.255 scope global eth0"),
+            "{}",
+            inside.0
+        );
+        assert!(
+            !inside.0.lines().any(|line| line.contains("eth0") && line.contains("inet6")),
+            "{}",
+            inside.0
+        );
+        assert!(
+            inside.1.contains("mtu 1500")
+                && inside.1.contains("link/ether 02:42:ac:12:00:02")
+                && inside.1.contains("state UP"),
+            "{}",
+            inside.1
+        );
         assert!(inside.2.starts_with("default via 172.18.0.1 dev eth0"), "{}", inside.2);
         world.end(&stack, web);
         stack.destroy(None).unwrap();
@@ -52,7 +76,8 @@ fn containers_reach_each_other_the_host_and_the_outside() {
 fn published_ports_are_reached_from_everywhere() {
     world(|world| {
         let stack = stack("t");
-        let web = world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80), port(Protocol::Udp, 8080, 80)]);
+        let web =
+            world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80), port(Protocol::Udp, 8080, 80)]);
         let other = world.container(&stack, "other", &[]);
         web.netns.run(|| serve(80)).unwrap();
         let gateway = web.endpoint.gateway;
@@ -85,7 +110,10 @@ fn published_ports_are_reached_from_everywhere() {
 fn only_what_is_published_is_reached() {
     world(|world| {
         let stack = stack("t");
-        let local = PortRequest { host_address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), ..port(Protocol::Tcp, 8081, 80) };
+        let local = PortRequest {
+            host_address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            ..port(Protocol::Tcp, 8081, 80)
+        };
         let web = world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80), local]);
         web.netns.run(|| (serve(80), serve(81))).unwrap();
         tcp(Ipv4Addr::LOCALHOST, 8081);
@@ -120,7 +148,9 @@ fn containers_do_not_reach_the_loopback_of_the_host() {
             web.netns
                 .run(|| {
                     run("sysctl", &["-qw", "net.ipv4.conf.all.route_localnet=1"]);
-                    let _ = std::process::Command::new("ip").args(["addr", "del", "127.0.0.1/8", "dev", "lo"]).output();
+                    let _ = std::process::Command::new("ip")
+                        .args(["addr", "del", "127.0.0.1/8", "dev", "lo"])
+                        .output();
                     run("ip", &["route", "replace", "127.0.0.0/8", "via", "172.18.0.1", "src", "172.18.0.2"]);
                     tcp_fails(Ipv4Addr::LOCALHOST, port);
                 })
@@ -129,7 +159,15 @@ fn containers_do_not_reach_the_loopback_of_the_host() {
         attack(99);
         // The attack is a real one: without the rule it succeeds.
         run("nft", &["flush", "chain", "ip", "wherry-t", "raw-prerouting"]);
-        web.netns.run(|| std::net::TcpStream::connect_timeout(&"127.0.0.1:99".parse().unwrap(), std::time::Duration::from_secs(2)).unwrap()).unwrap();
+        web.netns
+            .run(|| {
+                std::net::TcpStream::connect_timeout(
+                    &"127.0.0.1:99".parse().unwrap(),
+                    std::time::Duration::from_secs(2),
+                )
+                .unwrap()
+            })
+            .unwrap();
         drop(listener);
     });
 }
@@ -144,8 +182,16 @@ fn what_ended_is_not_reached_and_can_be_had_again() {
         let client = world.outside.run(|| UdpSocket::bind((OUTSIDE, 0)).unwrap()).unwrap();
         assert_eq!(udp_by(&client, HOST, 8080), Some(OUTSIDE));
         let netns = Netns::create(&world.directory.path().join("refused")).unwrap();
-        let refused = stack.connect(&netns, ConnectRequest { ports: ports.to_vec(), ..ConnectRequest::new(BRIDGE, "refused") });
-        assert!(refused.unwrap_err().to_string().ends_with("Bind for 0.0.0.0:8080 failed: port is already allocated"));
+        let refused = stack.connect(
+            &netns,
+            ConnectRequest { ports: ports.to_vec(), ..ConnectRequest::new(BRIDGE, "refused") },
+        );
+        assert!(
+            refused
+                .unwrap_err()
+                .to_string()
+                .ends_with("Bind for 0.0.0.0:8080 failed: port is already allocated")
+        );
         Netns::remove(netns.path()).unwrap();
 
         let address = first.endpoint.address;
@@ -180,27 +226,74 @@ fn requests_for_addresses_and_ports() {
     world(|world| {
         let stack = stack("t");
         let fixed = Ipv4Addr::new(172, 18, 7, 7);
-        let web = world.connect(&stack, ConnectRequest { address: Some(fixed), mac: Some("0a:00:00:00:00:07".parse().unwrap()), ..ConnectRequest::new(BRIDGE, "web") });
+        let web = world.connect(
+            &stack,
+            ConnectRequest {
+                address: Some(fixed),
+                mac: Some("0a:00:00:00:00:07".parse().unwrap()),
+                ..ConnectRequest::new(BRIDGE, "web")
+            },
+        );
         assert_eq!(web.endpoint.address, fixed);
-        assert!(web.netns.run(|| run("ip", &["link", "show", "eth0"])).unwrap().contains("0a:00:00:00:00:07"));
-        let again = |request: ConnectRequest| stack.connect(&web.netns, ConnectRequest { interface: None, default_route: false, ..request }).unwrap_err();
-        assert!(matches!(again(ConnectRequest { address: Some(fixed), ..ConnectRequest::new(BRIDGE, "x") }), Error::AddressInUse(_)));
-        assert!(matches!(again(ConnectRequest { address: Some(HOST), ..ConnectRequest::new(BRIDGE, "x") }), Error::AddressOutside(_)));
+        assert!(
+            web.netns.run(|| run("ip", &["link", "show", "eth0"])).unwrap().contains("0a:00:00:00:00:07")
+        );
+        let again = |request: ConnectRequest| {
+            stack
+                .connect(&web.netns, ConnectRequest { interface: None, default_route: false, ..request })
+                .unwrap_err()
+        };
+        assert!(matches!(
+            again(ConnectRequest { address: Some(fixed), ..ConnectRequest::new(BRIDGE, "x") }),
+            Error::AddressInUse(_)
+        ));
+        assert!(matches!(
+            again(ConnectRequest { address: Some(HOST), ..ConnectRequest::new(BRIDGE, "x") }),
+            Error::AddressOutside(_)
+        ));
         assert!(matches!(again(ConnectRequest::new("nosuch", "x")), Error::NoSuchBridge(_)));
         // A second interface takes the next name.
-        let second = stack.connect(&web.netns, ConnectRequest { interface: None, default_route: false, ..ConnectRequest::new(BRIDGE, "web") }).unwrap();
+        let second = stack
+            .connect(
+                &web.netns,
+                ConnectRequest {
+                    interface: None,
+                    default_route: false,
+                    ..ConnectRequest::new(BRIDGE, "web")
+                },
+            )
+            .unwrap();
         assert_eq!((second.interface.as_str(), second.address), ("eth1", Ipv4Addr::new(172, 18, 0, 2)));
         stack.delete_link(&second).unwrap();
         stack.disconnect(&second).unwrap();
         stack.disconnect(&second).unwrap();
         assert!(!web.netns.run(|| run("ip", &["-o", "link"])).unwrap().contains("eth1"));
         // A taken name inside the namespace: everything is taken back.
-        assert!(matches!(stack.connect(&web.netns, ConnectRequest { ports: vec![port(Protocol::Tcp, 88, 80)], ..ConnectRequest::new(BRIDGE, "x") }), Err(Error::Netlink { .. })));
+        assert!(matches!(
+            stack.connect(
+                &web.netns,
+                ConnectRequest {
+                    ports: vec![port(Protocol::Tcp, 88, 80)],
+                    ..ConnectRequest::new(BRIDGE, "x")
+                }
+            ),
+            Err(Error::Netlink { .. })
+        ));
         let mut endpoint = web.endpoint.clone();
-        let more = stack.publish(&mut endpoint, &[port(Protocol::Tcp, 88, 80), PortRequest { host_ports: HostPorts::Ephemeral, ..port(Protocol::Tcp, 0, 80) }]).unwrap();
+        let more = stack
+            .publish(
+                &mut endpoint,
+                &[
+                    port(Protocol::Tcp, 88, 80),
+                    PortRequest { host_ports: HostPorts::Ephemeral, ..port(Protocol::Tcp, 0, 80) },
+                ],
+            )
+            .unwrap();
         assert!(more[1].host_port >= 32768 && endpoint.ports == more);
         web.netns.run(|| serve(80)).unwrap();
-        more.iter().for_each(|binding| assert_eq!(tcp(Ipv4Addr::LOCALHOST, binding.host_port), web.endpoint.gateway));
+        more.iter().for_each(|binding| {
+            assert_eq!(tcp(Ipv4Addr::LOCALHOST, binding.host_port), web.endpoint.gateway)
+        });
         stack.disconnect(&endpoint).unwrap();
         assert_eq!(run("ip", &["-o", "link"]).matches("veth").count(), 1, "only web's");
     });

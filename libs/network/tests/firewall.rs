@@ -81,7 +81,8 @@ const RULESET: &str = r#"table ip wherry-t {
 fn nft_reads_what_is_written() {
     world(|world| {
         let stack = stack("t");
-        let local = PortRequest { host_address: Some(Ipv4Addr::LOCALHOST.into()), ..port(Protocol::Udp, 5353, 53) };
+        let local =
+            PortRequest { host_address: Some(Ipv4Addr::LOCALHOST.into()), ..port(Protocol::Udp, 5353, 53) };
         let web = world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80), local]);
         assert_eq!(run("nft", &["list", "ruleset"]), RULESET);
         world.end(&stack, web);
@@ -95,10 +96,18 @@ fn two_stacks_side_by_side() {
         let (first, second) = (stack("one"), Stack::open("two").unwrap());
         let taken = second.restore(vec![Network { bridge: BridgeConfig::new(BRIDGE), endpoints: vec![] }]);
         assert!(matches!(taken, Err(Error::ForeignBridge { .. })), "a bridge is one stack's");
-        let restored = second.restore(vec![Network { bridge: BridgeConfig::new("wherry1"), endpoints: vec![] }]).unwrap();
+        let restored = second
+            .restore(vec![Network { bridge: BridgeConfig::new("wherry1"), endpoints: vec![] }])
+            .unwrap();
         assert_eq!(restored.bridges[0].subnet.to_string(), "172.19.0.0/16");
         let a = world.container(&first, "a", &[port(Protocol::Tcp, 8080, 80)]);
-        let b = world.connect(&second, ConnectRequest { ports: vec![port(Protocol::Tcp, 8081, 80)], ..ConnectRequest::new("wherry1", "b") });
+        let b = world.connect(
+            &second,
+            ConnectRequest {
+                ports: vec![port(Protocol::Tcp, 8081, 80)],
+                ..ConnectRequest::new("wherry1", "b")
+            },
+        );
         for container in [&a, &b] {
             container.netns.run(|| serve(80)).unwrap();
         }
@@ -117,7 +126,12 @@ fn two_stacks_side_by_side() {
             .unwrap();
         // A port of one is taken for the other, too: the socket is bound.
         let netns = &b.netns;
-        let request = ConnectRequest { interface: None, default_route: false, ports: vec![port(Protocol::Tcp, 8080, 80)], ..ConnectRequest::new("wherry1", "b") };
+        let request = ConnectRequest {
+            interface: None,
+            default_route: false,
+            ports: vec![port(Protocol::Tcp, 8080, 80)],
+            ..ConnectRequest::new("wherry1", "b")
+        };
         assert!(matches!(second.connect(netns, request), Err(Error::PortBind { .. })));
         world.end(&first, a);
         first.destroy(None).unwrap();
@@ -163,7 +177,8 @@ fn beside_a_dockerd_whose_forward_policy_is_drop() {
         run("ip", &["addr", "add", "172.17.0.1/16", "dev", "docker0"]);
         run("ip", &["link", "set", "docker0", "up"]);
         let stack = stack("t");
-        let web = world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80), port(Protocol::Tcp, 8081, 666)]);
+        let web =
+            world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80), port(Protocol::Tcp, 8081, 666)]);
         let peer = world.container(&stack, "peer", &[]);
         web.netns.run(|| (serve(80), serve(666))).unwrap();
         world.outside.run(|| serve(82)).unwrap();
@@ -174,9 +189,15 @@ fn beside_a_dockerd_whose_forward_policy_is_drop() {
                 tcp_fails(HOST, 8081); // The user's rule comes first.
             })
             .unwrap();
+        let watch = stack.watch().unwrap();
+        assert!(!watch.drain().unwrap());
         iptables("-F WHERRY-t");
+        assert!(watch.drain().unwrap());
         world.outside.run(|| tcp_fails(HOST, 8080)).unwrap();
         stack.admit().unwrap();
+        assert!(watch.drain().unwrap());
+        stack.admit().unwrap();
+        assert!(!watch.drain().unwrap(), "nothing to do, nothing done");
         peer.netns
             .run(|| {
                 assert_eq!(tcp(OUTSIDE, 82), HOST);
@@ -186,7 +207,23 @@ fn beside_a_dockerd_whose_forward_policy_is_drop() {
             .unwrap();
         // Their bridge stays theirs to decide about.
         let docker = wherry_network::Netns::create(&world.directory.path().join("docker")).unwrap();
-        run("ip", &["link", "add", "vd", "master", "docker0", "type", "veth", "peer", "name", "eth0", "netns", docker.path().to_str().unwrap()]);
+        run(
+            "ip",
+            &[
+                "link",
+                "add",
+                "vd",
+                "master",
+                "docker0",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "eth0",
+                "netns",
+                docker.path().to_str().unwrap(),
+            ],
+        );
         run("ip", &["link", "set", "vd", "up"]);
         docker
             .run(|| {
@@ -206,8 +243,16 @@ fn beside_a_dockerd_whose_forward_policy_is_drop() {
         stack.admit().unwrap();
         stack.admit().unwrap();
         let printed = iptables("-S");
-        assert!(printed.contains("-A FORWARD -j DOCKER-USER\n-A FORWARD -j WHERRY-t\n-A FORWARD -o docker0 "), "{printed}");
-        for rule in ["-o wherry0 -j ACCEPT", "-i wherry0 -o docker0 -j RETURN", "-i wherry0 -o br-+ -j RETURN", "-i wherry0 -j ACCEPT"] {
+        assert!(
+            printed.contains("-A FORWARD -j DOCKER-USER\n-A FORWARD -j WHERRY-t\n-A FORWARD -o docker0 "),
+            "{printed}"
+        );
+        for rule in [
+            "-o wherry0 -j ACCEPT",
+            "-i wherry0 -o docker0 -j RETURN",
+            "-i wherry0 -o br-+ -j RETURN",
+            "-i wherry0 -j ACCEPT",
+        ] {
             assert!(printed.contains(&format!("-A WHERRY-t {rule}\n")), "{printed}");
         }
 
@@ -222,10 +267,15 @@ fn beside_a_dockerd_whose_forward_policy_is_drop() {
 #[test]
 fn obstacles_are_told() {
     world(|_| {
-        load("table inet guard {\n chain through {\n type filter hook forward priority 0; policy drop;\n }\n}\n");
+        load(
+            "table inet guard {\n chain through {\n type filter hook forward priority 0; policy drop;\n }\n}\n",
+        );
         let stack = Stack::open("t").unwrap();
         let warnings = restore(&stack, vec![]).warnings;
-        assert_eq!(warnings, ["nftables chain inet guard through drops forwarded packets: allow the bridges there"]);
+        assert_eq!(
+            warnings,
+            ["nftables chain inet guard through drops forwarded packets: allow the bridges there"]
+        );
     });
 }
 
@@ -233,7 +283,8 @@ fn obstacles_are_told() {
 fn a_restart_is_not_noticed() {
     world(|world| {
         let first = stack("t");
-        let web = world.container(&first, "web", &[port(Protocol::Tcp, 8080, 80), port(Protocol::Udp, 8080, 80)]);
+        let web =
+            world.container(&first, "web", &[port(Protocol::Tcp, 8080, 80), port(Protocol::Udp, 8080, 80)]);
         let gone = world.container(&first, "gone", &[port(Protocol::Tcp, 9090, 80)]);
         web.netns.run(|| serve(80)).unwrap();
         let mut stream = world.outside.run(|| TcpStream::connect((HOST, 8080)).unwrap()).unwrap();
@@ -293,7 +344,11 @@ fn a_port_taken_while_no_daemon_held_it() {
         let second = Stack::open("t").unwrap();
         let warnings = restore(&second, vec![web.endpoint.clone()]).warnings;
         assert!(warnings[0].contains("address already in use"), "{warnings:?}");
-        assert_eq!(world.outside.run(|| tcp(HOST, 8080)).unwrap(), OUTSIDE, "it leads to the container as before");
+        assert_eq!(
+            world.outside.run(|| tcp(HOST, 8080)).unwrap(),
+            OUTSIDE,
+            "it leads to the container as before"
+        );
         drop(thief);
     });
 }
@@ -328,8 +383,16 @@ fn containers_that_may_not_talk_to_each_other() {
                 assert!(!std::path::Path::new(setting).exists());
             }
             let stack = Stack::open("t").unwrap();
-            stack.restore(vec![Network { bridge: BridgeConfig { icc: false, ..BridgeConfig::new(BRIDGE) }, endpoints: vec![] }]).unwrap();
-            let (a, b) = (world.container(&stack, "a", &[port(Protocol::Tcp, 8080, 80)]), world.container(&stack, "b", &[]));
+            stack
+                .restore(vec![Network {
+                    bridge: BridgeConfig { icc: false, ..BridgeConfig::new(BRIDGE) },
+                    endpoints: vec![],
+                }])
+                .unwrap();
+            let (a, b) = (
+                world.container(&stack, "a", &[port(Protocol::Tcp, 8080, 80)]),
+                world.container(&stack, "b", &[]),
+            );
             a.netns.run(|| serve(80)).unwrap();
             world.outside.run(|| serve(82)).unwrap();
             b.netns
@@ -348,7 +411,11 @@ fn containers_that_may_not_talk_to_each_other() {
 fn an_internal_network_is_an_island() {
     world(|world| {
         let stack = stack("t");
-        let config = BridgeConfig { internal: true, subnet: Some("10.50.0.0/24".parse().unwrap()), ..BridgeConfig::new("br-island") };
+        let config = BridgeConfig {
+            internal: true,
+            subnet: Some("10.50.0.0/24".parse().unwrap()),
+            ..BridgeConfig::new("br-island")
+        };
         stack.add_bridge(config.clone()).unwrap();
         let overlapping = BridgeConfig { name: "br-other".to_owned(), ..config };
         assert!(matches!(stack.add_bridge(overlapping), Err(Error::InvalidSubnet { .. })));
@@ -368,13 +435,22 @@ fn an_internal_network_is_an_island() {
             .unwrap();
         c.netns.run(|| tcp_fails(b.endpoint.address, 80)).unwrap();
         let ports = vec![port(Protocol::Tcp, 8080, 80)];
-        assert!(matches!(stack.connect(&a.netns, ConnectRequest { interface: None, ports, ..ConnectRequest::new("br-island", "a") }), Err(Error::Unsupported(_))));
+        assert!(matches!(
+            stack.connect(
+                &a.netns,
+                ConnectRequest { interface: None, ports, ..ConnectRequest::new("br-island", "a") }
+            ),
+            Err(Error::Unsupported(_))
+        ));
         assert!(matches!(stack.remove_bridge("br-island"), Err(Error::BridgeInUse { endpoints: 2, .. })));
         world.end(&stack, a);
         world.end(&stack, b);
         stack.remove_bridge("br-island").unwrap();
         stack.remove_bridge("br-island").unwrap();
-        assert!(!run("ip", &["-o", "link"]).contains("br-island") && !run("nft", &["list", "ruleset"]).contains("br-island"));
+        assert!(
+            !run("ip", &["-o", "link"]).contains("br-island")
+                && !run("nft", &["list", "ruleset"]).contains("br-island")
+        );
         world.end(&stack, c);
         stack.destroy(None).unwrap();
         world.assert_clean();
@@ -403,8 +479,12 @@ fn an_administrators_bridge_is_borrowed() {
         run("ip", &["link", "add", "br0", "type", "bridge"]);
         run("ip", &["addr", "add", "10.60.0.9/24", "dev", "br0"]);
         let stack = Stack::open("t").unwrap();
-        let restored = stack.restore(vec![Network { bridge: BridgeConfig::new("br0"), endpoints: vec![] }]).unwrap();
-        assert_eq!((restored.bridges[0].subnet.to_string().as_str(), restored.bridges[0].gateway), ("10.60.0.0/24", Ipv4Addr::new(10, 60, 0, 9)));
+        let restored =
+            stack.restore(vec![Network { bridge: BridgeConfig::new("br0"), endpoints: vec![] }]).unwrap();
+        assert_eq!(
+            (restored.bridges[0].subnet.to_string().as_str(), restored.bridges[0].gateway),
+            ("10.60.0.0/24", Ipv4Addr::new(10, 60, 0, 9))
+        );
         let web = world.connect(&stack, ConnectRequest::new("br0", "web"));
         assert_eq!(web.endpoint.address, Ipv4Addr::new(10, 60, 0, 1));
         world.end(&stack, web);

@@ -1,6 +1,6 @@
 //! A batch: what is in it happens at once, or not at all.
 
-use super::{Chain, Element, Rule, Set, SUBSYSTEM, TableFamily, header};
+use super::{Chain, Element, Rule, SUBSYSTEM, Set, TableFamily, header};
 use crate::parse::Attributes;
 use crate::request::{Message, Request, flags};
 use crate::{Result, Socket};
@@ -12,6 +12,9 @@ const GETTABLE: u16 = SUBSYSTEM | 1;
 const DELTABLE: u16 = SUBSYSTEM | 2;
 const DELCHAIN: u16 = SUBSYSTEM | 5;
 const DELRULE: u16 = SUBSYSTEM | 8;
+const NEWGEN: u16 = SUBSYSTEM | 15;
+const GETGEN: u16 = SUBSYSTEM | 16;
+const NFTA_GEN_ID: u16 = 1;
 const NFTA_TABLE_NAME: u16 = 1;
 /// Of chains and rules alike.
 const TABLE: u16 = 1;
@@ -51,14 +54,18 @@ impl Batch {
 
     /// Makes a table; one that exists stays as it is.
     pub fn add_table(&mut self, table: &Table) -> &mut Self {
-        self.request.message(NEWTABLE, flags::CREATE | flags::ACK, &header(table.family)).string(NFTA_TABLE_NAME, &table.name);
+        self.request
+            .message(NEWTABLE, flags::CREATE | flags::ACK, &header(table.family))
+            .string(NFTA_TABLE_NAME, &table.name);
         self
     }
 
     /// Deletes a table with everything in it. An absent one fails the batch: [`Batch::add_table`]
     /// first makes this "if it exists".
     pub fn delete_table(&mut self, table: &Table) -> &mut Self {
-        self.request.message(DELTABLE, flags::ACK, &header(table.family)).string(NFTA_TABLE_NAME, &table.name);
+        self.request
+            .message(DELTABLE, flags::ACK, &header(table.family))
+            .string(NFTA_TABLE_NAME, &table.name);
         self
     }
 
@@ -70,13 +77,19 @@ impl Batch {
 
     /// Deletes a chain that no rule jumps to, with its rules.
     pub fn delete_chain(&mut self, table: &Table, chain: &str) -> &mut Self {
-        self.request.message(DELCHAIN, flags::ACK, &header(table.family)).string(TABLE, &table.name).string(3, chain);
+        self.request
+            .message(DELCHAIN, flags::ACK, &header(table.family))
+            .string(TABLE, &table.name)
+            .string(3, chain);
         self
     }
 
     /// Deletes the rules of a chain.
     pub fn flush_chain(&mut self, table: &Table, chain: &str) -> &mut Self {
-        self.request.message(DELRULE, flags::ACK, &header(table.family)).string(TABLE, &table.name).string(2, chain);
+        self.request
+            .message(DELRULE, flags::ACK, &header(table.family))
+            .string(TABLE, &table.name)
+            .string(2, chain);
         self
     }
 
@@ -154,6 +167,19 @@ impl Table {
         })?;
         Ok(names)
     }
+}
+
+/// The number of the ruleset, which every applied batch of anybody's makes one higher.
+pub fn generation(socket: &mut Socket) -> Result<u32> {
+    let mut request = Request::new();
+    request.message(GETGEN, flags::ACK, &header(TableFamily::Ip));
+    let mut number = None;
+    socket.exchange(&mut request, |_, message| {
+        if message.kind == NEWGEN {
+            number = Attributes::after(message.payload, 4).find(NFTA_GEN_ID).and_then(|id| id.u32_be());
+        }
+    })?;
+    number.ok_or(crate::Error::NoAnswer)
 }
 
 pub(super) fn named(message: &mut Message<'_>, table: &Table) {

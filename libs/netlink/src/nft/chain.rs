@@ -81,7 +81,10 @@ impl Chain {
 
     /// A chain at a hook, whose policy is to accept.
     pub fn base(name: &str, kind: ChainKind, hook: Hook, priority: i32) -> Chain {
-        Chain { name: name.to_owned(), base: Some(BaseChain { kind, hook, priority, policy: Policy::Accept }) }
+        Chain {
+            name: name.to_owned(),
+            base: Some(BaseChain { kind, hook, priority, policy: Policy::Accept }),
+        }
     }
 
     pub(super) fn encode(&self, request: &mut Request, table: &Table) {
@@ -91,7 +94,8 @@ impl Chain {
         if let Some(base) = self.base {
             message
                 .nest(NFTA_CHAIN_HOOK, |hook| {
-                    hook.u32_be(NFTA_HOOK_HOOKNUM, base.hook as u32).u32_be(NFTA_HOOK_PRIORITY, base.priority as u32);
+                    hook.u32_be(NFTA_HOOK_HOOKNUM, base.hook as u32)
+                        .u32_be(NFTA_HOOK_PRIORITY, base.priority as u32);
                 })
                 .u32_be(NFTA_CHAIN_POLICY, base.policy as u32)
                 .string(NFTA_CHAIN_TYPE, if base.kind == ChainKind::Nat { "nat" } else { "filter" });
@@ -109,7 +113,9 @@ impl Chain {
         let base = attributes().find(NFTA_CHAIN_HOOK).and_then(|hook| {
             let number = hook.nested().find(NFTA_HOOK_HOOKNUM)?.u32_be()?;
             let priority = hook.nested().find(NFTA_HOOK_PRIORITY)?.u32_be()? as i32;
-            let hook = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting].get(number as usize).copied()?;
+            let hook = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting]
+                .get(number as usize)
+                .copied()?;
             let policy = match attributes().find(NFTA_CHAIN_POLICY)?.u32_be()? {
                 0 => Policy::Drop,
                 _ => Policy::Accept,
@@ -129,7 +135,9 @@ impl Chain {
         request.message(GETCHAIN, flags::DUMP, &header(table.family));
         let mut chains = Vec::new();
         socket.exchange(&mut request, |_, message| {
-            chains.extend(Chain::parse(message).filter(|(name, _)| *name == table.name).map(|(_, chain)| chain));
+            chains.extend(
+                Chain::parse(message).filter(|(name, _)| *name == table.name).map(|(_, chain)| chain),
+            );
         })?;
         Ok(chains)
     }

@@ -194,7 +194,9 @@ impl Expression {
             Expression::DestinationType { .. } => "fib",
             Expression::Mask { .. } => "bitwise",
             Expression::Compare { .. } => "cmp",
-            Expression::Contained { .. } | Expression::Mapped { .. } | Expression::VerdictMap { .. } => "lookup",
+            Expression::Contained { .. } | Expression::Mapped { .. } | Expression::VerdictMap { .. } => {
+                "lookup"
+            }
             Expression::Do(_) => "immediate",
             Expression::DestinationNat { .. } => "nat",
             Expression::Masquerade => "masq",

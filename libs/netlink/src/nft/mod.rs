@@ -9,7 +9,7 @@ mod expression;
 mod rule;
 mod set;
 
-pub use batch::{Batch, Table};
+pub use batch::{Batch, Table, generation};
 pub use chain::{BaseChain, Chain, ChainKind, Hook, Policy};
 pub use expression::{Expression, Register, Verdict, ct, meta};
 pub use rule::{Position, Rule, RuleInfo};

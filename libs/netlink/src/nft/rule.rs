@@ -63,13 +63,16 @@ impl Rule {
 
     pub(super) fn encode(&self, request: &mut Request, table: &Table) {
         let append = if self.position == Position::First { 0 } else { flags::APPEND };
-        let mut message = request.message(NEWRULE, flags::CREATE | flags::ACK | append, &header(table.family));
+        let mut message =
+            request.message(NEWRULE, flags::CREATE | flags::ACK | append, &header(table.family));
         named(&mut message, table);
         message.string(NFTA_RULE_CHAIN, &self.chain);
         if let Position::After(handle) = self.position {
             message.u64_be(NFTA_RULE_POSITION, handle);
         }
-        message.nest(NFTA_RULE_EXPRESSIONS, |list| self.expressions.iter().for_each(|expression| expression.encode(list)));
+        message.nest(NFTA_RULE_EXPRESSIONS, |list| {
+            self.expressions.iter().for_each(|expression| expression.encode(list))
+        });
         if let Some(comment) = self.comment {
             let mut bytes = vec![UDATA_COMMENT, comment.len() as u8 + 1];
             bytes.extend_from_slice(comment.as_bytes());
@@ -104,7 +107,11 @@ impl RuleInfo {
                 let verdict = element.nested().find(2)?.nested().find(2)?.nested().find(2)?;
                 verdict.nested().find(2)?.string().map(str::to_owned)
             };
-            elements.filter(|element| element.nested().find(1).and_then(|name| name.string()) == Some("immediate")).find_map(jump)
+            elements
+                .filter(|element| {
+                    element.nested().find(1).and_then(|name| name.string()) == Some("immediate")
+                })
+                .find_map(jump)
         });
         Some((chain, RuleInfo { handle, jumps_to }))
     }
@@ -118,9 +125,11 @@ impl RuleInfo {
         drop(message);
         let mut rules = Vec::new();
         socket.exchange(&mut request, |_, message| {
-            let table_name = Attributes::after(message.payload, 4).find(NFTA_RULE_TABLE).and_then(|name| name.string());
+            let table_name =
+                Attributes::after(message.payload, 4).find(NFTA_RULE_TABLE).and_then(|name| name.string());
             if table_name == Some(table.name.as_str()) {
-                rules.extend(RuleInfo::parse(message).filter(|(name, _)| name == chain).map(|(_, rule)| rule));
+                rules
+                    .extend(RuleInfo::parse(message).filter(|(name, _)| name == chain).map(|(_, rule)| rule));
             }
         })?;
         Ok(rules)

@@ -67,7 +67,9 @@ impl DataType {
 }
 
 fn type_and_length(types: &[DataType]) -> (u32, u32) {
-    types.iter().fold((0, 0), |(kind, length), part| ((kind << 6) | part.number(), length + part.length(types.len())))
+    types
+        .iter()
+        .fold((0, 0), |(kind, length), part| ((kind << 6) | part.number(), length + part.length(types.len())))
 }
 
 /// What a map's keys map to.
@@ -99,9 +101,13 @@ impl Set {
         named(&mut message, table);
         message.string(NFTA_SET_NAME, &self.name);
         message.u32_be(NFTA_SET_FLAGS, if self.value == Value::None { 0 } else { NFT_SET_MAP });
-        message.u32_be(NFTA_SET_KEY_TYPE, key_type).u32_be(NFTA_SET_KEY_LEN, key_length).u32_be(NFTA_SET_ID, id);
+        message
+            .u32_be(NFTA_SET_KEY_TYPE, key_type)
+            .u32_be(NFTA_SET_KEY_LEN, key_length)
+            .u32_be(NFTA_SET_ID, id);
         let order = if self.key == [DataType::LinkName] { HOST_ENDIAN } else { BIG_ENDIAN };
-        message.bytes(NFTA_SET_USERDATA, &[&[UDATA_KEY_BYTE_ORDER, 4], order.to_ne_bytes().as_slice()].concat());
+        message
+            .bytes(NFTA_SET_USERDATA, &[&[UDATA_KEY_BYTE_ORDER, 4], order.to_ne_bytes().as_slice()].concat());
         match &self.value {
             Value::None => {}
             Value::Data(types) => {
@@ -159,7 +165,13 @@ impl Element {
         [address.octets(), Element::service(port)].concat()
     }
 
-    pub(super) fn encode_all(request: &mut Request, table: &Table, set: &str, elements: &[Element], add: bool) {
+    pub(super) fn encode_all(
+        request: &mut Request,
+        table: &Table,
+        set: &str,
+        elements: &[Element],
+        add: bool,
+    ) {
         let (kind, create) = if add { (NEWSETELEM, flags::CREATE) } else { (DELSETELEM, 0) };
         let mut message = request.message(kind, flags::ACK | create, &header(table.family));
         named(&mut message, table);

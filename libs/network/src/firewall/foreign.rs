@@ -8,7 +8,10 @@
 use std::fs;
 
 use netlink::Socket;
-use netlink::nft::{Batch, Chain, Expression, Hook, Policy, Position, Register, Rule, RuleInfo, Table, TableFamily, Verdict, meta};
+use netlink::nft::{
+    Batch, Chain, Expression, Hook, Policy, Position, Register, Rule, RuleInfo, Table, TableFamily, Verdict,
+    meta,
+};
 
 use super::rules::{iif, oif, verdict};
 use crate::bridge::Standing;
@@ -58,7 +61,8 @@ fn guest_rules(chain: &str, bridges: &[Standing]) -> Vec<Rule> {
     let into = names().map(|name| rule(vec![oif(name, true), counted(Verdict::Accept)]));
     // A dockerd's own rules decide about what enters its bridges.
     let docker = names().flat_map(|name| {
-        [oif("docker0", true), oif_prefix("br-")].map(|bridge| rule(vec![iif(name, true), bridge, counted(Verdict::Return)]))
+        [oif("docker0", true), oif_prefix("br-")]
+            .map(|bridge| rule(vec![iif(name, true), bridge, counted(Verdict::Return)]))
     });
     let out_of = names().map(|name| rule(vec![iif(name, true), counted(Verdict::Accept)]));
     into.chain(docker).chain(out_of).collect()
@@ -104,9 +108,14 @@ fn obstacles(socket: &mut Socket) -> Result<Vec<String>> {
     for name in Table::list(socket, TableFamily::Inet).map_err(Error::netlink("list", "nftables tables"))? {
         let table = Table { family: TableFamily::Inet, name };
         let chains = Chain::list(socket, &table).map_err(Error::netlink("list", "nftables chains"))?;
-        let drops = |chain: &&Chain| chain.base.is_some_and(|base| base.hook == Hook::Forward && base.policy == Policy::Drop);
+        let drops = |chain: &&Chain| {
+            chain.base.is_some_and(|base| base.hook == Hook::Forward && base.policy == Policy::Drop)
+        };
         if let Some(chain) = chains.iter().find(drops) {
-            warnings.push(format!("nftables chain inet {} {} drops forwarded packets: allow the bridges there", table.name, chain.name));
+            warnings.push(format!(
+                "nftables chain inet {} {} drops forwarded packets: allow the bridges there",
+                table.name, chain.name
+            ));
         }
     }
     Ok(warnings)

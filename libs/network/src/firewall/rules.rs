@@ -22,7 +22,10 @@
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
-use netlink::nft::{Batch, Chain, ChainKind, DataType, Element, ElementValue, Expression, Hook, Register, Rule, Set, Table, Value, Verdict, ct, meta};
+use netlink::nft::{
+    Batch, Chain, ChainKind, DataType, Element, ElementValue, Expression, Hook, Register, Rule, Set, Table,
+    Value, Verdict, ct, meta,
+};
 
 use super::{PUBLISHED, PUBLISHED_ON};
 use crate::bridge::Standing;
@@ -51,7 +54,10 @@ pub(super) fn encode(batch: &mut Batch, table: &Table, bridges: &[Standing]) {
     for (map, prefix) in [(TO_BRIDGE, "to-"), (FROM_BRIDGE, "from-")] {
         let jump = |standing: &Standing| {
             let name = &standing.bridge.name;
-            Element { key: Element::link_name(name), value: ElementValue::Verdict(Verdict::Jump(format!("{prefix}{name}"))) }
+            Element {
+                key: Element::link_name(name),
+                value: ElementValue::Verdict(Verdict::Jump(format!("{prefix}{name}"))),
+            }
         };
         batch.add_elements(table, map, &bridges.iter().map(jump).collect::<Vec<_>>());
     }
@@ -122,11 +128,24 @@ fn bridge(batch: &mut Batch, table: &Table, standing: &Standing) {
     };
     let dnat = || connection(ct::STATUS, ct::DNAT);
 
-    add(RAW, "loopback of the host is not for containers", vec![iif(name, true), address(DESTINATION, LOOPBACK), verdict(Verdict::Drop)]);
-    let direct = vec![iif(name, false), not_address(DESTINATION, standing.bridge.gateway), address(DESTINATION, subnet), verdict(Verdict::Drop)];
+    add(
+        RAW,
+        "loopback of the host is not for containers",
+        vec![iif(name, true), address(DESTINATION, LOOPBACK), verdict(Verdict::Drop)],
+    );
+    let direct = vec![
+        iif(name, false),
+        not_address(DESTINATION, standing.bridge.gateway),
+        address(DESTINATION, subnet),
+        verdict(Verdict::Drop),
+    ];
     add(RAW, "drop direct access", direct);
 
-    add(&to, "known connections", vec![connection(ct::STATE, ct::ESTABLISHED_RELATED), verdict(Verdict::Accept)]);
+    add(
+        &to,
+        "known connections",
+        vec![connection(ct::STATE, ct::ESTABLISHED_RELATED), verdict(Verdict::Accept)],
+    );
     if config.icc {
         add(&to, "between containers", vec![iif(name, true), verdict(Verdict::Accept)]);
     }
@@ -173,7 +192,11 @@ fn address(offset: u32, net: Ipv4Net) -> Vec<Expression> {
     vec![
         Expression::Network { offset, length: 4, to: Register::FIRST },
         Expression::Mask { register: Register::FIRST, mask: net.netmask().octets().to_vec() },
-        Expression::Compare { register: Register::FIRST, equal: true, bytes: net.network().octets().to_vec() },
+        Expression::Compare {
+            register: Register::FIRST,
+            equal: true,
+            bytes: net.network().octets().to_vec(),
+        },
     ]
 }
 
@@ -188,7 +211,11 @@ fn local_destination() -> Vec<Expression> {
     const RTN_LOCAL: u32 = 2;
     vec![
         Expression::DestinationType { to: Register::FIRST },
-        Expression::Compare { register: Register::FIRST, equal: true, bytes: RTN_LOCAL.to_ne_bytes().to_vec() },
+        Expression::Compare {
+            register: Register::FIRST,
+            equal: true,
+            bytes: RTN_LOCAL.to_ne_bytes().to_vec(),
+        },
     ]
 }
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_reuseaddr;
@@ -34,8 +35,12 @@ pub(crate) struct Ports {
 struct Taken {
     address: Ipv4Addr,
     endpoint: String,
-    _socket: Option<OwnedFd>,
+    socket: Option<OwnedFd>,
 }
+
+/// How long a port that looks taken may still be a shadow: until a child that the process is
+/// just spawning has executed its program, it holds a copy of every socket, closed ones too.
+const SHADOW: Duration = Duration::from_millis(10);
 
 impl Ports {
     /// Takes a host port for each request, or none at all.
@@ -58,7 +63,9 @@ impl Ports {
             None => Ipv4Addr::UNSPECIFIED,
             Some(IpAddr::V4(address)) => address,
             Some(IpAddr::V6(address)) => {
-                return Err(Error::Unsupported(format!("publishing ports on the IPv6 host address [{address}] is not implemented")));
+                return Err(Error::Unsupported(format!(
+                    "publishing ports on the IPv6 host address [{address}] is not implemented"
+                )));
             }
         };
         let (first, last, start) = match request.host_ports {
@@ -70,8 +77,14 @@ impl Ports {
             }
         };
         for port in (start..=last).chain(first..start) {
-            let binding = PortBinding { protocol: request.protocol, host_address: address, host_port: port, container_port: request.container_port };
-            match self.take(owner, binding) {
+            let binding = PortBinding {
+                protocol: request.protocol,
+                host_address: address,
+                host_port: port,
+                container_port: request.container_port,
+            };
+            let patience = if first == last { SHADOW } else { Duration::ZERO };
+            match self.take(owner, binding, patience) {
                 Ok(()) => {
                     if request.host_ports == HostPorts::Ephemeral {
                         self.last_ephemeral = port;
@@ -85,12 +98,17 @@ impl Ports {
         Err(Error::NoFreePort { name: owner.name.to_owned(), id: owner.id.to_owned() })
     }
 
-    fn take(&mut self, owner: Owner<'_>, binding: PortBinding) -> Result<()> {
+    fn take(&mut self, owner: Owner<'_>, binding: PortBinding, patience: Duration) -> Result<()> {
         let (address, port) = (binding.host_address, binding.host_port);
         if self.is_allocated(&binding) {
-            return Err(Error::PortAllocated { name: owner.name.to_owned(), id: owner.id.to_owned(), address, port });
+            return Err(Error::PortAllocated {
+                name: owner.name.to_owned(),
+                id: owner.id.to_owned(),
+                address,
+                port,
+            });
         }
-        let socket = hold(binding).map_err(|source| Error::PortBind {
+        let socket = hold_patiently(binding, patience).map_err(|source| Error::PortBind {
             name: owner.name.to_owned(),
             id: owner.id.to_owned(),
             address,
@@ -104,8 +122,15 @@ impl Ports {
 
     /// Takes back what an endpoint had in the daemon's last life. The port is the endpoint's even
     /// when a process took the socket meanwhile, for the rules come first; that is the error.
-    pub fn restore(&mut self, owner: Owner<'_>, binding: PortBinding) -> Result<()> {
-        match self.take(owner, binding) {
+    /// A socket that `former` still holds for it is kept.
+    pub fn restore(&mut self, owner: Owner<'_>, binding: PortBinding, former: &mut Ports) -> Result<()> {
+        if !self.is_allocated(&binding)
+            && let Some(socket) = former.hand_over(owner.id, &binding)
+        {
+            self.insert(owner, binding, Some(socket));
+            return Ok(());
+        }
+        match self.take(owner, binding, Duration::ZERO) {
             Err(error @ Error::PortBind { .. }) => {
                 self.insert(owner, binding, None);
                 Err(error)
@@ -127,15 +152,26 @@ impl Ports {
         }
     }
 
+    fn hand_over(&mut self, endpoint: &str, binding: &PortBinding) -> Option<OwnedFd> {
+        let taken = self.taken.get_mut(&(binding.protocol, binding.host_port))?;
+        taken
+            .iter_mut()
+            .find(|taken| taken.address == binding.host_address && taken.endpoint == endpoint)?
+            .socket
+            .take()
+    }
+
     fn is_allocated(&self, binding: &PortBinding) -> bool {
         let wanted = binding.host_address;
-        self.taken
-            .get(&(binding.protocol, binding.host_port))
-            .is_some_and(|taken| taken.iter().any(|taken| taken.address == wanted || taken.address.is_unspecified() || wanted.is_unspecified()))
+        self.taken.get(&(binding.protocol, binding.host_port)).is_some_and(|taken| {
+            taken.iter().any(|taken| {
+                taken.address == wanted || taken.address.is_unspecified() || wanted.is_unspecified()
+            })
+        })
     }
 
     fn insert(&mut self, owner: Owner<'_>, binding: PortBinding, socket: Option<OwnedFd>) {
-        let taken = Taken { address: binding.host_address, endpoint: owner.id.to_owned(), _socket: socket };
+        let taken = Taken { address: binding.host_address, endpoint: owner.id.to_owned(), socket };
         self.taken.entry((binding.protocol, binding.host_port)).or_default().push(taken);
     }
 }
@@ -158,6 +194,18 @@ pub(crate) fn bind_text(error: &io::Error) -> String {
     }
 }
 
+fn hold_patiently(binding: PortBinding, patience: Duration) -> io::Result<Option<OwnedFd>> {
+    let start = Instant::now();
+    loop {
+        match hold(binding) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && start.elapsed() < patience => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
+        }
+    }
+}
+
 /// Binds the host port. `None` when the kernel has no such protocol for sockets (SCTP as a
 /// module that is absent), though it translates it.
 fn hold(binding: PortBinding) -> io::Result<Option<OwnedFd>> {
@@ -169,7 +217,9 @@ fn hold(binding: PortBinding) -> io::Result<Option<OwnedFd>> {
     };
     let open = || socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, Some(protocol));
     let socket = match open() {
-        Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if binding.protocol == Protocol::Sctp => return Ok(None),
+        Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if binding.protocol == Protocol::Sctp => {
+            return Ok(None);
+        }
         other => other?,
     };
     match bind(&socket, &address) {
@@ -197,7 +247,12 @@ mod tests {
     const B: Owner<'_> = Owner { name: "b", id: "idb" };
 
     fn request(host_address: Option<&str>, host_ports: HostPorts) -> PortRequest {
-        PortRequest { protocol: Protocol::Tcp, container_port: 80, host_address: host_address.map(|a| a.parse().unwrap()), host_ports }
+        PortRequest {
+            protocol: Protocol::Tcp,
+            container_port: 80,
+            host_address: host_address.map(|a| a.parse().unwrap()),
+            host_ports,
+        }
     }
 
     fn free_port() -> u16 {
@@ -209,18 +264,32 @@ mod tests {
         let mut ports = Ports::default();
         let port = free_port();
         let bound = ports.allocate(A, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap();
-        let error = ports.allocate(B, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap_err();
+        let error =
+            ports.allocate(B, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("driver failed programming external connectivity on endpoint b (idb): Bind for 127.0.0.1:{port} failed: port is already allocated")
+            format!(
+                "driver failed programming external connectivity on endpoint b (idb): Bind for 127.0.0.1:{port} failed: port is already allocated"
+            )
         );
         // Every address includes this one; another address of the same port is free.
-        assert!(matches!(ports.allocate(B, &[request(None, HostPorts::Range(port, port))]), Err(Error::PortAllocated { .. })));
+        assert!(matches!(
+            ports.allocate(B, &[request(None, HostPorts::Range(port, port))]),
+            Err(Error::PortAllocated { .. })
+        ));
         ports.allocate(B, &[request(Some("127.0.0.2"), HostPorts::Range(port, port))]).unwrap();
         ports.release("idb", &bound);
         assert!(ports.is_allocated(&bound[0]), "another endpoint cannot give it back");
         ports.release("ida", &bound);
-        ports.allocate(B, &bound.iter().map(|b| request(Some("127.0.0.1"), HostPorts::Range(b.host_port, b.host_port))).collect::<Vec<_>>()).unwrap();
+        ports
+            .allocate(
+                B,
+                &bound
+                    .iter()
+                    .map(|b| request(Some("127.0.0.1"), HostPorts::Range(b.host_port, b.host_port)))
+                    .collect::<Vec<_>>(),
+            )
+            .unwrap();
     }
 
     #[test]
@@ -228,10 +297,13 @@ mod tests {
         let mut ports = Ports::default();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let error = ports.allocate(A, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap_err();
+        let error =
+            ports.allocate(A, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("driver failed programming external connectivity on endpoint a (ida): failed to bind host port 127.0.0.1:{port}/tcp: address already in use")
+            format!(
+                "driver failed programming external connectivity on endpoint a (ida): failed to bind host port 127.0.0.1:{port}/tcp: address already in use"
+            )
         );
         drop(listener);
         ports.allocate(A, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap();
@@ -255,8 +327,10 @@ mod tests {
     #[test]
     fn ranges_and_ephemeral_ports_skip_what_is_taken() {
         let mut ports = Ports::default();
-        let first = ports.allocate(A, &[request(Some("127.0.0.3"), HostPorts::Ephemeral)]).unwrap()[0].host_port;
-        let second = ports.allocate(A, &[request(Some("127.0.0.3"), HostPorts::Ephemeral)]).unwrap()[0].host_port;
+        let first =
+            ports.allocate(A, &[request(Some("127.0.0.3"), HostPorts::Ephemeral)]).unwrap()[0].host_port;
+        let second =
+            ports.allocate(A, &[request(Some("127.0.0.3"), HostPorts::Ephemeral)]).unwrap()[0].host_port;
         assert_ne!(first, second);
         let range = HostPorts::Range(first, first + 2);
         let mut given = Vec::new();
@@ -264,7 +338,10 @@ mod tests {
             given.push(bindings[0].host_port);
         }
         assert!(!given.contains(&first) && given.len() <= 2);
-        assert!(matches!(ports.allocate(B, &[request(Some("127.0.0.3"), range)]), Err(Error::NoFreePort { .. })));
+        assert!(matches!(
+            ports.allocate(B, &[request(Some("127.0.0.3"), range)]),
+            Err(Error::NoFreePort { .. })
+        ));
     }
 
     #[test]
@@ -274,6 +351,9 @@ mod tests {
         let wanted = request(Some("127.0.0.1"), HostPorts::Range(port, port));
         assert!(ports.allocate(A, &[wanted, wanted]).is_err());
         ports.allocate(B, &[wanted]).unwrap();
-        assert!(matches!(ports.allocate(A, &[request(Some("::1"), HostPorts::Ephemeral)]), Err(Error::Unsupported(_))));
+        assert!(matches!(
+            ports.allocate(A, &[request(Some("::1"), HostPorts::Ephemeral)]),
+            Err(Error::Unsupported(_))
+        ));
     }
 }

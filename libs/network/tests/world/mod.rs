@@ -9,8 +9,10 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSo
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use wherry_network::{BridgeConfig, ConnectRequest, Endpoint, HostPorts, Netns, Network, PortRequest, Protocol, Restored, Stack};
 use tempfile::TempDir;
+use wherry_network::{
+    BridgeConfig, ConnectRequest, Endpoint, HostPorts, Netns, Network, PortRequest, Protocol, Restored, Stack,
+};
 
 pub const HOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 pub const OUTSIDE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
@@ -49,7 +51,21 @@ pub fn world(test: impl FnOnce(&World) + Send + 'static) {
 
 impl World {
     fn plug_outside(&self) {
-        run("ip", &["link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", self.outside.path().to_str().unwrap()]);
+        run(
+            "ip",
+            &[
+                "link",
+                "add",
+                "eth0",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "eth0",
+                "netns",
+                self.outside.path().to_str().unwrap(),
+            ],
+        );
         run("ip", &["addr", "add", "10.9.0.1/24", "dev", "eth0"]);
         run("ip", &["link", "set", "eth0", "up"]);
         self.outside
@@ -78,9 +94,14 @@ impl World {
 
     /// Nothing is left in the host but what was there before.
     pub fn assert_clean(&self) {
-        wait("links are gone", || run("ip", &["-o", "link"]).lines().all(|line| line.contains(": lo:") || line.contains(": eth0@")));
+        wait("links are gone", || {
+            run("ip", &["-o", "link"]).lines().all(|line| line.contains(": lo:") || line.contains(": eth0@"))
+        });
         assert_eq!(run("nft", &["list", "ruleset"]), "");
-        let files: Vec<_> = std::fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let files: Vec<_> = std::fs::read_dir(self.directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(files, ["outside"]);
     }
 }
@@ -105,7 +126,12 @@ pub fn restore(stack: &Stack, endpoints: Vec<Endpoint>) -> Restored {
 }
 
 pub fn port(protocol: Protocol, host: u16, container: u16) -> PortRequest {
-    PortRequest { protocol, container_port: container, host_address: None, host_ports: HostPorts::Range(host, host) }
+    PortRequest {
+        protocol,
+        container_port: container,
+        host_address: None,
+        host_ports: HostPorts::Range(host, host),
+    }
 }
 
 /// A server in the calling thread's namespace that tells each caller whom it sees.

@@ -1,0 +1,72 @@
+//! Taking down a bridge, or a whole stack.
+
+use std::fs;
+use std::path::Path;
+
+use netlink::{Link, Target};
+
+use super::{Stack, State};
+use crate::{Error, Netns, Result, bridge};
+
+impl Stack {
+    /// Removes a bridge that nobody is connected to. Absent is success.
+    ///
+    /// # Errors
+    /// [`Error::BridgeInUse`].
+    pub fn remove_bridge(&self, name: &str) -> Result<()> {
+        let mut state = self.state();
+        if let Ok(attached) = state.bridge(name) {
+            if !attached.endpoints.is_empty() {
+                return Err(Error::BridgeInUse {
+                    bridge: name.to_owned(),
+                    endpoints: attached.endpoints.len(),
+                });
+            }
+            state.bridges.retain(|attached| attached.standing.bridge.name != name);
+            self.firewall.install(&state.standing(), &state.published())?;
+        }
+        self.delete_own_bridge(name)
+    }
+
+    fn delete_own_bridge(&self, name: &str) -> Result<()> {
+        let mut route = self.route();
+        match Link::get(&mut route, Target::Name(name)) {
+            // An administrator's bridge was only borrowed.
+            Ok(link) if link.alias != Some(bridge::alias(&self.name)) => Ok(()),
+            _ => bridge::delete(&mut route, name),
+        }
+    }
+
+    /// Removes every trace of the stack: the namespaces whose files are in `netns_directory`, the
+    /// links on its bridges, the bridges that it made, the firewall table and the rules in foreign
+    /// tables. Needs no [`Stack::restore`] before. Failures are collected; the rest still goes.
+    pub fn destroy(&self, netns_directory: Option<&Path>) -> std::result::Result<(), Vec<Error>> {
+        *self.state() = State::default();
+        let mut failures = Vec::new();
+        if let Some(directory) = netns_directory {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+                failures.extend(Netns::remove(&entry.path()).err());
+            }
+        }
+        match self.own_links() {
+            Ok(links) => {
+                failures.extend(links.iter().filter_map(|link| bridge::delete(&mut self.route(), link).err()))
+            }
+            Err(error) => failures.push(error),
+        }
+        failures.extend(self.firewall.remove().err());
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// The links with this stack's mark: ends of pairs first, then bridges.
+    fn own_links(&self) -> Result<Vec<String>> {
+        let links =
+            Link::list(&mut self.route()).map_err(Error::netlink("list links of stack", &self.name))?;
+        let mark = Some(bridge::alias(&self.name));
+        let (bridges, ends): (Vec<Link>, Vec<Link>) = links
+            .into_iter()
+            .filter(|link| link.alias == mark)
+            .partition(|link| link.kind.as_deref() == Some("bridge"));
+        Ok(ends.into_iter().chain(bridges).map(|link| link.name).collect())
+    }
+}
