@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use wherry_network::{BridgeConfig, ConnectRequest, HostPorts, Netns, Network, PortRequest, Protocol, Stack};
+use wherry_network::{
+    BridgeConfig, ConnectRequest, HostPorts, Netns, NetnsPool, Network, PortRequest, Protocol, Stack,
+};
 
 const ROUNDS: u16 = 50;
 
@@ -24,6 +26,7 @@ impl Times {
 
 fn rounds(stack: &Stack, directory: &std::path::Path, pause: Duration) -> Times {
     let mut times = Times::default();
+    let pool = NetnsPool::new(1);
     for round in 0..ROUNDS {
         std::thread::sleep(pause);
         let path = directory.join(format!("{round}"));
@@ -43,6 +46,16 @@ fn rounds(stack: &Stack, directory: &std::path::Path, pause: Duration) -> Times 
         times.0.entry("3 = both").or_default().push(start.elapsed());
         times.of("4 publish a port", || stack.publish(&mut endpoint, &[port])).unwrap();
         times.of("5 look after foreign firewalls", || stack.admit()).unwrap();
+        let in_advance = directory.join("in-advance");
+        pool.fill().unwrap();
+        std::thread::sleep(pause);
+        times
+            .of("3b namespace of the pool, connect", || {
+                stack.connect(&pool.create(&in_advance)?, ConnectRequest::new("wherry0", "p"))
+            })
+            .and_then(|endpoint| stack.disconnect(&endpoint))
+            .unwrap();
+        Netns::remove(&in_advance).unwrap();
         std::thread::sleep(pause);
         let start = Instant::now();
         times.of("6 remove namespace", || Netns::remove(&path)).unwrap();

@@ -51,7 +51,7 @@ pub use files::{HostEntry, ResolvConf, hostname_file, hosts_file};
 pub use ipnet::Ipv4Net;
 pub use mac::MacAddress;
 pub use netlink::Watch;
-pub use netns::Netns;
+pub use netns::{Netns, NetnsPool};
 pub use pool::AddressPool;
 pub use ports::{HostPorts, PortBinding, PortRequest, Protocol};
 pub use stack::{Network, Restored, Stack};

@@ -2,10 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use netlink::{Change, Family, Request, Socket, Target, change_link};
 use rustix::io::Errno;
@@ -13,9 +13,6 @@ use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::{Error, Result, sysctl};
-
-/// The calling thread's own; `/proc/self` would be the main thread's.
-const OWN: &str = "/proc/thread-self/ns/net";
 
 /// An open network namespace whose file is its name.
 #[derive(Debug)]
@@ -34,40 +31,7 @@ impl Netns {
     /// # Errors
     /// [`Error::NetnsExists`]; [`Error::Io`] without privilege. Nothing is left behind then.
     pub fn create(path: &Path) -> Result<Netns> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(path);
-        match file {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(Error::NetnsExists(path.to_owned()));
-            }
-            Err(error) => {
-                return Err(Error::io("create network namespace", path.display().to_string())(error));
-            }
-        }
-        let made = on_thread(|| Netns::make(path));
-        if made.is_err() {
-            let _ = Netns::remove(path);
-        }
-        made
-    }
-
-    /// On a thread of its own, which ends in the new namespace.
-    fn make(path: &Path) -> Result<Netns> {
-        let describe = || path.display().to_string();
-        syscalls::netns::unshare_network().map_err(Error::io("create network namespace", describe()))?;
-        let mut socket = Socket::open(Family::Route)
-            .map_err(Error::netlink("open netlink in network namespace", describe()))?;
-        // What joins later inherits it.
-        sysctl::set_new("ipv6/conf/default/disable_ipv6", "1")?;
-        let mut request = Request::new();
-        // lo is always the first link.
-        change_link(&mut request, Target::Index(1), Change { up: Some(true), ..Change::default() });
-        socket
-            .exchange(&mut request, |_, _| {})
-            .map_err(Error::netlink("set up lo in network namespace", describe()))?;
-        let fd = File::open(OWN).map_err(Error::io("open network namespace", describe()))?.into();
-        mount_bind(OWN, path).map_err(Error::io("bind network namespace", describe()))?;
-        Ok(Netns { path: path.to_owned(), fd, socket: Mutex::new(Some(socket)) })
+        Unbound::make()?.bind(path)
     }
 
     /// Opens one that exists, such as another container's or `/proc/PID/ns/net`.
@@ -125,6 +89,87 @@ impl Netns {
             Some(socket) => work(socket),
             None => unreachable!("opened above"),
         }
+    }
+}
+
+/// A namespace that has no file yet.
+#[derive(Debug)]
+struct Unbound {
+    fd: OwnedFd,
+    socket: Socket,
+}
+
+impl Unbound {
+    fn make() -> Result<Unbound> {
+        // The thread ends in the new namespace.
+        on_thread(|| {
+            let what = "a network namespace";
+            syscalls::netns::unshare_network().map_err(Error::io("create", what))?;
+            let mut socket = Socket::open(Family::Route).map_err(Error::netlink("open netlink in", what))?;
+            // What joins later inherits it.
+            sysctl::set_new("ipv6/conf/default/disable_ipv6", "1")?;
+            let mut request = Request::new();
+            // lo is always the first link.
+            change_link(&mut request, Target::Index(1), Change { up: Some(true), ..Change::default() });
+            socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set up lo in", what))?;
+            // The calling thread's own; /proc/self would be the main thread's.
+            let fd = File::open("/proc/thread-self/ns/net").map_err(Error::io("open", what))?.into();
+            Ok(Unbound { fd, socket })
+        })
+    }
+
+    fn bind(self, path: &Path) -> Result<Netns> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(path);
+        match file {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Error::NetnsExists(path.to_owned()));
+            }
+            Err(error) => {
+                return Err(Error::io("create network namespace", path.display().to_string())(error));
+            }
+        }
+        if let Err(errno) = mount_bind(format!("/proc/self/fd/{}", self.fd.as_raw_fd()), path) {
+            let _ = fs::remove_file(path);
+            return Err(Error::io("bind network namespace", path.display().to_string())(errno));
+        }
+        Ok(Netns { path: path.to_owned(), fd: self.fd, socket: Mutex::new(Some(self.socket)) })
+    }
+}
+
+/// Namespaces made in advance: more than half of what a container's network takes is the making
+/// of its namespace, and nothing about it depends on the container. They have no file, so they
+/// end with the process.
+#[derive(Debug)]
+pub struct NetnsPool {
+    ready: Mutex<Vec<Unbound>>,
+    size: usize,
+}
+
+impl NetnsPool {
+    /// A pool that keeps `size` namespaces ready, empty until [`NetnsPool::fill`].
+    pub fn new(size: usize) -> NetnsPool {
+        NetnsPool { ready: Mutex::default(), size }
+    }
+
+    /// Makes what is missing, one after the other; to be called where nobody waits, at the start
+    /// and after each [`NetnsPool::create`].
+    pub fn fill(&self) -> Result<()> {
+        while self.ready().len() < self.size {
+            let made = Unbound::make()?;
+            self.ready().push(made);
+        }
+        Ok(())
+    }
+
+    /// As [`Netns::create`], with a namespace of the pool when there is one.
+    pub fn create(&self, path: &Path) -> Result<Netns> {
+        let ready = self.ready().pop();
+        ready.map_or_else(Unbound::make, Ok)?.bind(path)
+    }
+
+    fn ready(&self) -> MutexGuard<'_, Vec<Unbound>> {
+        self.ready.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

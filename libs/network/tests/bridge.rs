@@ -4,7 +4,7 @@ mod world;
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
-use wherry_network::{ConnectRequest, Error, HostPorts, Netns, PortRequest, Protocol, Stack};
+use wherry_network::{ConnectRequest, Error, HostPorts, Netns, NetnsPool, PortRequest, Protocol, Stack};
 use world::*;
 
 #[test]
@@ -316,5 +316,62 @@ fn a_namespace_with_nothing_but_loopback() {
         Netns::remove(&path).unwrap();
         assert!(!path.exists());
         assert!(matches!(Stack::open("a/b"), Err(Error::InvalidName { .. })));
+    });
+}
+
+#[test]
+fn namespaces_made_in_advance() {
+    world(|world| {
+        let stack = stack("t");
+        let pool = NetnsPool::new(2);
+        pool.fill().unwrap();
+        let mut seen = Vec::new();
+        // The third is made when it is wanted.
+        for name in ["a", "b", "c"] {
+            let netns = pool.create(&world.directory.path().join(name)).unwrap();
+            let endpoint = stack.connect(&netns, ConnectRequest::new(BRIDGE, name)).unwrap();
+            netns.run(|| serve(80)).unwrap();
+            tcp(endpoint.address, 80);
+            seen.push(netns.run(|| run("readlink", &["/proc/self/ns/net"])).unwrap());
+        }
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 3);
+        let taken = pool.create(&world.directory.path().join("a"));
+        assert!(matches!(taken, Err(Error::NetnsExists(_))));
+        assert!(pool.create(&world.directory.path().join("no/such")).is_err());
+    });
+}
+
+#[test]
+fn twenty_at_once() {
+    world(|world| {
+        let stack = stack("t");
+        let ports = [PortRequest { host_ports: HostPorts::Ephemeral, ..port(Protocol::Tcp, 0, 80) }];
+        let host = Netns::open("/proc/thread-self/ns/net".as_ref()).unwrap();
+        let (stack, host, ports) = (&stack, &host, &ports);
+        let containers: Vec<_> = std::thread::scope(|scope| {
+            let connect = |number: usize| {
+                move || host.run(|| world.container(stack, &format!("c{number}"), ports)).unwrap()
+            };
+            let threads: Vec<_> = (0..20).map(|number| scope.spawn(connect(number))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let mut addresses: Vec<_> = containers.iter().map(|container| container.endpoint.address).collect();
+        addresses.sort();
+        addresses.dedup();
+        assert_eq!(addresses.len(), 20);
+        for container in &containers {
+            container.netns.run(|| serve(80)).unwrap();
+            tcp(Ipv4Addr::LOCALHOST, container.endpoint.ports[0].host_port);
+        }
+        std::thread::scope(|scope| {
+            for container in containers {
+                scope.spawn(move || world.end(stack, container));
+            }
+        });
+        assert!(!run("nft", &["list", "ruleset"]).contains("elements = { tcp"));
+        stack.destroy(None).unwrap();
+        world.assert_clean();
     });
 }
