@@ -1,3 +1,16 @@
 //! The command line: Docker's grammar over the Engine API.
 
-fn main() {}
+mod app;
+mod commands;
+mod grammar;
+mod options;
+mod output;
+mod session;
+mod streams;
+mod terminal;
+
+fn main() {
+    let exit = app::run(std::env::args().collect());
+    // Not a return: a thread may still wait for a key on stdin.
+    std::process::exit(i32::from(exit.0));
+}

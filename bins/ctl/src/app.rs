@@ -1,0 +1,141 @@
+//! From argv to an exit code: global flags, the command, its failure in words.
+
+use crate::commands;
+use crate::grammar::{
+    self, Command, Exit, Failure, Flag, Matches, Resolved, closest, command_help, group_help, resolve, root_help, usage_line,
+};
+use crate::output;
+use crate::session::Session;
+
+/// Flags before the command.
+pub const GLOBAL_FLAGS: &[Flag] = &[
+    Flag::text("config", "Directory of the client's configuration").default("~/.docker"),
+    Flag::text("context", "Context that names the engine (wins over DOCKER_HOST)").short('c'),
+    Flag::bool("debug", "Say more").short('D'),
+    Flag::list("host", "Socket of the engine to speak to").short('H'),
+    Flag::text("log-level", "Level of messages: debug, info, warn, error or fatal").short('l').default("info"),
+    Flag::bool("tls", "Use TLS (implied by --tlsverify)"),
+    Flag::text("tlscacert", "Certificates of the authorities to trust"),
+    Flag::text("tlscert", "Certificate of the client"),
+    Flag::text("tlskey", "Key of the client's certificate"),
+    Flag::bool("tlsverify", "Use TLS and verify the engine"),
+    Flag::bool("version", "Print the version and end").short('v'),
+];
+
+/// A wrong flag, as opposed to wrong arguments.
+const USAGE_EXIT: u8 = 125;
+
+/// Runs the program.
+pub fn run(argv: Vec<String>) -> Exit {
+    let program = program_name(argv.first().map(String::as_str).unwrap_or_default());
+    match dispatch(&program, argv.get(1..).unwrap_or_default()) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                output::note(&failure.message);
+            }
+            if let Some(hint) = &failure.hint {
+                output::note(format!("hint: {hint}"));
+            }
+            Exit(failure.code)
+        }
+    }
+}
+
+/// The name by which it was called: scripts may call it `docker`.
+fn program_name(argv0: &str) -> String {
+    let base = argv0.rsplit('/').next().unwrap_or_default();
+    if base.is_empty() { "ctl".to_owned() } else { base.to_owned() }
+}
+
+fn dispatch(program: &str, words: &[String]) -> Result<Exit, Failure> {
+    let globals: Vec<&'static Flag> = GLOBAL_FLAGS.iter().collect();
+    let parsed = grammar::parse(&globals, true, words).map_err(|error| {
+        Failure::new(format!(
+            "{}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information",
+            error.0
+        ))
+        .with_code(USAGE_EXIT)
+    })?;
+    if parsed.flag("version") {
+        output::println(format!("Wherry version {}", env!("CARGO_PKG_VERSION")))?;
+        return Ok(Exit::OK);
+    }
+    let mut words = parsed.args.clone();
+    let mut help = parsed.help;
+    if words.first().is_some_and(|word| word == "help") {
+        words.remove(0);
+        help = true;
+    }
+    match resolve(commands::ALL, commands::GROUPS, &words) {
+        Resolved::Root => {
+            output::print(root_help(program, commands::GROUPS, commands::ALL, GLOBAL_FLAGS))?;
+            Ok(Exit::OK)
+        }
+        Resolved::Group(group, None) => {
+            output::print(group_help(program, group, commands::ALL))?;
+            Ok(Exit::OK)
+        }
+        Resolved::Group(group, Some(verb)) => Err(unknown(program, &format!("{} {verb}", group.name))),
+        Resolved::Unknown(word) => Err(unknown(program, &word)),
+        Resolved::Command(command, depth) => {
+            let path = words[..depth].join(" ");
+            if help {
+                output::print(command_help(program, &path, command))?;
+                return Ok(Exit::OK);
+            }
+            run_command(program, &parsed, command, &path, &words[depth..])
+        }
+    }
+}
+
+fn unknown(program: &str, path: &str) -> Failure {
+    let (group, verb) = path.rsplit_once(' ').map_or(("", path), |(group, verb)| (group, verb));
+    if commands::elsewhere(path) {
+        return Failure::new(format!("{program}: '{path}' is not implemented here"))
+            .with_hint("Swarm, plugins, builds, manifests and trust are not part of this program yet.");
+    }
+    let prefix = if group.is_empty() { String::new() } else { format!("{group} ") };
+    let verbs = commands::ALL.iter().flat_map(|command| command.paths).filter_map(|known| known.strip_prefix(&prefix));
+    let groups = commands::GROUPS.iter().map(|group| group.name).filter(|_| group.is_empty());
+    let near = closest(verb, verbs.filter(|verb| !verb.contains(' ')).chain(groups));
+    let usage = if group.is_empty() { String::new() } else { format!("\nUsage:  {program} {group}\n") };
+    let failure = Failure::new(format!(
+        "{program}: unknown command: {program} {path}\n{usage}\nRun '{program}{}{group} --help' for more information",
+        if group.is_empty() { "" } else { " " }
+    ));
+    match near {
+        Some(near) => failure.with_hint(format!("Did you mean '{program} {prefix}{near}'?")),
+        None => failure,
+    }
+}
+
+fn run_command(
+    program: &str,
+    globals: &Matches,
+    command: &'static Command,
+    path: &str,
+    words: &[String],
+) -> Result<Exit, Failure> {
+    let flags: Vec<&'static Flag> = command.flags().collect();
+    let usage = usage_line(program, path, command);
+    let mut matches = grammar::parse(&flags, command.stops_at_positional, words).map_err(|error| {
+        Failure::new(format!("{}\n\nUsage:  {usage}\n\nRun '{program} {path} --help' for more information", error.0))
+            .with_code(USAGE_EXIT)
+    })?;
+    if matches.help {
+        output::print(command_help(program, path, command))?;
+        return Ok(Exit::OK);
+    }
+    if let Some(complaint) = command.arity.complaint(matches.args.len()) {
+        return Err(Failure::new(format!(
+            "{program}: '{program} {path}' {complaint}\n\nUsage:  {usage}\n\nRun '{program} {path} --help' for more information"
+        )));
+    }
+    matches.path = path.to_owned();
+    let session = Session::open(program, globals)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on((command.run)(&session, &matches));
+    runtime.shutdown_background();
+    result
+}

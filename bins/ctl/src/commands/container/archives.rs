@@ -1,0 +1,130 @@
+//! Tar archives to and from the local file system, streamed beside the connection.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use engine_client::Response;
+use tokio::io::{AsyncRead, AsyncWriteExt};
+
+use crate::grammar::Failure;
+
+/// Where an archive is unpacked.
+pub struct Plan {
+    pub directory: PathBuf,
+    /// New name of the archive's root; `.` leaves the root out.
+    pub rename: Option<PathBuf>,
+}
+
+/// Unpacks an answer's archive. The root is unpacked under a name of its own and renamed, so
+/// that no entry, whatever it is called, lands outside.
+///
+/// # Errors
+/// The archive is broken or a file cannot be written.
+pub async fn unpack(mut answer: Response<'_>, plan: Plan) -> Result<(), Failure> {
+    let (writer, reader) = UnixStream::pair()?;
+    writer.set_nonblocking(true)?;
+    let mut writer = tokio::net::UnixStream::from_std(writer)?;
+    let unpacking = std::thread::spawn(move || unpack_blocking(reader, &plan));
+    let mut broken = false;
+    while let Some(chunk) = answer.chunk().await? {
+        if writer.write_all(&chunk).await.is_err() {
+            // The unpacking thread stopped; it tells why.
+            broken = true;
+            break;
+        }
+    }
+    let _ = writer.shutdown().await;
+    drop(writer);
+    let result = unpacking.join().map_err(|_| Failure::new("unpacking the archive panicked"))?;
+    result.map_err(|error| Failure::new(format!("cannot unpack: {error}")))?;
+    if broken { Err(Failure::new("cannot unpack: the archive goes on after its end")) } else { Ok(()) }
+}
+
+fn archive(reader: impl io::Read) -> tar::Archive<impl io::Read> {
+    let mut archive = tar::Archive::new(reader);
+    archive.set_preserve_permissions(true);
+    archive.set_preserve_ownerships(false);
+    archive
+}
+
+fn unpack_blocking(mut reader: UnixStream, plan: &Plan) -> io::Result<()> {
+    let result = match &plan.rename {
+        None => archive(&mut reader).unpack(&plan.directory),
+        Some(name) => unpack_renamed(&mut reader, &plan.directory, name),
+    };
+    // The padding after the archive's end is read away, or its writer would wait.
+    io::copy(&mut reader, &mut io::sink())?;
+    result
+}
+
+fn unpack_renamed(reader: &mut UnixStream, directory: &Path, name: &Path) -> io::Result<()> {
+    let staging = directory.join(format!(".cp-{}", std::process::id()));
+    fs::create_dir(&staging)?;
+    let staged = archive(reader).unpack(&staging).and_then(|()| {
+        let roots: Vec<PathBuf> = fs::read_dir(&staging)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+        match (&roots[..], name == Path::new(".")) {
+            ([root], true) if root.is_dir() => merge(root, directory),
+            ([root], false) => move_over(root, &directory.join(name)),
+            // The root was "." itself.
+            (_, true) => merge(&staging, directory),
+            (_, false) => {
+                fs::create_dir(directory.join(name))?;
+                merge(&staging, &directory.join(name))
+            }
+        }
+    });
+    let cleaned = fs::remove_dir_all(&staging);
+    staged.and(cleaned)
+}
+
+/// Moves what is in `from` into `to`; directories that are in both are merged.
+fn merge(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() && target.is_dir() {
+            merge(&entry.path(), &target)?;
+        } else {
+            move_over(&entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+fn move_over(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+/// An archive of `local`, its root called `name`.
+///
+/// # Errors
+/// The pipe cannot be made. A file that cannot be read breaks the stream.
+pub fn pack(local: &Path, name: &str, follow: bool) -> Result<impl AsyncRead + Send + Unpin + 'static, Failure> {
+    let (writer, reader) = UnixStream::pair()?;
+    reader.set_nonblocking(true)?;
+    let reader = tokio::net::UnixStream::from_std(reader)?;
+    let (local, name) = (local.to_owned(), name.to_owned());
+    std::thread::spawn(move || {
+        if let Err(error) = pack_blocking(&local, &name, follow, &writer) {
+            crate::output::note(format!("cannot read {}: {error}", local.display()));
+            // Ending without the archive's end marks it as broken.
+            let _ = writer.shutdown(std::net::Shutdown::Both);
+        }
+    });
+    Ok(reader)
+}
+
+fn pack_blocking(local: &Path, name: &str, follow: bool, mut writer: &UnixStream) -> io::Result<()> {
+    let buffered = io::BufWriter::with_capacity(64 * 1024, &mut writer);
+    let mut builder = tar::Builder::new(buffered);
+    builder.follow_symlinks(false);
+    let root = if follow { fs::canonicalize(local)? } else { local.to_owned() };
+    if root.symlink_metadata()?.is_dir() {
+        builder.append_dir_all(name, &root)?;
+    } else {
+        builder.append_path_with_name(&root, name)?;
+    }
+    builder.into_inner()?.flush()
+}

@@ -1,0 +1,102 @@
+//! `create`, and the creation that `run` begins with.
+
+use std::fs;
+use std::path::Path;
+
+use engine_api::container::{CreateRequest, Created};
+use engine_client::Error;
+use reference::AnyReference;
+
+use crate::commands::image::pull;
+use crate::grammar::{Arity, Command, Exit, Failure, Matches};
+use crate::options::{container, container_flags};
+use crate::output;
+use crate::output::progress::Sink;
+use crate::session::Session;
+use crate::terminal;
+
+pub const COMMAND: Command = Command {
+    paths: &["container create", "create"],
+    usage: "IMAGE [COMMAND] [ARG...]",
+    about: "Create a new container",
+    flags: &[container_flags::FLAGS],
+    arity: Arity::AtLeast(1),
+    stops_at_positional: true,
+    run: |session, matches| Box::pin(run(session, matches)),
+};
+
+async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
+    let fail = |failure: Failure| session.prefixed(failure.with_code(1), &matches.path);
+    let request = container::request(matches).map_err(|error| fail(Failure::new(error)).with_code(125))?;
+    let created = create(session, matches, request).await.map_err(fail)?;
+    output::println(created.id)?;
+    Ok(Exit::OK)
+}
+
+/// Creates a container, pulling its image when that is wanted.
+///
+/// # Errors
+/// The engine refuses, or the file for the ID exists.
+pub async fn create(session: &Session, matches: &Matches, mut request: CreateRequest) -> Result<Created, Failure> {
+    let cid_file = matches.text_or_empty("cidfile");
+    if !cid_file.is_empty() && Path::new(cid_file).exists() {
+        return Err(Failure::new(format!(
+            "container ID file found, make sure the other container isn't running or delete {cid_file}"
+        )));
+    }
+    let pull_policy = matches.text("pull").unwrap_or("missing");
+    if !matches!(pull_policy, "always" | "missing" | "never") {
+        return Err(Failure::new(format!("invalid pull option: '{pull_policy}': must be one of \"always\", \"missing\" or \"never\"")));
+    }
+    if let AnyReference::Named(name) = AnyReference::parse(&request.config.image)? {
+        request.config.image = name.with_default_tag().familiar();
+    }
+    if request.config.tty
+        && let (Some(host), Some((rows, columns))) = (&mut request.host_config, terminal::window())
+    {
+        host.console_size = [u64::from(rows), u64::from(columns)];
+    }
+    let image = request.config.image.clone();
+    if pull_policy == "always" {
+        pull_image(session, matches, &image).await?;
+    }
+    let created = match send(session, matches, &request).await {
+        Err(error) if pull_policy == "missing" && is_missing_image(&error) => {
+            if !matches.flag("quiet") {
+                output::note(format!("Unable to find image '{image}' locally"));
+            }
+            pull_image(session, matches, &image).await?;
+            send(session, matches, &request).await?
+        }
+        result => result?,
+    };
+    for warning in &created.warnings {
+        output::note(format!("WARNING: {warning}"));
+    }
+    if !cid_file.is_empty() {
+        fs::write(cid_file, &created.id)
+            .map_err(|error| Failure::new(format!("failed to create the container ID file: {error}")))?;
+    }
+    Ok(created)
+}
+
+async fn pull_image(session: &Session, matches: &Matches, image: &str) -> Result<(), Failure> {
+    let sink = if matches.flag("quiet") { Sink::Nowhere } else { Sink::Stderr };
+    pull::pull(session, image, matches.text_or_empty("platform"), sink).await
+}
+
+async fn send(session: &Session, matches: &Matches, request: &CreateRequest) -> Result<Created, Error> {
+    session
+        .engine
+        .post("/containers/create")
+        .query_some("name", matches.text_or_empty("name"))
+        .query_some("platform", matches.text_or_empty("platform"))
+        .json(request)?
+        .fetch()
+        .await
+}
+
+/// The engine tells a missing image from other missing things only by text.
+fn is_missing_image(error: &Error) -> bool {
+    matches!(error, Error::Daemon { status: 404, message } if message.contains("No such image") || message.contains("no such image"))
+}

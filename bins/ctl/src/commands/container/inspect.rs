@@ -1,0 +1,24 @@
+//! `container inspect`.
+
+use crate::commands::inspecting::{self, FORMAT};
+use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
+use crate::session::Session;
+
+pub const COMMAND: Command = Command {
+    paths: &["container inspect"],
+    usage: "CONTAINER [CONTAINER...]",
+    about: "Show all about one or more containers",
+    flags: &[FLAGS],
+    arity: Arity::AtLeast(1),
+    stops_at_positional: false,
+    run: |session, matches| Box::pin(run(session, matches)),
+};
+
+const FLAGS: &[Flag] = &[
+    FORMAT,
+    Flag::bool("size", "Show sizes").short('s'),
+];
+
+async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
+    inspecting::each(matches, |name| session.engine.get(&format!("/containers/{name}/json")).query_flag("size", matches.flag("size"))).await
+}

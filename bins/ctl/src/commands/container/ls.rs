@@ -1,0 +1,138 @@
+//! `ps`, `container ls`.
+
+use std::sync::Arc;
+
+use engine_api::container::Summary;
+use gotmpl::Value;
+use reference::Reference;
+
+use crate::commands::container::port_ranges;
+use crate::commands::listing::{FILTER, FORMAT, Listing, NO_TRUNC, ellipsis, joined, short_id};
+use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
+use crate::options::filter;
+use crate::output::{Row, cell, time, units};
+use crate::session::Session;
+
+pub const COMMAND: Command = Command {
+    paths: &["container ls", "container list", "container ps", "ps"],
+    usage: "",
+    about: "List containers",
+    flags: &[FLAGS],
+    arity: Arity::None,
+    stops_at_positional: false,
+    run: |session, matches| Box::pin(run(session, matches)),
+};
+
+const FLAGS: &[Flag] = &[
+    Flag::bool("all", "Show all containers, not only the running ones").short('a'),
+    FILTER,
+    FORMAT,
+    Flag::int("last", "Show the last n created, in any state").short('n').default("-1"),
+    Flag::bool("latest", "Show the last created, in any state").short('l'),
+    NO_TRUNC,
+    Flag::bool("quiet", "Show only IDs").short('q'),
+    Flag::bool("size", "Show sizes").short('s'),
+];
+
+const TABLE: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+const TABLE_WITH_SIZE: &str =
+    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}\t{{.Size}}";
+const COLUMNS: &[(&str, &str)] = &[
+    ("ID", "CONTAINER ID"),
+    ("Names", "NAMES"),
+    ("Image", "IMAGE"),
+    ("Command", "COMMAND"),
+    ("CreatedAt", "CREATED AT"),
+    ("RunningFor", "CREATED"),
+    ("Ports", "PORTS"),
+    ("State", "STATE"),
+    ("Status", "STATUS"),
+    ("Size", "SIZE"),
+    ("Labels", "LABELS"),
+    ("Mounts", "MOUNTS"),
+    ("LocalVolumes", "LOCAL VOLUMES"),
+    ("Networks", "NETWORKS"),
+    ("Platform", "PLATFORM"),
+];
+
+async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
+    let limit = if matches.flag("latest") { 1 } else { matches.int("last").unwrap_or(-1) };
+    let size = matches.flag("size") || matches.text_or_empty("format").contains(".Size");
+    let mut request = session.engine.get("/containers/json").query_flag("all", matches.flag("all"));
+    if limit > 0 {
+        request = request.query("limit", limit.to_string());
+    }
+    let filters = filter::to_json(matches.list("filter"))?;
+    let containers: Vec<Summary> = request.query_flag("size", size).query_some("filters", filters).fetch().await?;
+    let whole = matches.flag("no-trunc");
+    let rows: Vec<Row> = containers.iter().map(|container| row(container, whole)).collect();
+    let table = if matches.flag("size") { TABLE_WITH_SIZE } else { TABLE };
+    Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "psFormat" }.print(session, matches, &rows)?;
+    Ok(Exit::OK)
+}
+
+/// Fields of a container.
+pub fn row(container: &Summary, whole: bool) -> Row {
+    let mut row = Row::new();
+    let cells = &mut row;
+    cell(cells, "ID", if whole { &container.id } else { short_id(&container.id) });
+    cell(cells, "Names", names(container, whole));
+    cell(cells, "Image", image(container, whole));
+    let command = if whole { container.command.clone() } else { ellipsis(&container.command, 20) };
+    cell(cells, "Command", format!("{command:?}"));
+    cell(cells, "CreatedAt", time::go_string(container.created));
+    cell(cells, "RunningFor", format!("{} ago", units::human_duration(time::now() - container.created)));
+    cell(cells, "Ports", port_ranges::shown(&container.ports));
+    cell(cells, "State", &*container.state);
+    cell(cells, "Status", &*container.status);
+    cell(cells, "Size", size(container));
+    cell(cells, "Labels", joined(&container.labels));
+    let mounts = container.mounts.iter().map(|mount| {
+        let name = if mount.name.is_empty() { &mount.source } else { &mount.name };
+        if whole { name.clone() } else { ellipsis(name, 15) }
+    });
+    cell(cells, "Mounts", mounts.collect::<Vec<_>>().join(","));
+    cell(cells, "LocalVolumes", container.mounts.iter().filter(|mount| mount.driver == "local").count().to_string());
+    let networks: Vec<&str> = container.network_settings.networks.keys().map(String::as_str).collect();
+    cell(cells, "Networks", networks.join(","));
+    row.insert("Platform".into(), Value::Nil);
+    let labels = container.labels.clone();
+    let label = move |args: &[Value]| {
+        let name = args.first().map(ToString::to_string).unwrap_or_default();
+        Ok(Value::String(labels.get(&name).cloned().unwrap_or_default().into()))
+    };
+    row.insert("Label".into(), Value::Function(Arc::new(label)));
+    row
+}
+
+fn names(container: &Summary, whole: bool) -> String {
+    let names = container.names.iter().map(|name| name.strip_prefix('/').unwrap_or(name));
+    names.filter(|name| whole || !name.contains('/')).collect::<Vec<_>>().join(",")
+}
+
+fn image(container: &Summary, whole: bool) -> String {
+    if container.image.is_empty() {
+        return "<no image>".to_owned();
+    }
+    if whole {
+        return container.image.clone();
+    }
+    if short_id(&container.image_id) == short_id(&container.image) {
+        return short_id(&container.image).to_owned();
+    }
+    match Reference::parse_normalized(&container.image) {
+        Ok(name) if name.tag().is_some() && name.digest().is_some() => {
+            format!("{}:{}", name.familiar_name(), name.tag().unwrap_or_default())
+        }
+        _ => container.image.clone(),
+    }
+}
+
+fn size(container: &Summary) -> String {
+    let own = units::human_size_3(container.size_rw as f64);
+    if container.size_root_fs > 0 {
+        format!("{own} (virtual {})", units::human_size_3(container.size_root_fs as f64))
+    } else {
+        own
+    }
+}

@@ -1,0 +1,23 @@
+//! `image inspect`.
+
+use crate::commands::inspecting::{self, FORMAT};
+use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
+use crate::session::Session;
+
+pub const COMMAND: Command = Command {
+    paths: &["image inspect"],
+    usage: "IMAGE [IMAGE...]",
+    about: "Show all about one or more images",
+    flags: &[FLAGS],
+    arity: Arity::AtLeast(1),
+    stops_at_positional: false,
+    run: |session, matches| Box::pin(run(session, matches)),
+};
+
+const FLAGS: &[Flag] = &[
+    FORMAT,
+];
+
+async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
+    inspecting::each(matches, |name| session.engine.get(&format!("/images/{name}/json"))).await
+}

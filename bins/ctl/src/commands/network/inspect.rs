@@ -1,0 +1,24 @@
+//! `network inspect`.
+
+use crate::commands::inspecting::{self, FORMAT};
+use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
+use crate::session::Session;
+
+pub const COMMAND: Command = Command {
+    paths: &["network inspect"],
+    usage: "NETWORK [NETWORK...]",
+    about: "Show all about one or more networks",
+    flags: &[FLAGS],
+    arity: Arity::AtLeast(1),
+    stops_at_positional: false,
+    run: |session, matches| Box::pin(run(session, matches)),
+};
+
+const FLAGS: &[Flag] = &[
+    FORMAT,
+    Flag::bool("verbose", "Show more").short('v'),
+];
+
+async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
+    inspecting::each(matches, |name| session.engine.get(&format!("/networks/{name}")).query_flag("verbose", matches.flag("verbose"))).await
+}

@@ -1,0 +1,121 @@
+//! `system df`.
+
+use engine_api::system::DiskUsage;
+
+use crate::commands::listing::{FORMAT, Listing};
+use crate::commands::{container, image, volume};
+use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
+use crate::output::{self, Format, Row, cell, units};
+use crate::session::Session;
+
+pub const COMMAND: Command = Command {
+    paths: &["system df"],
+    usage: "",
+    about: "Show the disk space that the engine uses",
+    flags: &[FLAGS],
+    arity: Arity::None,
+    stops_at_positional: false,
+    run: |session, matches| Box::pin(run(session, matches)),
+};
+
+const FLAGS: &[Flag] = &[FORMAT, Flag::bool("verbose", "Show each object").short('v')];
+const TABLE: &str = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
+const COLUMNS: &[(&str, &str)] =
+    &[("Type", "TYPE"), ("TotalCount", "TOTAL"), ("Active", "ACTIVE"), ("Size", "SIZE"), ("Reclaimable", "RECLAIMABLE")];
+
+async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
+    let usage: DiskUsage = session.engine.get("/system/df").fetch().await?;
+    if matches.flag("verbose") {
+        if matches.changed("format") {
+            return Err(Failure::new("the verbose and the format options conflict"));
+        }
+        output::print(verbose(&usage)?)?;
+        return Ok(Exit::OK);
+    }
+    let rows = [images(&usage), containers(&usage), volumes(&usage), build_cache(&usage)];
+    Listing { columns: COLUMNS, table: TABLE, quiet: "", setting: "" }.print(session, matches, &rows)?;
+    Ok(Exit::OK)
+}
+
+struct Sum {
+    total: usize,
+    active: usize,
+    size: i64,
+    reclaimable: i64,
+}
+
+fn row(kind: &str, sum: &Sum) -> Row {
+    let mut row = Row::new();
+    cell(&mut row, "Type", kind);
+    cell(&mut row, "TotalCount", sum.total.to_string());
+    cell(&mut row, "Active", sum.active.to_string());
+    cell(&mut row, "Size", units::human_size(sum.size as f64));
+    let shown = units::human_size(sum.reclaimable as f64);
+    let percent = if sum.size > 0 { format!(" ({}%)", sum.reclaimable * 100 / sum.size) } else { String::new() };
+    cell(&mut row, "Reclaimable", if kind == "Build Cache" { shown } else { shown + &percent });
+    row
+}
+
+fn images(usage: &DiskUsage) -> Row {
+    let images = usage.images.as_deref().unwrap_or_default();
+    let used = |image: &&engine_api::image::ImageSummary| image.containers > 0 && image.size != -1 && image.shared_size != -1;
+    let in_use: i64 = images.iter().filter(used).map(|image| image.size - image.shared_size).sum();
+    let active = images.iter().filter(|image| image.containers > 0).count();
+    let size = usage.layers_size;
+    row("Images", &Sum { total: images.len(), active, size, reclaimable: (size - in_use).max(0) })
+}
+
+fn containers(usage: &DiskUsage) -> Row {
+    let containers = usage.containers.as_deref().unwrap_or_default();
+    let active = |state: &str| matches!(state, "running" | "paused" | "restarting");
+    let size = containers.iter().map(|container| container.size_rw).sum();
+    let idle = containers.iter().filter(|container| !active(&container.state)).map(|container| container.size_rw).sum();
+    let active = containers.iter().filter(|container| active(&container.state)).count();
+    row("Containers", &Sum { total: containers.len(), active, size, reclaimable: idle })
+}
+
+fn volumes(usage: &DiskUsage) -> Row {
+    let volumes = usage.volumes.as_deref().unwrap_or_default();
+    let known = || volumes.iter().filter_map(|volume| volume.usage_data.as_ref());
+    let size = known().filter(|usage| usage.size > 0).map(|usage| usage.size).sum();
+    let idle = known().filter(|usage| usage.size > 0 && usage.ref_count == 0).map(|usage| usage.size).sum();
+    let active = known().filter(|usage| usage.ref_count > 0).count();
+    row("Local Volumes", &Sum { total: volumes.len(), active, size, reclaimable: idle })
+}
+
+fn build_cache(usage: &DiskUsage) -> Row {
+    let caches = usage.build_cache.as_deref().unwrap_or_default();
+    let size = caches.iter().filter(|cache| !cache.shared).map(|cache| cache.size).sum();
+    let in_use: i64 = caches.iter().filter(|cache| cache.in_use && !cache.shared).map(|cache| cache.size).sum();
+    let active = caches.iter().filter(|cache| cache.in_use).count();
+    row("Build Cache", &Sum { total: caches.len(), active, size, reclaimable: size - in_use })
+}
+
+fn verbose(usage: &DiskUsage) -> Result<String, Failure> {
+    let table = |columns: &[(&'static str, &'static str)], template: &str, rows: &[Row]| Format::parse("", template).render(columns, rows);
+    let mut image_rows = Vec::new();
+    for summary in usage.images.iter().flatten() {
+        image_rows.extend(image::ls::rows(summary, false, false));
+    }
+    let images = table(
+        &[("Repository", "REPOSITORY"), ("Tag", "TAG"), ("ID", "IMAGE ID"), ("CreatedSince", "CREATED"), ("VirtualSize", "SIZE"),
+          ("SharedSize", "SHARED SIZE"), ("UniqueSize", "UNIQUE SIZE"), ("Containers", "CONTAINERS")],
+        "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.VirtualSize}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}",
+        &image_rows,
+    )?;
+    let container_rows: Vec<Row> = usage.containers.iter().flatten().map(|one| container::ls::row(one, false)).collect();
+    let containers = table(
+        &[("ID", "CONTAINER ID"), ("Image", "IMAGE"), ("Command", "COMMAND"), ("LocalVolumes", "LOCAL VOLUMES"), ("Size", "SIZE"),
+          ("RunningFor", "CREATED"), ("Status", "STATUS"), ("Names", "NAMES")],
+        "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}",
+        &container_rows,
+    )?;
+    let volume_rows: Vec<Row> = usage.volumes.iter().flatten().map(volume::ls::row).collect();
+    let volumes =
+        table(&[("Name", "VOLUME NAME"), ("Links", "LINKS"), ("Size", "SIZE")], "{{.Name}}\t{{.Links}}\t{{.Size}}", &volume_rows)?;
+    let cached: i64 = usage.build_cache.iter().flatten().filter(|cache| !cache.shared).map(|cache| cache.size).sum();
+    Ok(format!(
+        "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {}\n",
+        units::human_size(cached as f64)
+    ))
+}

@@ -1,0 +1,103 @@
+//! Flags as data.
+
+/// What value a flag takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `--x`, `--x=false`.
+    Bool,
+    /// Given once; the last one counts.
+    Text,
+    /// Given any number of times.
+    List,
+    Int,
+    Uint,
+    /// A decimal number of CPUs.
+    Cpus,
+    /// `512m`.
+    Bytes,
+    /// `1m30s`.
+    Duration,
+}
+
+/// One flag of a command.
+#[derive(Clone, Copy, Debug)]
+pub struct Flag {
+    /// Without the dashes.
+    pub name: &'static str,
+    pub short: Option<char>,
+    pub kind: Kind,
+    /// Word for the value in help.
+    pub value: &'static str,
+    pub help: &'static str,
+    /// As help shows it; empty shows nothing.
+    pub default: &'static str,
+    pub hidden: bool,
+}
+
+impl Flag {
+    const fn new(name: &'static str, kind: Kind, value: &'static str, help: &'static str) -> Self {
+        Self { name, short: None, kind, value, help, default: "", hidden: false }
+    }
+
+    pub const fn bool(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Bool, "", help)
+    }
+
+    pub const fn text(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Text, "string", help)
+    }
+
+    pub const fn list(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::List, "list", help)
+    }
+
+    pub const fn int(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Int, "int", help)
+    }
+
+    pub const fn uint(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Uint, "uint", help)
+    }
+
+    pub const fn cpus(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Cpus, "decimal", help)
+    }
+
+    pub const fn bytes(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Bytes, "bytes", help)
+    }
+
+    pub const fn duration(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Duration, "duration", help)
+    }
+
+    pub const fn short(mut self, short: char) -> Self {
+        self.short = Some(short);
+        self
+    }
+
+    /// The value's word in help, instead of the kind's.
+    pub const fn value(mut self, value: &'static str) -> Self {
+        self.value = value;
+        self
+    }
+
+    pub const fn default(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
+    }
+
+    /// Parsed, but not in help.
+    pub const fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    /// How errors name it: `-m, --memory`.
+    pub fn shown(&self) -> String {
+        match self.short {
+            Some(short) => format!("-{short}, --{}", self.name),
+            None => format!("--{}", self.name),
+        }
+    }
+}

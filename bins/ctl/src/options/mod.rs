@@ -1,0 +1,13 @@
+//! Values of flags, parsed: sizes, times, ports, mounts, volumes, devices, environments.
+
+pub mod container;
+pub mod container_flags;
+pub mod device;
+pub mod duration;
+pub mod environment;
+pub mod filter;
+pub mod mount;
+pub mod network;
+pub mod port;
+pub mod size;
+pub mod ulimit;

@@ -1,0 +1,163 @@
+//! Progress of pull, push, load and import: a line a step, redrawn on a terminal.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use engine_api::progress::{Aux, Detail, Message};
+use engine_client::JsonLines;
+
+use crate::grammar::Failure;
+use crate::output::{time, units, write_to};
+use crate::terminal;
+
+/// Where progress goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sink {
+    Stdout,
+    Stderr,
+    /// Only errors count.
+    Nowhere,
+}
+
+/// Shows a stream to its end; gives what the engine reports beside (`aux`).
+///
+/// # Errors
+/// The stream broke, or the engine ended it with an error.
+pub async fn show(mut stream: JsonLines<'_>, sink: Sink) -> Result<Vec<Aux>, Failure> {
+    let mut display = Display::new(sink);
+    let mut reports = Vec::new();
+    while let Some(message) = stream.next::<Message>().await? {
+        if let Some(detail) = message.error_detail.as_ref().filter(|detail| !detail.message.is_empty()) {
+            return Err(Failure::new(&detail.message));
+        }
+        if !message.error.is_empty() {
+            return Err(Failure::new(message.error));
+        }
+        match &message.aux {
+            Some(aux) => reports.push(aux.clone()),
+            None => display.show(&message)?,
+        }
+    }
+    Ok(reports)
+}
+
+struct Display {
+    sink: Sink,
+    /// Redraws lines; `None` in a pipe.
+    columns: Option<u16>,
+    lines: HashMap<String, usize>,
+}
+
+impl Display {
+    fn new(sink: Sink) -> Self {
+        let on_terminal = match sink {
+            Sink::Stdout => terminal::is_terminal(io::stdout()),
+            Sink::Stderr => terminal::is_terminal(io::stderr()),
+            Sink::Nowhere => false,
+        };
+        let columns = on_terminal.then(|| terminal::window().map_or(200, |(_, columns)| columns));
+        Self { sink, columns, lines: HashMap::new() }
+    }
+
+    fn show(&mut self, message: &Message) -> Result<(), Failure> {
+        let mut text = String::new();
+        let has_bar = message.progress_detail.as_ref().is_some_and(|detail| detail.current > 0 || detail.total > 0);
+        let Some(columns) = self.columns else {
+            // A pipe gets each step's beginning and end, not its bar.
+            if has_bar || !message.progress.is_empty() {
+                return Ok(());
+            }
+            self.line(&mut text, message, "");
+            text.push_str(if message.stream.is_empty() { "\n" } else { "" });
+            return self.write(&text);
+        };
+        let bar = message.progress_detail.as_ref().filter(|_| has_bar).map(|detail| bar(detail, columns));
+        let end = if message.stream.is_empty() { "\r\n" } else { "" };
+        if message.id.is_empty() || message.progress_detail.is_none() && !self.lines.contains_key(&message.id) {
+            self.lines.clear();
+            self.line(&mut text, message, bar.as_deref().unwrap_or_default());
+            text.push_str(end);
+            return self.write(&text);
+        }
+        let count = self.lines.len();
+        let index = *self.lines.entry(message.id.clone()).or_insert(count);
+        let up = if index == count { 0 } else { count - index };
+        if up > 0 {
+            text.push_str(&format!("\x1b[{up}A"));
+        }
+        text.push_str("\r\x1b[2K");
+        self.line(&mut text, message, bar.as_deref().unwrap_or_default());
+        text.push_str("\r\n");
+        if up > 1 {
+            text.push_str(&format!("\x1b[{}B", up - 1));
+        }
+        self.write(&text)
+    }
+
+    fn line(&self, text: &mut String, message: &Message, bar: &str) {
+        if !message.id.is_empty() {
+            text.push_str(&format!("{}: ", message.id));
+        }
+        if !message.stream.is_empty() {
+            text.push_str(&message.stream);
+        } else if bar.is_empty() {
+            text.push_str(&message.status);
+        } else {
+            text.push_str(&format!("{} {bar}", message.status));
+        }
+    }
+
+    fn write(&self, text: &str) -> Result<(), Failure> {
+        match self.sink {
+            Sink::Stdout => write_to(&mut io::stdout().lock(), text.as_bytes()),
+            Sink::Stderr => {
+                // A closed stderr must not end a pull.
+                let _ = io::stderr().lock().write_all(text.as_bytes());
+                Ok(())
+            }
+            Sink::Nowhere => Ok(()),
+        }
+    }
+}
+
+/// `[====>    ]  1.2MB/3.4MB`.
+fn bar(detail: &Detail, columns: u16) -> String {
+    let amount = |count: i64| {
+        if detail.units.is_empty() { units::human_size(count as f64) } else { format!("{count} {}", detail.units) }
+    };
+    let current = amount(detail.current);
+    if detail.total <= 0 {
+        return format!("{current:>8}");
+    }
+    let mut text = String::new();
+    if columns > 110 {
+        let percent = (detail.current * 100 / detail.total / 2).clamp(0, 50) as usize;
+        let head = if percent < 50 { ">" } else { "" };
+        let space = 50usize.saturating_sub(percent + head.len());
+        text.push_str(&format!("[{}{head}{}] ", "=".repeat(percent), " ".repeat(space)));
+    }
+    if !detail.hide_counts {
+        let total = amount(detail.total.max(detail.current));
+        text.push_str(&format!("{current:>8}/{total}"));
+    }
+    let elapsed = time::now() - detail.start;
+    if detail.start > 0 && detail.current > 0 && detail.current < detail.total && columns > 110 {
+        let left = elapsed * (detail.total - detail.current) / detail.current;
+        text.push_str(&format!(" {left}s"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_as_docker_draws_them() {
+        let detail = |current, total| Detail { current, total, ..Detail::default() };
+        assert_eq!(bar(&detail(50, 100), 120), format!("[{}>{}]      50B/100B", "=".repeat(25), " ".repeat(24)));
+        assert_eq!(bar(&detail(100, 100), 120), format!("[{}]     100B/100B", "=".repeat(50)));
+        assert_eq!(bar(&detail(2_000_000, 0), 120), "     2MB");
+        assert_eq!(bar(&detail(1, 2), 80), "      1B/2B");
+    }
+}
