@@ -34,7 +34,10 @@ pub struct Record {
     pub seccomp: Option<runtime_spec::Seccomp>,
     #[serde(default)]
     pub no_new_keyring: bool,
-    /// The resources last applied, which update starts from.
+    /// Init is on its way: its namespaces and mounts are not complete.
+    #[serde(default)]
+    pub creating: bool,
+    /// The user who made the container.
     #[serde(default)]
     pub owner: u32,
 }

@@ -159,6 +159,9 @@ impl Container {
                 _ => Status::Stopped,
             });
         }
+        if self.record.creating {
+            return Ok(Status::Creating);
+        }
         if self.fifo().exists() {
             return Ok(Status::Created);
         }

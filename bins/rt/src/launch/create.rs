@@ -181,6 +181,7 @@ fn record(request: &Request<'_>, plan: &Plan, cgroup: &Cgroup) -> Record {
         poststop: hooks.poststop,
         seccomp: spec.linux.as_ref().and_then(|linux| linux.seccomp.clone()),
         no_new_keyring: request.no_new_keyring,
+        creating: true,
         owner: rustix::process::getuid().as_raw(),
     }
 }
@@ -283,7 +284,11 @@ impl Conversation<'_> {
                     self.hand_over(&listener, &record)?;
                     self.channel.send(&Note::Go)?;
                 }
-                Some(Note::Ready) if saved => return Ok((pid, record)),
+                Some(Note::Ready) if saved => {
+                    record.creating = false;
+                    save(&record)?;
+                    return Ok((pid, record));
+                }
                 Some(Note::Failed(text)) => return Err(Failure::new(text)),
                 Some(Note::Ready | Note::Go) => return Err(Failure::new("init spoke out of turn")),
                 None => return Err(died(pid, undo)),
@@ -320,8 +325,14 @@ impl Conversation<'_> {
 fn died(pid: Pid, undo: &mut Undo<'_>) -> Failure {
     let status = waitpid(Some(pid), WaitOptions::empty()).ok().flatten();
     undo.child = None;
+    let starved = || {
+        let stats = undo.cgroup.stats().unwrap_or_default();
+        stats.memory.events.get("oom_kill").is_some_and(|kills| *kills > 0)
+    };
     match status.and_then(|(_, status)| status.terminating_signal()) {
-        Some(9) => Failure::new("container init was OOM-killed (memory limit too low?)"),
+        Some(libc::SIGKILL) if starved() => {
+            Failure::new("container init was OOM-killed (memory limit too low?)")
+        }
         Some(signal) => Failure::new(format!("container init was killed by signal {signal}")),
         None => Failure::new("container init ended without a word"),
     }

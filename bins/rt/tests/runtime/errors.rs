@@ -1,0 +1,96 @@
+//! Texts and codes that callers match.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::bundle::Bundle;
+
+#[test]
+fn programs_that_cannot_run_are_told_at_create() {
+    for (program, text) in [
+        ("nope", "exec: \\\"nope\\\": executable file not found in $PATH"),
+        ("/nope", "exec: \\\"/nope\\\": stat /nope: no such file or directory"),
+        ("/etc", "exec: \\\"/etc\\\": is a directory"),
+        ("/etc/plain", "exec: \\\"/etc/plain\\\": permission denied"),
+    ] {
+        let bundle = Bundle::new(&[program]);
+        fs::write(bundle.rootfs().join("etc/plain"), "").unwrap();
+        let start = "unable to start container process: error during container init: ";
+        bundle.on("create", &[]).fails(1, &format!("{start}{text}"));
+        bundle.run().fails(1, &format!("{start}{text}"));
+        bundle.assert_clean();
+    }
+}
+
+#[test]
+fn what_exec_refuses_is_told_by_start() {
+    let bundle = Bundle::new(&["/bin/garbage"]);
+    let path = bundle.rootfs().join("bin/garbage");
+    fs::write(&path, [0x7f_u8, b'E', b'L', b'F', 0]).unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    bundle.create();
+    bundle.on("start", &[]).fails(1, "exec format error");
+    bundle.on("delete", &["-f"]).ok();
+    bundle.run().fails(1, "exec format error");
+    bundle.assert_clean();
+}
+
+#[test]
+fn the_log_has_json_lines() {
+    let bundle = Bundle::new(&["nope"]);
+    let log = bundle.path().join("log.json");
+    let words = ["--log", log.to_str().unwrap(), "--log-format", "json", "create", &bundle.id];
+    let answer = bundle.rt(&words);
+    let line: serde_json::Value = serde_json::from_str(fs::read_to_string(log).unwrap().trim()).unwrap();
+    assert_eq!(line["level"], "error");
+    assert!(line["msg"].as_str().unwrap().contains("executable file not found"));
+    // conmon reads stderr.
+    assert_eq!(answer.stderr.trim(), line["msg"].as_str().unwrap());
+}
+
+#[test]
+fn names_are_taken_once_and_checked() {
+    let bundle = Bundle::new(&["sleep", "100"]);
+    bundle.create();
+    bundle.on("create", &[]).fails(1, "container with given ID already exists");
+    for id in ["a/b", "..", "", ".hidden"] {
+        bundle.rt(&["create", id]).fails(1, "invalid container ID format");
+        bundle.rt(&["state", id]).fails(1, "invalid container ID format");
+    }
+}
+
+#[test]
+fn every_fault_of_a_configuration_is_named_and_nothing_made() {
+    let bundle = Bundle::new(&["true"]).with(|spec| {
+        spec["process"]["cwd"] = json!("relative");
+        spec["linux"]["namespaces"][0]["type"] = json!("pidd");
+        spec["linux"]["sysctl"] = json!({"vm.swappiness": "1"});
+    });
+    let answer = bundle.run();
+    for path in ["/process/cwd", "/linux/namespaces/0/type", "/linux/sysctl/vm.swappiness"] {
+        assert!(answer.stderr.contains(path), "{path} is not in {answer:?}");
+    }
+    assert!(!bundle.root().exists());
+}
+
+#[test]
+fn wrong_usage_is_told() {
+    let bundle = Bundle::new(&["true"]);
+    bundle.rt(&["run"]).fails(1, "requires exactly 1 argument(s)");
+    assert_eq!(bundle.rt(&["frobnicate"]).code, 3);
+    bundle.rt(&["run", "--frobnicate", "x"]).fails(1, "flag provided but not defined: -frobnicate");
+    bundle.rt(&["--systemd-cgroup", "run", "x"]).fails(1, "systemd cgroups are not supported");
+    assert!(bundle.rt(&["--version"]).ok().starts_with("runc version "));
+}
+
+#[test]
+fn a_bundle_must_be_there_and_readable() {
+    let bundle = Bundle::new(&["true"]);
+    bundle.rt(&["run", "-b", "/nonexistent", "x"]).fails(1, "no such file or directory");
+    fs::write(bundle.path().join("config.json"), "{").unwrap();
+    bundle.run().fails(1, "config.json");
+    fs::remove_file(bundle.path().join("config.json")).unwrap();
+    bundle.run().fails(1, "config.json not found");
+}

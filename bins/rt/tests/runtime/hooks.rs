@@ -1,0 +1,67 @@
+//! The six kinds of hooks.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::bundle::Bundle;
+
+fn hook(script: &str) -> Value {
+    json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"]}])
+}
+
+#[test]
+fn all_run_in_order_with_the_state() {
+    let bundle = Bundle::new(&["cat", "/tmp/inside"]).with(|_| {});
+    let log = bundle.path().join("log");
+    let bundle = bundle.with(|spec| {
+        for point in ["prestart", "createRuntime", "createContainer", "poststart", "poststop"] {
+            let script = format!("echo {point} $(cat) >> {}", log.display());
+            spec["hooks"][point] = hook(&script);
+        }
+        spec["hooks"]["startContainer"] = hook("cat > /tmp/inside");
+    });
+    let inside: Value = serde_json::from_str(&bundle.run().ok()).unwrap();
+    assert_eq!((inside["status"].as_str(), inside["pid"].as_i64()), (Some("created"), Some(1)));
+    let log = fs::read_to_string(log).unwrap();
+    let lines: Vec<(&str, Value)> = log
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(point, state)| (point, serde_json::from_str(state).unwrap()))
+        .collect();
+    let seen: Vec<(&str, &str)> =
+        lines.iter().map(|(point, state)| (*point, state["status"].as_str().unwrap())).collect();
+    assert_eq!(
+        seen,
+        [
+            ("prestart", "creating"),
+            ("createRuntime", "creating"),
+            ("createContainer", "creating"),
+            ("poststart", "running"),
+            ("poststop", "stopped"),
+        ]
+    );
+    assert!(lines.iter().all(|(_, state)| state["id"] == bundle.id.as_str()));
+}
+
+#[test]
+fn a_failing_hook_ends_it_and_leaves_nothing() {
+    for point in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart"] {
+        let bundle =
+            Bundle::new(&["sleep", "100"]).with(|spec| spec["hooks"][point] = hook("echo why >&2; exit 9"));
+        let answer = bundle.rt(&["run", "-d", &bundle.id]);
+        answer.fails(1, &format!("error running {point} hook #0: exit status 9, stdout: , stderr: why"));
+        bundle.assert_clean();
+    }
+}
+
+#[test]
+fn a_hook_sees_the_runtimes_namespaces() {
+    let bundle = Bundle::new(&["true"]);
+    let seen = bundle.path().join("seen");
+    let script = format!("readlink /proc/self/ns/mnt > {}", seen.display());
+    let bundle = bundle.with(|spec| spec["hooks"]["createRuntime"] = hook(&script));
+    bundle.run().ok();
+    let own = fs::read_link("/proc/self/ns/mnt").unwrap();
+    assert_eq!(fs::read_to_string(seen).unwrap().trim(), own.to_str().unwrap());
+}

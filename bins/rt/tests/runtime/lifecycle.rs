@@ -1,0 +1,107 @@
+//! From create to delete.
+
+use std::fs;
+
+use crate::bundle::Bundle;
+
+#[test]
+fn a_container_lives_through_its_states() {
+    let bundle = Bundle::new(&["sleep", "100"]);
+    bundle.create();
+    let state = bundle.state();
+    assert_eq!(state["status"], "created");
+    assert_eq!(state["bundle"], bundle.path().canonicalize().unwrap().to_str().unwrap());
+    assert!(state["pid"].as_i64().unwrap() > 0);
+    bundle.on("start", &[]).ok();
+    assert_eq!(bundle.state()["status"], "running");
+    bundle.on("start", &[]).fails(1, "cannot start an already running container");
+    bundle.on("delete", &[]).fails(1, "that is not stopped: running");
+    bundle.on("pause", &[]).ok();
+    assert_eq!(bundle.state()["status"], "paused");
+    bundle.on("resume", &[]).ok();
+    bundle.on("resume", &[]).fails(1, "container not paused");
+    bundle.on("kill", &["KILL"]).ok();
+    bundle.await_status("stopped");
+    assert_eq!(bundle.state()["pid"], 0);
+    bundle.on("start", &[]).fails(1, "cannot start a container that has stopped");
+    bundle.on("kill", &["TERM"]).fails(1, "container not running");
+    bundle.on("kill", &["--all", "9"]).ok();
+    bundle.on("delete", &[]).ok();
+    bundle.assert_clean();
+    bundle.on("state", &[]).fails(1, "container does not exist");
+    bundle.on("delete", &["--force"]).ok();
+}
+
+#[test]
+fn exit_codes_come_through_and_nothing_is_left() {
+    for (script, code) in [("exit 0", 0), ("exit 7", 7), ("exec no-such-program", 127)] {
+        let bundle = Bundle::script(script);
+        assert_eq!(bundle.run().code, code, "{script}");
+        bundle.assert_clean();
+    }
+}
+
+#[test]
+fn force_deletes_in_every_state() {
+    let bundle = Bundle::new(&["sleep", "100"]);
+    bundle.create();
+    bundle.on("delete", &["-f"]).ok();
+    bundle.assert_clean();
+    bundle.run_detached();
+    bundle.on("delete", &["-f"]).ok();
+    bundle.assert_clean();
+    bundle.run_detached();
+    bundle.on("pause", &[]).ok();
+    bundle.on("delete", &["-f"]).ok();
+    bundle.assert_clean();
+}
+
+#[test]
+fn the_pid_file_names_init() {
+    let bundle = Bundle::new(&["sleep", "100"]);
+    let status = bundle
+        .command(&["run", "-d", "--pid-file", "pid", &bundle.id])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let pid: i64 = fs::read_to_string(bundle.path().join("pid")).unwrap().parse().unwrap();
+    assert_eq!(bundle.state()["pid"], pid);
+}
+
+#[test]
+fn a_killed_program_gives_128_and_its_signal() {
+    let bundle = Bundle::new(&["sleep", "100"]);
+    let child = bundle.command(&["run", &bundle.id]).spawn().unwrap();
+    while bundle.on("state", &[]).code != 0 {
+        std::thread::yield_now();
+    }
+    bundle.await_status("running");
+    bundle.on("kill", &["KILL"]).ok();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(137));
+    bundle.assert_clean();
+}
+
+#[test]
+fn keep_leaves_a_stopped_container() {
+    let bundle = Bundle::new(&["true"]);
+    bundle.rt(&["run", "--keep", &bundle.id]).ok();
+    assert_eq!(bundle.state()["status"], "stopped");
+    bundle.on("delete", &[]).ok();
+    bundle.assert_clean();
+}
+
+#[test]
+fn lists_have_runcs_shapes() {
+    let bundle = Bundle::new(&["sleep", "100"]);
+    bundle.rt(&["list"]).fails(1, "no such file or directory");
+    bundle.create();
+    assert_eq!(bundle.rt(&["list", "-q"]).ok().trim(), bundle.id);
+    let list: serde_json::Value = serde_json::from_str(&bundle.rt(&["list", "-f", "json"]).ok()).unwrap();
+    assert_eq!(list[0]["id"], bundle.id.as_str());
+    assert_eq!(list[0]["owner"], "root");
+    assert!(bundle.rt(&["list"]).ok().starts_with("ID "));
+    bundle.on("delete", &["-f"]).ok();
+    assert_eq!(bundle.rt(&["list", "-f", "json"]).ok(), "null");
+}

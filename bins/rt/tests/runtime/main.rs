@@ -1,0 +1,12 @@
+//! The runtime on its command line, with bundles of a static busybox, as root.
+
+mod bundle;
+mod errors;
+mod exec;
+mod features;
+mod hooks;
+mod isolation;
+mod lifecycle;
+mod limits;
+mod security;
+mod terminal;
