@@ -5,7 +5,7 @@ use syscalls::seccomp::Instruction;
 use crate::action;
 use crate::arch::{Arch, X32_BIT};
 use crate::code::{Code, Label};
-use crate::rules::{ArchRules, Outcome, Rules};
+use crate::rules::{ArchRules, Entry, Outcome, Rules};
 
 /// Offsets in struct seccomp_data.
 const NUMBER: u32 = 0;
@@ -56,8 +56,8 @@ fn runs(code: &mut Code, rules: &Rules, arch: Arch, own: &ArchRules) -> Vec<Run>
     let floor = if arch == Arch::X32 { X32_BIT } else { 0 };
     let mut runs = Vec::with_capacity(own.rules.len() / 2 + 4);
     let mut next = floor;
-    for group in own.rules.chunk_by(|a, b| a.0 == b.0) {
-        let number = group[0].0;
+    for group in own.rules.chunk_by(|a, b| a.number() == b.number()) {
+        let number = group[0].number();
         if number > next {
             extend(&mut runs, next, default);
         }
@@ -106,8 +106,8 @@ fn add_x32(code: &mut Code, rules: &Rules, runs: &mut Vec<Run>) {
 }
 
 /// What the rules of one call come to.
-fn fate(code: &mut Code, rules: &Rules, arch: Arch, group: &[(u32, u32)]) -> Fate {
-    let outcomes = || group.iter().map(|(_, o)| &rules.outcomes[*o as usize]);
+fn fate(code: &mut Code, rules: &Rules, arch: Arch, group: &[Entry]) -> Fate {
+    let outcomes = || group.iter().map(|entry| &rules.outcomes[entry.outcome()]);
     if let Some(always) = outcomes().find(|o| o.conditions.is_empty()) {
         return Fate::Return(always.action);
     }

@@ -19,6 +19,7 @@ pub(crate) struct Rules {
     pub outcomes: Vec<Outcome>,
     /// In the order of `arches`.
     pub per_arch: Vec<ArchRules>,
+    names: table::Finder,
 }
 
 /// An action when all conditions hold; no condition holds always.
@@ -29,10 +30,28 @@ pub(crate) struct Outcome {
 
 #[derive(Default)]
 pub(crate) struct ArchRules {
-    /// Call numbers with indices of outcomes; sorted, so rules of one call keep their order.
-    pub rules: Vec<(u32, u32)>,
+    /// Sorted, so that rules of one call stand together in their order.
+    pub rules: Vec<Entry>,
     /// The newest call that the profile names, in a rule of any kind.
     pub newest: Option<u32>,
+}
+
+/// A call number with the index of an outcome, in one word because that sorts fastest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry(u64);
+
+impl Entry {
+    fn new(number: u32, outcome: u32) -> Entry {
+        Entry(u64::from(number) << 32 | u64::from(outcome))
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    pub(crate) fn outcome(self) -> usize {
+        self.0 as u32 as usize
+    }
 }
 
 pub(crate) fn resolve(profile: &Seccomp, native: Arch) -> Result<Rules> {
@@ -46,7 +65,7 @@ pub(crate) fn resolve(profile: &Seccomp, native: Arch) -> Result<Rules> {
     // to the call that it replaces. A profile whose default is ENOSYS says so by itself.
     let enosys = !action::lets_through(default) && default != action::NO_SUCH_CALL;
     let mut rules =
-        Rules { arches, default, enosys, listener: false, outcomes: Vec::new(), per_arch };
+        Rules { arches, default, enosys, listener: false, outcomes: Vec::new(), per_arch, names: table::Finder::default() };
     for rule in &profile.syscalls {
         rules.add(rule)?;
     }
@@ -98,11 +117,11 @@ impl Rules {
     /// Adds the outcomes to one call on every architecture that has it.
     fn name(&mut self, name: &str, outcomes: std::ops::Range<u32>, action: u32) {
         // A name that is not known belongs to a kernel that is newer than this program.
-        let Some(numbers) = table::find(name) else { return };
+        let Some(numbers) = self.names.find(name) else { return };
         for (arch, rules) in self.arches.iter().zip(&mut self.per_arch) {
             if let Some(number) = numbers.on(*arch) {
                 rules.newest = rules.newest.max(Some(number));
-                rules.rules.extend(outcomes.clone().map(|o| (number, o)));
+                rules.rules.extend(outcomes.clone().map(|o| Entry::new(number, o)));
             }
         }
         if !outcomes.is_empty()
@@ -132,7 +151,7 @@ impl Rules {
                 self.outcomes.push(Outcome { conditions: vec![condition], action });
                 self.outcomes.len() as u32 - 1
             });
-            rules.rules.push((number, outcome));
+            rules.rules.push(Entry::new(number, outcome));
         }
     }
 }
@@ -154,33 +173,44 @@ struct Multiplexed {
     mask: u64,
 }
 
-const SOCKET_CALLS: [&str; 20] = [
-    "socket", "bind", "connect", "listen", "accept", "getsockname", "getpeername", "socketpair", "send",
-    "recv", "sendto", "recvfrom", "shutdown", "setsockopt", "getsockopt", "sendmsg", "recvmsg", "accept4",
-    "recvmmsg", "sendmmsg",
-];
-
-const IPC_CALLS: [(&str, u64); 12] = [
-    ("semop", 1),
-    ("semget", 2),
-    ("semctl", 3),
-    ("semtimedop", 4),
-    ("msgsnd", 11),
-    ("msgrcv", 12),
-    ("msgget", 13),
-    ("msgctl", 14),
-    ("shmat", 21),
-    ("shmdt", 22),
-    ("shmget", 23),
-    ("shmctl", 24),
-];
-
 impl Multiplexed {
     fn of(name: &str) -> Option<Multiplexed> {
-        if let Some(at) = SOCKET_CALLS.iter().position(|n| *n == name) {
-            return Some(Multiplexed { carrier: "socketcall", number: at as u64 + 1, mask: 0xffff_ffff });
+        let socket = |number| Some(Multiplexed { carrier: "socketcall", number, mask: 0xffff_ffff });
+        let ipc = |number| Some(Multiplexed { carrier: "ipc", number, mask: 0xffff });
+        match name {
+            "socket" => socket(1),
+            "bind" => socket(2),
+            "connect" => socket(3),
+            "listen" => socket(4),
+            "accept" => socket(5),
+            "getsockname" => socket(6),
+            "getpeername" => socket(7),
+            "socketpair" => socket(8),
+            "send" => socket(9),
+            "recv" => socket(10),
+            "sendto" => socket(11),
+            "recvfrom" => socket(12),
+            "shutdown" => socket(13),
+            "setsockopt" => socket(14),
+            "getsockopt" => socket(15),
+            "sendmsg" => socket(16),
+            "recvmsg" => socket(17),
+            "accept4" => socket(18),
+            "recvmmsg" => socket(19),
+            "sendmmsg" => socket(20),
+            "semop" => ipc(1),
+            "semget" => ipc(2),
+            "semctl" => ipc(3),
+            "semtimedop" => ipc(4),
+            "msgsnd" => ipc(11),
+            "msgrcv" => ipc(12),
+            "msgget" => ipc(13),
+            "msgctl" => ipc(14),
+            "shmat" => ipc(21),
+            "shmdt" => ipc(22),
+            "shmget" => ipc(23),
+            "shmctl" => ipc(24),
+            _ => None,
         }
-        let (_, number) = IPC_CALLS.iter().find(|(n, _)| *n == name)?;
-        Some(Multiplexed { carrier: "ipc", number: *number, mask: 0xffff })
     }
 }

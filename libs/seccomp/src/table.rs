@@ -116,6 +116,25 @@ pub(crate) fn find(name: &str) -> Option<Numbers> {
     Some(Numbers(&ENTRIES[at].numbers))
 }
 
+/// Looks up many names. Profiles list them mostly in alphabetical order, so the entries after the
+/// last one found are tried first.
+#[derive(Default)]
+pub(crate) struct Finder {
+    next: usize,
+}
+
+impl Finder {
+    pub(crate) fn find(&mut self, name: &str) -> Option<Numbers> {
+        let near = ENTRIES.iter().enumerate().skip(self.next).take(4).find(|(_, e)| e.name() == name);
+        let at = match near {
+            Some((at, _)) => at,
+            None => ENTRIES.binary_search_by(|e| e.name().cmp(name)).ok()?,
+        };
+        self.next = at + 1;
+        Some(Numbers(&ENTRIES[at].numbers))
+    }
+}
+
 /// The number of a call on an architecture; `None` where it does not exist or is not known.
 pub fn number(name: &str, arch: Arch) -> Option<u32> {
     find(name)?.on(arch)
