@@ -74,7 +74,14 @@ fn containers_reach_each_other_the_host_and_the_outside() {
 
 #[test]
 fn published_ports_are_reached_from_everywhere() {
-    world(|world| {
+    // Whether bridged packets pass the IP firewall is the host's choice.
+    published_ports("1");
+    published_ports("0");
+}
+
+fn published_ports(bridged_pass_firewall: &'static str) {
+    world(move |world| {
+        let _ = std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", bridged_pass_firewall);
         let stack = stack("t");
         let web =
             world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80), port(Protocol::Udp, 8080, 80)]);
@@ -373,5 +380,21 @@ fn twenty_at_once() {
         assert!(!run("nft", &["list", "ruleset"]).contains("elements = { tcp"));
         stack.destroy(None).unwrap();
         world.assert_clean();
+    });
+}
+
+#[test]
+fn an_address_used_again_answers_at_once() {
+    world(|world| {
+        let stack = stack("t");
+        for round in 0..10 {
+            let web = world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80)]);
+            assert_eq!(web.endpoint.address, Ipv4Addr::new(172, 18, 0, 2));
+            web.netns.run(|| serve(80)).unwrap();
+            let start = std::time::Instant::now();
+            tcp(Ipv4Addr::LOCALHOST, 8080);
+            eprintln!("round {round}: {:?}", start.elapsed());
+            world.end(&stack, web);
+        }
     });
 }
