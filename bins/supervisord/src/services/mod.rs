@@ -1,8 +1,19 @@
 //! The services of the containerd API, each thin over what does the work.
 
+pub mod containers;
+pub mod content;
 pub mod context;
+pub mod diff;
 pub mod events;
 pub mod health;
+pub mod images;
 pub mod introspection;
+pub mod leases;
+pub mod namespaces;
+mod records;
+pub mod snapshots;
+pub mod streaming;
 pub mod tasks;
+pub mod transfer;
 pub mod version;
+mod write;

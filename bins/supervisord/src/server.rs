@@ -1,0 +1,189 @@
+//! The gRPC and ttrpc servers: which services there are, on which sockets.
+
+use crate::config::{Config, NATIVE, OVERLAY};
+use crate::requests::Logged;
+use crate::services::containers::ContainersService;
+use crate::services::content::ContentService;
+use crate::services::diff::DiffService;
+use crate::services::events::{EventsService, shim_server};
+use crate::services::health::HealthService;
+use crate::services::images::ImagesService;
+use crate::services::introspection::IntrospectionService;
+use crate::services::leases::LeasesService;
+use crate::services::namespaces::NamespacesService;
+use crate::services::snapshots::SnapshotsService;
+use crate::services::streaming::{StreamingService, Streams};
+use crate::services::tasks::TasksService;
+use crate::services::transfer::{TransferConfig, TransferService};
+use crate::services::version::VersionService;
+use crate::shims::{Daemon, Layout, Shims, socket_dir};
+use crate::tasks::Tasks;
+use containerd_api::grpc::health::v1::health_server::HealthServer;
+use containerd_api::services::containers::v1::containers_server::ContainersServer;
+use containerd_api::services::content::v1::content_server::ContentServer;
+use containerd_api::services::diff::v1::diff_server::DiffServer;
+use containerd_api::services::events::v1::events_server::EventsServer;
+use containerd_api::services::images::v1::images_server::ImagesServer;
+use containerd_api::services::introspection::v1::introspection_server::IntrospectionServer;
+use containerd_api::services::leases::v1::leases_server::LeasesServer;
+use containerd_api::services::namespaces::v1::namespaces_server::NamespacesServer;
+use containerd_api::services::snapshots::v1::snapshots_server::SnapshotsServer;
+use containerd_api::services::streaming::v1::streaming_server::StreamingServer;
+use containerd_api::services::tasks::v1::tasks_server::TasksServer;
+use containerd_api::services::transfer::v1::transfer_server::TransferServer;
+use containerd_api::services::version::v1::version_server::VersionServer;
+use errdefs::{Error, Result};
+use events::Exchange;
+use metadata::Db;
+use snapshots::{Native, Overlay, Snapshotter};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::service::RoutesBuilder;
+
+/// How long calls may go on after the signal to stop; streams of events would go on for ever.
+const DRAIN: Duration = Duration::from_millis(500);
+/// Flow control windows: content flows in and out in messages of a megabyte.
+const STREAM_WINDOW: u32 = 2 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// Where the clients come in.
+pub struct Sockets {
+    pub grpc: std::os::unix::net::UnixListener,
+    pub ttrpc: std::os::unix::net::UnixListener,
+}
+
+/// Everything behind the services.
+pub struct Parts {
+    pub exchange: Exchange,
+    pub records: Db,
+    pub shims: Shims,
+}
+
+/// Makes a directory with this very mode, even if it exists.
+fn directory(path: &Path, mode: u32) -> Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+    made.and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode))).map_err(|cause| {
+        Error::unknown(format!("cannot make directory {}", path.display())).with_source(cause)
+    })
+}
+
+impl Parts {
+    /// Opens what is on disk. Cheap: the collector and the shims come later.
+    pub fn open(config: &Config) -> Result<Parts> {
+        directory(&config.root, 0o700)?;
+        directory(&config.state, 0o711)?;
+        let records = config.root.join("io.containerd.metadata.v1.bolt");
+        directory(&records, 0o700)?;
+        let exchange = Exchange::new();
+        let (overlay_root, overlay) = (config.overlay_root.clone(), config.overlay.clone());
+        let native_root = config.native_root.clone();
+        let records = Db::open(metadata::Config {
+            path: records.join("meta.redb"),
+            content: content::Store::open(&config.root.join("io.containerd.content.v1.content"))?,
+            snapshotters: vec![
+                (
+                    name(OVERLAY),
+                    Box::new(move |store| {
+                        let opened = Overlay::open(overlay_root, store, overlay)?;
+                        Ok(Arc::new(opened) as Arc<dyn Snapshotter>)
+                    }),
+                ),
+                (
+                    name(NATIVE),
+                    Box::new(move |store| {
+                        Ok(Arc::new(Native::open(native_root, store)?) as Arc<dyn Snapshotter>)
+                    }),
+                ),
+            ],
+            exchange: exchange.clone(),
+            sharing: config.sharing,
+            gc: config.gc,
+        })?;
+        let daemon = Daemon {
+            grpc_address: config.address.display().to_string(),
+            ttrpc_address: config.ttrpc_address.display().to_string(),
+            executable: std::env::current_exe()
+                .map_err(|cause| Error::unknown("cannot find this executable").with_source(cause))?,
+            socket_dir: socket_dir(&config.state),
+            debug: matches!(config.log_level.as_str(), "debug" | "trace"),
+        };
+        let layout = Layout::new(&config.state, &config.root);
+        let shims = Shims::new(layout, daemon, exchange.clone());
+        Ok(Parts { exchange, records, shims })
+    }
+
+    /// The services, each under its own name.
+    fn routes(&self, config: &Config) -> Result<RoutesBuilder> {
+        let mut routes = RoutesBuilder::default();
+        let records = || self.records.clone();
+        // Every service takes and gives messages up to the limits of the configuration.
+        macro_rules! serve {
+            ($server:ident, $service:expr) => {
+                routes.add_service(
+                    $server::new($service)
+                        .max_decoding_message_size(config.max_receive_bytes)
+                        .max_encoding_message_size(config.max_send_bytes),
+                )
+            };
+        }
+        serve!(ContainersServer, ContainersService(records()));
+        serve!(ContentServer, ContentService(records()));
+        serve!(DiffServer, DiffService(records()));
+        serve!(EventsServer, EventsService { exchange: self.exchange.clone() });
+        serve!(HealthServer, HealthService);
+        serve!(ImagesServer, ImagesService(records()));
+        serve!(IntrospectionServer, IntrospectionService::new(&config.root)?);
+        serve!(LeasesServer, LeasesService(records()));
+        serve!(NamespacesServer, NamespacesService(records()));
+        serve!(SnapshotsServer, SnapshotsService(records()));
+        let streams = Streams::default();
+        serve!(StreamingServer, StreamingService { db: records(), streams: streams.clone() });
+        serve!(TasksServer, TasksService { records: records(), tasks: Tasks::new(self.shims.clone()) });
+        serve!(TransferServer, TransferService::new(records(), streams, TransferConfig::default()));
+        serve!(VersionServer, VersionService);
+        Ok(routes)
+    }
+
+    /// Serves until `stop` changes; shims that run go on.
+    pub async fn serve(self, config: &Config, sockets: Sockets, stop: watch::Receiver<bool>) -> Result<()> {
+        let failed = |cause: std::io::Error| Error::unknown("cannot listen").with_source(cause);
+        let grpc = tokio::net::UnixListener::from_std(sockets.grpc).map_err(failed)?;
+        let ttrpc = tokio::net::UnixListener::from_std(sockets.ttrpc).map_err(failed)?;
+        let stopped = |mut stop: watch::Receiver<bool>| async move {
+            // The sender lives as long as the daemon, so this waits for the signal.
+            let _ = stop.wait_for(|&stopped| stopped).await;
+        };
+        let shim_events = shim_server(self.exchange.clone()).serve(ttrpc, stopped(stop.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = shim_events.await {
+                tracing::error!(%error, "the server of shim events ended");
+            }
+        });
+        let service = Logged::new(self.routes(config)?.routes().prepare());
+        let server = tonic::transport::Server::builder()
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .serve_with_incoming_shutdown(service, UnixListenerStream::new(grpc), stopped(stop.clone()));
+        let too_long = async {
+            stopped(stop).await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            served = server => {
+                served.map_err(|cause| Error::unknown("cannot serve").with_source(cause))?;
+            }
+            () = too_long => {}
+        }
+        self.records.flush()
+    }
+}
+
+/// A plugin's id: `overlayfs` of `io.containerd.snapshotter.v1.overlayfs`.
+fn name(uri: &str) -> String {
+    uri.rsplit('.').next().unwrap_or(uri).to_owned()
+}
