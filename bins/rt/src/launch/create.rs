@@ -71,8 +71,12 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
 
     let directory = store.reserve(request.id)?;
     let container = Container::new(directory, record(request, &plan, &cgroup));
+    // Before the undoing is armed: that kills what is in the cgroup, which here is another's.
+    if let Err(failure) = refuse_used_cgroup(&cgroup) {
+        let _ = container.remove_directory();
+        return Err(failure);
+    }
     let mut undo = Undo { container: &container, cgroup: &cgroup, child: None, armed: true };
-    refuse_used_cgroup(&cgroup)?;
     cgroup.create().map_err(|error| Failure::from(error).within(STEP))?;
     cgroup.apply(&limits(&linux)).map_err(|error| Failure::from(error).within(STEP))?;
     let fifo = match request.starts_later {
