@@ -111,14 +111,12 @@ impl Sets {
 
     /// Drops from the bounding set what is not in ours. Needs CAP_SETPCAP.
     pub fn apply_bounding(&self) -> io::Result<()> {
-        for index in 0..64_u32 {
-            let Some(set) = rustix::thread::CapabilitySet::from_bits(1 << index) else { break };
-            match sys::capability_is_in_bounding_set(set) {
-                Err(_) => break,
-                Ok(true) if self.bounding & (1 << index) == 0 => {
-                    sys::remove_capability_from_bounding_set(set)?;
-                }
-                Ok(_) => {}
+        for index in (0..64_u32).filter(|index| self.bounding & (1 << index) == 0) {
+            let set = sys::CapabilitySet::from_bits_retain(1 << index);
+            match sys::remove_capability_from_bounding_set(set) {
+                // Beyond the last one that the kernel knows.
+                Err(rustix::io::Errno::INVAL) => break,
+                other => other?,
             }
         }
         Ok(())

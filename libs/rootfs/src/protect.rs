@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use syscalls::mount_attr::Change;
 
 use crate::error::{At, Cause, Error};
-use crate::walk::{Root, type_of};
+use crate::walk::{Handle, Root, type_of};
 
 const READONLY: Change = Change { set: 1, clear: 0, propagation: 0 };
 
@@ -38,12 +38,11 @@ impl<'a> Protector<'a> {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             Err(errno) => return Err(errno).at(step),
         };
-        let cover = if type_of(&target).at(step)? == FileType::Directory {
-            self.empty_directory().at(step)?
+        if type_of(&target).at(step)? == FileType::Directory {
+            self.cover_directory(&target).at(step)
         } else {
-            self.null_device().at(step)?
-        };
-        cover.attach(&target).at(step)
+            self.cover_file(&target).at(step)
+        }
     }
 
     /// Makes a path and what is mounted below read-only; one that does not exist is left so.
@@ -59,39 +58,36 @@ impl<'a> Protector<'a> {
         tree.attach(&target).at(step)
     }
 
-    /// One superblock serves all masked directories: the first tree is kept, copies are attached.
-    fn empty_directory(&mut self) -> Result<Tree, Cause> {
-        let tree = match &self.empty {
-            Some(tree) => tree,
-            None => {
-                let mut options =
-                    Options::parse(&["ro", "nosuid", "nodev", "noexec", "nr_blocks=1", "nr_inodes=1"])
-                        .map_err(|error| Cause::Refused(error.to_string()))?;
-                options.data.retain(|(key, _)| key != "ro");
-                if !self.label.is_empty() {
-                    options.data.push(("context".to_owned(), Some(self.label.to_owned())));
-                }
-                self.empty.insert(Tree::filesystem("tmpfs", "tmpfs", &options)?)
-            }
-        };
-        Ok(copy_detached(tree)?)
+    /// Covers a directory. One superblock serves all: the first cover is attached itself, since
+    /// to let go of an unattached mount costs a grace period; the others are copies of it.
+    fn cover_directory(&mut self, target: &Handle) -> Result<(), Cause> {
+        if let Some(first) = &self.empty {
+            return Ok(copy_detached(first)?.attach(target)?);
+        }
+        let words = ["nosuid", "nodev", "noexec", "nr_blocks=1", "nr_inodes=1"];
+        let mut options = Options::parse(&words).map_err(|error| Cause::Refused(error.to_string()))?;
+        options.change.set |= READONLY.set;
+        if !self.label.is_empty() {
+            options.data.push(("context".to_owned(), Some(self.label.to_owned())));
+        }
+        let tree = self.empty.insert(Tree::filesystem("tmpfs", "tmpfs", &options)?);
+        Ok(tree.attach(target)?)
     }
 
-    fn null_device(&mut self) -> Result<Tree, Cause> {
-        let tree = match &self.null {
-            Some(tree) => tree,
-            None => {
-                let tree = Tree::copy(Path::new("/dev/null"), false, false)?;
-                let stat = fs::statat(&tree, c"", AtFlags::EMPTY_PATH)?;
-                let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-                    && stat.st_rdev == fs::makedev(1, 3);
-                if !is_null {
-                    return Err(Cause::Refused("/dev/null is not the null device".to_owned()));
-                }
-                self.null.insert(tree)
-            }
-        };
-        Ok(copy_detached(tree)?)
+    /// Covers a file with the null device, in the same way.
+    fn cover_file(&mut self, target: &Handle) -> Result<(), Cause> {
+        if let Some(first) = &self.null {
+            return Ok(copy_detached(first)?.attach(target)?);
+        }
+        let tree = Tree::copy(Path::new("/dev/null"), false, false)?;
+        let stat = fs::statat(&tree, c"", AtFlags::EMPTY_PATH)?;
+        let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+            && stat.st_rdev == fs::makedev(1, 3);
+        if !is_null {
+            return Err(Cause::Refused("/dev/null is not the null device".to_owned()));
+        }
+        let tree = self.null.insert(tree);
+        Ok(tree.attach(target)?)
     }
 }
 

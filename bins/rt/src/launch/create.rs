@@ -258,12 +258,9 @@ impl Conversation<'_> {
         let mut pid = child;
         let container = undo.container;
         let save = |record: &Record| container.save_as(record);
-        let mut saved = false;
-        if !self.has_intermediate() {
+        let mut known = !self.has_intermediate();
+        if known {
             self.fill(&mut record, pid);
-            // From here on `delete --force` finds the process, whatever happens to this one.
-            save(&record)?;
-            saved = true;
         }
         loop {
             match self.channel.receive()? {
@@ -272,8 +269,7 @@ impl Conversation<'_> {
                     pid = Pid::from_raw(number).ok_or_else(|| Failure::new("no process"))?;
                     undo.child = Some(pid);
                     self.fill(&mut record, pid);
-                    save(&record)?;
-                    saved = true;
+                    known = true;
                 }
                 Some(Note::WantsIds) => {
                     let (uids, gids) = (&self.linux.uid_mappings, &self.linux.gid_mappings);
@@ -281,6 +277,8 @@ impl Conversation<'_> {
                     self.channel.send(&Note::Go)?;
                 }
                 Some(Note::WantsHooks) => {
+                    // Hooks ask for the state.
+                    save(&record)?;
                     self.runtime_hooks(&record)?;
                     self.channel.send(&Note::Go)?;
                 }
@@ -288,7 +286,7 @@ impl Conversation<'_> {
                     self.hand_over(&listener, &record)?;
                     self.channel.send(&Note::Go)?;
                 }
-                Some(Note::Ready) if saved => {
+                Some(Note::Ready) if known => {
                     record.creating = false;
                     save(&record)?;
                     return Ok((pid, record));
