@@ -23,7 +23,7 @@ pub use host::{Capabilities, Host};
 pub use hosts::HostsConfig;
 pub use push::{BlobSource, Pushed};
 pub use repository::{Limits, Repository};
-pub use request::Body;
+pub use request::{Body, body_of};
 pub use transport::Transport;
 
 /// What a client needs to know of a blob or manifest to ask for it.

@@ -1,6 +1,8 @@
 //! A request that can be made again.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -8,6 +10,25 @@ use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
 
 /// The body of a request on its way.
 pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
+/// A body whose pieces come over a channel; it ends when the channel does.
+pub fn body_of(pieces: tokio::sync::mpsc::Receiver<std::io::Result<Bytes>>) -> Body {
+    Pieces(pieces).boxed_unsync()
+}
+
+struct Pieces(tokio::sync::mpsc::Receiver<std::io::Result<Bytes>>);
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::io::Result<hyper::body::Frame<Bytes>>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(hyper::body::Frame::data)))
+    }
+}
 
 /// Makes a body anew for each try.
 #[derive(Clone)]
