@@ -2,7 +2,7 @@
 
 use crate::commands;
 use crate::grammar::{
-    self, Command, Exit, Failure, Flag, Matches, Resolved, closest, command_help, group_help, resolve, root_help, usage_line,
+    self, Arity, Command, Exit, Failure, Flag, Matches, Resolved, closest, command_help, group_help, resolve, root_help, usage_line,
 };
 use crate::output;
 use crate::session::Session;
@@ -69,12 +69,11 @@ fn dispatch(program: &str, words: &[String]) -> Result<Exit, Failure> {
     }
     match resolve(commands::ALL, commands::GROUPS, &words) {
         Resolved::Root => {
-            output::print(root_help(program, commands::GROUPS, commands::ALL, GLOBAL_FLAGS))?;
-            Ok(Exit::OK)
+            show_help(&root_help(program, commands::GROUPS, commands::ALL, GLOBAL_FLAGS), help)
         }
         Resolved::Group(group, None) => {
-            output::print(group_help(program, group, commands::ALL))?;
-            Ok(Exit::OK)
+            let asked = help || words.iter().any(|word| word == "--help" || word == "-h");
+            show_help(&group_help(program, group, commands::ALL), asked)
         }
         Resolved::Group(group, Some(verb)) => Err(unknown(program, &format!("{} {verb}", group.name))),
         Resolved::Unknown(word) => Err(unknown(program, &word)),
@@ -87,6 +86,16 @@ fn dispatch(program: &str, words: &[String]) -> Result<Exit, Failure> {
             run_command(program, &parsed, command, &path, &words[depth..])
         }
     }
+}
+
+/// Help that was asked for is the output; else it goes to stderr.
+fn show_help(text: &str, asked: bool) -> Result<Exit, Failure> {
+    if asked {
+        output::print(text)?;
+    } else {
+        output::note(text.trim_end());
+    }
+    Ok(Exit::OK)
 }
 
 fn unknown(program: &str, path: &str) -> Failure {
@@ -128,8 +137,9 @@ fn run_command(
         return Ok(Exit::OK);
     }
     if let Some(complaint) = command.arity.complaint(matches.args.len()) {
+        let see = if matches!(command.arity, Arity::AtLeast(_)) { "See" } else { "Run" };
         return Err(Failure::new(format!(
-            "{program}: '{program} {path}' {complaint}\n\nUsage:  {usage}\n\nRun '{program} {path} --help' for more information"
+            "{program}: '{program} {path}' {complaint}\n\nUsage:  {usage}\n\n{see} '{program} {path} --help' for more information"
         )));
     }
     matches.path = path.to_owned();

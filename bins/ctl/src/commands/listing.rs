@@ -1,11 +1,12 @@
 //! What the list commands share: which format, IDs short or whole.
 
 use crate::grammar::{Failure, Flag, Matches};
+use crate::options::filter;
 use crate::output::{self, Column, Format, Row};
 use crate::session::Session;
 
 pub const FORMAT: Flag = Flag::text("format", "Go template to show with: 'table', 'table TEMPLATE', 'json' or a TEMPLATE");
-pub const FILTER: Flag = Flag::list("filter", "Show only what fits").short('f').value("filter");
+pub const FILTER: Flag = Flag::list("filter", "Show only what fits").short('f').value("filter").check(filter::check);
 pub const NO_TRUNC: Flag = Flag::bool("no-trunc", "Do not shorten the output");
 
 /// How a kind of object is listed.

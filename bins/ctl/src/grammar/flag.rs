@@ -32,11 +32,16 @@ pub struct Flag {
     /// As help shows it; empty shows nothing.
     pub default: &'static str,
     pub hidden: bool,
+    /// Refuses values that the kind alone lets pass.
+    pub check: Option<Check>,
 }
+
+/// What is wrong with a value.
+pub type Check = fn(&str) -> Result<(), String>;
 
 impl Flag {
     const fn new(name: &'static str, kind: Kind, value: &'static str, help: &'static str) -> Self {
-        Self { name, short: None, kind, value, help, default: "", hidden: false }
+        Self { name, short: None, kind, value, help, default: "", hidden: false, check: None }
     }
 
     pub const fn bool(name: &'static str, help: &'static str) -> Self {
@@ -90,6 +95,12 @@ impl Flag {
     /// Parsed, but not in help.
     pub const fn hidden(mut self) -> Self {
         self.hidden = true;
+        self
+    }
+
+    /// A value that `check` refuses is a usage error.
+    pub const fn check(mut self, check: Check) -> Self {
+        self.check = Some(check);
         self
     }
 

@@ -161,7 +161,8 @@ impl Parser<'_> {
     }
 
     fn set(&mut self, flag: &'static Flag, value: String) -> Result<(), ParseError> {
-        if let Some(reason) = complaint(flag.kind, &value) {
+        let checked = flag.check.and_then(|check| check(&value).err());
+        if let Some(reason) = complaint(flag.kind, &value).or(checked) {
             return Err(ParseError(format!("invalid argument {value:?} for \"{}\" flag: {reason}", flag.shown())));
         }
         let values = self.matches.values.entry(flag.name).or_default();

@@ -22,7 +22,7 @@ pub fn request(matches: &Matches) -> Result<CreateRequest, String> {
     let mut config = config(matches)?;
     let ports = port::parse(matches.list("publish"), matches.list("expose"))?;
     config.exposed_ports = ports.exposed;
-    let volumes = mount::volumes(matches.list("volume"))?;
+    let volumes = mount::volumes(matches.list("volume"));
     let anonymous: BTreeMap<_, _> = volumes.anonymous.into_iter().map(|target| (target, engine_api::Empty {})).collect();
     config.volumes = (!anonymous.is_empty()).then_some(anonymous);
     let mut host = host_config(matches)?;
@@ -48,9 +48,6 @@ fn text(matches: &Matches, name: &str) -> String {
 
 fn config(matches: &Matches) -> Result<Config, String> {
     let attach: Vec<String> = matches.list("attach").iter().map(|stream| stream.to_lowercase()).collect();
-    if let Some(wrong) = attach.iter().find(|stream| !matches!(stream.as_str(), "stdin" | "stdout" | "stderr")) {
-        return Err(format!("invalid argument {wrong:?} for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR"));
-    }
     let attached = |stream: &str| attach.iter().any(|name| name == stream);
     let stdin = matches.flag("interactive");
     let attach_stdin = attached("stdin") || stdin;
@@ -116,8 +113,8 @@ fn host_config(matches: &Matches) -> Result<HostConfig, String> {
         return Err("conflicting options: cannot specify both --restart and --rm".to_owned());
     }
     let (security_opt, unmask) = security(matches.list("security-opt"))?;
-    let mounts: Result<Vec<_>, String> = matches.list("mount").iter().map(|text| mount::parse(text)
-        .map_err(|reason| format!("invalid argument {text:?} for \"--mount\" flag: {reason}"))).collect();
+    let mounts: Result<Vec<_>, String> = matches.list("mount").iter().map(|text| mount::parse(text)).collect();
+    let extra_hosts: Result<Vec<_>, String> = matches.list("add-host").iter().map(|text| extra_host(text)).collect();
     let mut dns_options = matches.list("dns-option").to_vec();
     dns_options.extend_from_slice(matches.list("dns-opt"));
     Ok(HostConfig {
@@ -134,7 +131,7 @@ fn host_config(matches: &Matches) -> Result<HostConfig, String> {
         dns: matches.list("dns").to_vec(),
         dns_options,
         dns_search: matches.list("dns-search").to_vec(),
-        extra_hosts: some_list(extra_hosts(matches.list("add-host"))?),
+        extra_hosts: some_list(extra_hosts?),
         group_add: some(matches, "group-add"),
         ipc_mode: text(matches, "ipc"),
         links: some(matches, "link"),
@@ -175,7 +172,7 @@ fn resources(matches: &Matches) -> Result<Resources, String> {
     let devices = device::devices(matches.list("device"))?;
     let mut requests = Vec::new();
     if let Some(gpus) = matches.text("gpus") {
-        requests.push(device::gpus(gpus).map_err(|reason| format!("invalid argument {gpus:?} for \"--gpus\" flag: {reason}"))?);
+        requests.push(device::gpus(gpus)?);
     }
     if !devices.cdi_names.is_empty() {
         requests.push(DeviceRequest { driver: "cdi".into(), device_ids: Some(devices.cdi_names), ..DeviceRequest::default() });
@@ -184,9 +181,7 @@ fn resources(matches: &Matches) -> Result<Resources, String> {
     if swappiness != -1 && !(0..=100).contains(&swappiness) {
         return Err(format!("invalid value: {swappiness}. Valid memory swappiness range is 0-100"));
     }
-    let ulimits: Result<Vec<_>, String> = matches.list("ulimit").iter().map(|text| {
-        ulimit::parse(text).map_err(|reason| format!("invalid argument {text:?} for \"--ulimit\" flag: {reason}"))
-    }).collect();
+    let ulimits: Result<Vec<_>, String> = matches.list("ulimit").iter().map(|text| ulimit::parse(text)).collect();
     let int = |name: &str| matches.int(name).unwrap_or(0);
     let bytes = |name: &str| matches.bytes(name).unwrap_or(0);
     Ok(Resources {
@@ -242,19 +237,17 @@ pub fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
 }
 
 /// `HOST:IP` or `HOST=IP`; IPv6 in brackets or bare.
-fn extra_hosts(flags: &[String]) -> Result<Vec<String>, String> {
-    flags
-        .iter()
-        .map(|flag| {
-            let at = flag.find(['=', ':']).filter(|at| *at > 0);
-            let (host, ip) = at.map(|at| (&flag[..at], &flag[at + 1..])).ok_or_else(|| format!("bad format for add-host: {flag:?}"))?;
-            let ip = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
-            if ip != "host-gateway" && ip.parse::<std::net::IpAddr>().is_err() {
-                return Err(format!("invalid IP address in add-host: {ip:?}"));
-            }
-            Ok(format!("{host}:{ip}"))
-        })
-        .collect()
+///
+/// # Errors
+/// Docker's texts.
+pub fn extra_host(text: &str) -> Result<String, String> {
+    let at = text.find(['=', ':']).filter(|at| *at > 0);
+    let (host, ip) = at.map(|at| (&text[..at], &text[at + 1..])).ok_or_else(|| format!("bad format for add-host: {text:?}"))?;
+    let ip = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
+    if ip != "host-gateway" && ip.parse::<std::net::IpAddr>().is_err() {
+        return Err(format!("invalid IP address in add-host: {ip:?}"));
+    }
+    Ok(format!("{host}:{ip}"))
 }
 
 /// Security options with the seccomp profile read in, and whether all paths are unmasked.
@@ -287,8 +280,7 @@ fn security(flags: &[String]) -> Result<(Vec<String>, bool), String> {
 /// Networks asked for; settings of the single flags belong to the first.
 fn attachments(matches: &Matches) -> Result<Vec<Attachment>, String> {
     let names = matches.list("network").iter().chain(matches.list("net"));
-    let mut all = names.map(|text| network::parse(text)).collect::<Result<Vec<_>, _>>()
-        .map_err(|reason| format!("invalid argument for \"--network\" flag: {reason}"))?;
+    let mut all = names.map(|text| network::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let aliases: Vec<String> = matches.list("network-alias").iter().chain(matches.list("net-alias")).cloned().collect();
     let ipam = EndpointIpam {
         ipv4_address: text(matches, "ip"),
@@ -368,7 +360,7 @@ mod tests {
             (&["--no-healthcheck", "--health-cmd", "y", "x"], "--no-healthcheck conflicts with --health-* options"),
             (&["--pid", "foo", "x"], "--pid: invalid PID mode"),
             (&["--restart", "on-failure:x", "x"], "invalid restart policy format: maximum retry count must be an integer"),
-            (&["--add-host", "x", "x"], "bad format for add-host: \"x\""),
+            (&["--add-host", "x", "x"], "invalid argument \"x\" for \"--add-host\" flag: bad format for add-host: \"x\""),
         ] {
             assert_eq!(build(words).unwrap_err(), error);
         }

@@ -1,12 +1,13 @@
 //! Flags that `create` and `run` share.
 
 use crate::grammar::Flag;
+use crate::options::{container, device, environment, mount, network, ulimit};
 
 /// In the order of their names, which is the order of help.
 pub const FLAGS: &[Flag] = &[
-    Flag::list("add-host", "Add a line to /etc/hosts (host:ip)"),
+    Flag::list("add-host", "Add a line to /etc/hosts (host:ip)").check(|text| container::extra_host(text).map(drop)),
     Flag::list("annotation", "Annotate the container; the OCI runtime sees it").value("map"),
-    Flag::list("attach", "Attach to stdin, stdout or stderr").short('a'),
+    Flag::list("attach", "Attach to stdin, stdout or stderr").short('a').check(check_stream),
     Flag::uint("blkio-weight", "Block I/O weight, 10 to 1000, or 0 for none").value("uint16").default("0"),
     Flag::list("blkio-weight-device", "Block I/O weight of one device"),
     Flag::list("cap-add", "Add a capability"),
@@ -24,7 +25,7 @@ pub const FLAGS: &[Flag] = &[
     Flag::cpus("cpus", "Number of CPUs"),
     Flag::text("cpuset-cpus", "CPUs to run on (0-3, 0,1)"),
     Flag::text("cpuset-mems", "Memory nodes to use (0-3, 0,1)"),
-    Flag::list("device", "Give the container a device of the host"),
+    Flag::list("device", "Give the container a device of the host").check(|text| device::devices(&[text.to_owned()]).map(drop)),
     Flag::list("device-cgroup-rule", "Rule for the device cgroup"),
     Flag::list("device-read-bps", "Limit reading from a device, bytes a second"),
     Flag::list("device-read-iops", "Limit reading from a device, operations a second"),
@@ -37,10 +38,10 @@ pub const FLAGS: &[Flag] = &[
     Flag::list("dns-search", "DNS search domain"),
     Flag::text("domainname", "NIS domain name"),
     Flag::text("entrypoint", "Program to run instead of the image's entrypoint"),
-    Flag::list("env", "Set an environment variable").short('e'),
+    Flag::list("env", "Set an environment variable").short('e').check(environment::check),
     Flag::list("env-file", "File of environment variables"),
     Flag::list("expose", "Expose a port or a range of ports"),
-    Flag::text("gpus", "GPUs to give the container ('all' for all)").value("gpu-request"),
+    Flag::text("gpus", "GPUs to give the container ('all' for all)").value("gpu-request").check(|text| device::gpus(text).map(drop)),
     Flag::list("group-add", "Additional group of the process"),
     Flag::text("health-cmd", "Command that checks health"),
     Flag::duration("health-interval", "Time between checks").default("0s"),
@@ -69,11 +70,11 @@ pub const FLAGS: &[Flag] = &[
     Flag::bytes("memory-reservation", "Memory that is kept for the container"),
     Flag::bytes("memory-swap", "Limit of memory and swap together, -1 for none"),
     Flag::int("memory-swappiness", "Tendency to swap, 0 to 100").default("-1"),
-    Flag::list("mount", "Mount a file system").value("mount"),
+    Flag::list("mount", "Mount a file system").value("mount").check(|text| mount::parse(text).map(drop)),
     Flag::text("name", "Name of the container"),
-    Flag::list("net", "Network to connect to").value("network").hidden(),
+    Flag::list("net", "Network to connect to").value("network").check(|text| network::parse(text).map(drop)).hidden(),
     Flag::list("net-alias", "Name of the container on its network").hidden(),
-    Flag::list("network", "Network to connect to").value("network"),
+    Flag::list("network", "Network to connect to").value("network").check(|text| network::parse(text).map(drop)),
     Flag::list("network-alias", "Name of the container on its network"),
     Flag::bool("no-healthcheck", "Do not check health, whatever the image says"),
     Flag::bool("oom-kill-disable", "Never kill for want of memory"),
@@ -98,7 +99,7 @@ pub const FLAGS: &[Flag] = &[
     Flag::list("sysctl", "Kernel parameter").value("map"),
     Flag::list("tmpfs", "Mount a tmpfs on a directory"),
     Flag::bool("tty", "Give the process a terminal").short('t'),
-    Flag::list("ulimit", "Resource limit").value("ulimit"),
+    Flag::list("ulimit", "Resource limit").value("ulimit").check(|text| ulimit::parse(text).map(drop)),
     Flag::text("user", "User or uid, and group or gid, of the process (user[:group])").short('u'),
     Flag::text("userns", "User namespace to use"),
     Flag::text("uts", "UTS namespace to use"),
@@ -107,3 +108,10 @@ pub const FLAGS: &[Flag] = &[
     Flag::list("volumes-from", "Mount the volumes of another container"),
     Flag::text("workdir", "Directory to start in").short('w'),
 ];
+
+fn check_stream(text: &str) -> Result<(), String> {
+    match text.to_lowercase().as_str() {
+        "stdin" | "stdout" | "stderr" => Ok(()),
+        _ => Err("valid streams are STDIN, STDOUT and STDERR".to_owned()),
+    }
+}

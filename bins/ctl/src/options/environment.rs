@@ -17,9 +17,7 @@ pub fn environment(files: &[String], flags: &[String]) -> Result<Vec<String>, St
         all.extend(parse_file(&text, own).map_err(|reason| format!("invalid env file ({path}): {reason}"))?);
     }
     for flag in flags {
-        if flag.is_empty() || flag.starts_with('=') {
-            return Err(format!("invalid environment variable: {flag}"));
-        }
+        check(flag)?;
         match flag.contains('=') {
             true => all.push(flag.clone()),
             // A name without a value here is removed from what the image sets.
@@ -27,6 +25,17 @@ pub fn environment(files: &[String], flags: &[String]) -> Result<Vec<String>, St
         }
     }
     Ok(all)
+}
+
+/// Refuses a variable without a name.
+///
+/// # Errors
+/// Docker's text.
+pub fn check(variable: &str) -> Result<(), String> {
+    if variable.is_empty() || variable.starts_with('=') {
+        return Err(format!("invalid environment variable: {variable}"));
+    }
+    Ok(())
 }
 
 /// Go's text of an operating system error.

@@ -2,6 +2,14 @@
 
 use std::collections::BTreeMap;
 
+/// Refuses a filter without `=`.
+///
+/// # Errors
+/// Docker's text.
+pub fn check(filter: &str) -> Result<(), String> {
+    if filter.contains('=') { Ok(()) } else { Err("bad format of filter (expected name=value)".to_owned()) }
+}
+
 /// Filters as the API takes them: `{"name":{"value":true}}`; empty text without filters.
 ///
 /// # Errors
@@ -9,9 +17,8 @@ use std::collections::BTreeMap;
 pub fn to_json(filters: &[String]) -> Result<String, String> {
     let mut all: BTreeMap<String, BTreeMap<&str, bool>> = BTreeMap::new();
     for filter in filters {
-        let (name, value) = filter
-            .split_once('=')
-            .ok_or_else(|| format!("invalid argument {filter:?} for \"-f, --filter\" flag: invalid filter '{filter}'"))?;
+        check(filter)?;
+        let (name, value) = filter.split_once('=').unwrap_or_default();
         all.entry(name.trim().to_lowercase()).or_default().insert(value.trim(), true);
     }
     if all.is_empty() {

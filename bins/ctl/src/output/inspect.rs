@@ -45,9 +45,19 @@ fn as_template(objects: &Objects, format: &str) -> Result<String, Failure> {
     for object in objects {
         let template = parse(KeyOrder::of(object.get()))?;
         let mut data: serde_json::Value = serde_json::from_str(object.get())?;
-        supply_absent(&mut data);
-        let shown = template.execute(&value_of(&data));
-        out.push_str(&shown.map_err(|error| Failure::new(format!("\ntemplate parsing error: {error}")))?);
+        let mut shown = template.execute(&value_of(&data));
+        if shown.as_ref().map_or(true, |text| text.contains(NO_VALUE)) {
+            supply_absent(&mut data);
+            shown = template.execute(&value_of(&data)).map(|text| text.replace(NO_VALUE, "<nil>"));
+        }
+        let shown = shown.map_err(|error| Failure::new(format!("template parsing error: {}", template.located(&error))));
+        match shown {
+            Ok(text) => out.push_str(&text),
+            Err(failure) => {
+                output::print(out + "\n")?;
+                return Err(failure);
+            }
+        }
         out.push('\n');
     }
     if objects.is_empty() {
@@ -56,22 +66,34 @@ fn as_template(objects: &Objects, format: &str) -> Result<String, Failure> {
     Ok(out)
 }
 
-/// Fields that engines leave out when empty, and that templates test with `{{if}}`.
+/// What templates show for nothing.
+const NO_VALUE: &str = "<no value>";
+
+/// Fields that engines leave out or send as null when empty, and that templates ask for all
+/// the same: as lists, maps, or nothing.
 fn supply_absent(data: &mut serde_json::Value) {
-    for (parent, field) in [
-        ("/State", "Health"),
-        ("/Config", "Healthcheck"),
-        ("/Config", "ExposedPorts"),
-        ("/Config", "StopTimeout"),
-        ("/HostConfig", "Mounts"),
-        ("/HostConfig", "Tmpfs"),
-        ("/HostConfig", "Sysctls"),
-        ("/HostConfig", "Init"),
-    ] {
-        if let Some(object) = data.pointer_mut(parent).and_then(serde_json::Value::as_object_mut) {
-            object.entry(field).or_insert(serde_json::Value::Null);
+    use serde_json::{Value, json};
+    const LISTS: &[&str] = &["Cmd", "Entrypoint", "Env", "OnBuild", "Shell", "Binds", "CapAdd", "CapDrop", "VolumesFrom", "ExtraHosts",
+        "GroupAdd", "Links", "SecurityOpt", "Mounts", "Devices", "DeviceRequests", "Ulimits", "DeviceCgroupRules"];
+    const MAPS: &[&str] = &["Labels", "Volumes", "ExposedPorts", "Tmpfs", "Sysctls", "StorageOpt"];
+    const POINTERS: &[&str] = &["Health", "Healthcheck", "StopTimeout", "Init"];
+    let mut supply = |parent: &str, names: &[&str], value: &Value| {
+        let Some(object) = data.pointer_mut(parent).and_then(Value::as_object_mut) else { return };
+        for name in names {
+            let field = object.entry(*name).or_insert(Value::Null);
+            if field.is_null() {
+                *field = value.clone();
+            }
         }
+    };
+    for parent in ["/Config", "/HostConfig"] {
+        supply(parent, LISTS, &json!([]));
+        supply(parent, MAPS, &json!({}));
+        supply(parent, POINTERS, &Value::Null);
     }
+    supply("/State", POINTERS, &Value::Null);
+    supply("", &["ExecIDs", "RepoTags", "RepoDigests"], &json!([]));
+    supply("", &["Labels", "Options"], &json!({}));
 }
 
 /// JSON as template data.

@@ -57,7 +57,16 @@ impl Format {
             out.push_str(&template.render(&Value::Map(Arc::new(header)))?);
             out.push('\n');
         }
-        let template = Template::parse(&self.template, KeyOrder::default())?;
+        let template = Template::parse_rows(&self.template)?;
+        if rows.is_empty() && !self.table {
+            // A field that is none is a mistake, even where there is nothing to show.
+            let header: Row = columns.iter().map(|(name, title)| ((*name).into(), text(title))).collect();
+            if let Err(error) = template.execute(&Value::Map(Arc::new(header)))
+                && missing_field(&error).is_some()
+            {
+                return Err(template.failed(&error));
+            }
+        }
         for row in rows {
             out.push_str(&template.render(&Value::Map(Arc::new(row.clone())))?);
             out.push('\n');
@@ -67,7 +76,15 @@ impl Format {
 }
 
 /// A parsed template.
-pub struct Template(gotmpl::Template);
+pub struct Template {
+    template: gotmpl::Template,
+    text: String,
+}
+
+/// The field that an error says is none.
+fn missing_field(error: &TemplateError) -> Option<String> {
+    error.to_string().strip_prefix("map has no entry for key: ").map(str::to_owned)
+}
 
 impl Template {
     /// Parses, with Docker's functions.
@@ -78,6 +95,20 @@ impl Template {
         let template = base().func("json", move |args| {
             let mut out = String::new();
             write_value(&mut out, args.first().unwrap_or(&Value::Nil), &order);
+            Ok(Value::String(out.into()))
+        });
+        Self::finish(with_functions(template), text)
+    }
+
+    /// Parses for rows: a whole row as JSON has its HTML characters escaped, as Docker's has.
+    fn parse_rows(text: &str) -> Result<Self, Failure> {
+        let template = base().func("json", |args| {
+            let mut out = String::new();
+            let value = args.first().unwrap_or(&Value::Nil);
+            write_value(&mut out, value, &KeyOrder::default());
+            if matches!(value, Value::Map(_)) {
+                out = out.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+            }
             Ok(Value::String(out.into()))
         });
         Self::finish(with_functions(template), text)
@@ -97,7 +128,15 @@ impl Template {
 
     fn finish(template: gotmpl::Template, text: &str) -> Result<Self, Failure> {
         let parsed = template.parse(&call_methods(text));
-        parsed.map(Self).map_err(|error| Failure::new(format!("failed to parse template: {error}")))
+        let template = parsed.map_err(|error| {
+            let reason = error.to_string();
+            // `1:6: unclosed action`: Go names the line only.
+            let reason = reason.strip_prefix("template: ").unwrap_or(&reason);
+            let (line, reason) = reason.split_once(':').unwrap_or(("1", reason));
+            let column = reason.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+            Failure::new(format!("failed to parse template: template: :{line}{}", &reason[column..]))
+        })?;
+        Ok(Self { template, text: text.to_owned() })
     }
 
     /// Executes.
@@ -105,7 +144,11 @@ impl Template {
     /// # Errors
     /// A field that is none, or a function that fails.
     pub fn render(&self, data: &Value) -> Result<String, Failure> {
-        self.execute(data).map_err(|error| Failure::new(format!("failed to execute template: {error}")))
+        self.execute(data).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &TemplateError) -> Failure {
+        Failure::new(format!("failed to execute template: {}", self.located(error)))
     }
 
     /// Executes; the error is the template's own.
@@ -113,8 +156,28 @@ impl Template {
     /// # Errors
     /// As [`Self::render`].
     pub fn execute(&self, data: &Value) -> Result<String, TemplateError> {
-        self.0.execute_to_string(data)
+        self.template.execute_to_string(data)
     }
+
+    /// An error with the place in the template, as Go tells it.
+    pub fn located(&self, error: &TemplateError) -> String {
+        let Some(field) = missing_field(error) else { return format!("template: {error}") };
+        let (line, column, chain) = place_of(&self.text, &field);
+        format!("template: :{line}:{column}: executing \"\" at <{chain}>: map has no entry for key {field:?}")
+    }
+}
+
+/// Line, column and whole chain (`.State.Foo`) of a field's first use. Go counts a chain's
+/// column from its second field.
+fn place_of(text: &str, field: &str) -> (usize, usize, String) {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let found = text.match_indices(&format!(".{field}")).find(|(at, found)| !text[at + found.len()..].starts_with(is_word));
+    let Some((at, found)) = found else { return (1, 0, format!(".{field}")) };
+    let start = text[..at].rfind(|c: char| !is_word(c) && c != '.').map_or(0, |before| before + 1);
+    let chain = &text[start..at + found.len()];
+    let second = chain[1..].find('.').map_or(start, |next| start + 1 + next);
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    (text[..start].matches('\n').count() + 1, second - line_start, chain.to_owned())
 }
 
 fn base() -> gotmpl::Template {
@@ -156,8 +219,10 @@ fn with_functions(template: gotmpl::Template) -> gotmpl::Template {
             Ok(Value::List(parts.into()))
         })
         .func("join", |args| {
-            let Some(Value::List(items)) = args.first() else {
-                return Err(TemplateError::Exec("error calling join: the first argument is no list".to_owned()));
+            let items = match args.first() {
+                Some(Value::List(items)) => items,
+                Some(Value::Nil) => return Ok(text("")),
+                _ => return Err(TemplateError::Exec("error calling join: the first argument is no list".to_owned())),
             };
             let parts: Vec<String> = items.iter().map(ToString::to_string).collect();
             Ok(text(&parts.join(&as_text(args, 1))))
@@ -218,6 +283,7 @@ mod tests {
         assert_eq!(show("{{join (split .Names \",\") \"/\"}}{{pad .ID 1 2}}{{truncate .ID 2}}").unwrap(), "a/b abc  ab\n");
         assert_eq!(show("{{range $i, $n := split .Names \",\"}}{{$i}}={{$n}} {{end}}").unwrap(), "0=a 1=b \n");
         assert_eq!(show("{{if eq .ID \"abc\"}}yes{{else}}no{{end}}").unwrap(), "yes\n");
+        assert!(show("{{.ID}} {{.Foo}}").unwrap_err().ends_with(":1:10: executing \"\" at <.Foo>: map has no entry for key \"Foo\""));
         assert!(show("{{.Foo}}").unwrap_err().starts_with("failed to execute template: template: :1:2: executing \"\" at <.Foo>"));
         assert!(show("{{.ID").unwrap_err().starts_with("failed to parse template: template: :1: unclosed action"));
     }

@@ -23,7 +23,7 @@ pub struct Streams {
 /// A terminal in the container needs one here, when stdin is attached.
 pub fn check_tty(stdin: bool, tty: bool) -> Result<(), Failure> {
     if stdin && tty && !io::stdin().is_terminal() {
-        return Err(Failure::new("cannot attach stdin to a TTY-enabled container because stdin is not a terminal")
+        return Err(Failure::new("the input device is not a TTY")
             .with_hint("Leave out -t when stdin is a pipe or a file."));
     }
     Ok(())

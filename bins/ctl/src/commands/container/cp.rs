@@ -1,5 +1,6 @@
 //! `cp`: between a container and the local file system, as `cp -a` does.
 
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -66,7 +67,7 @@ async fn from_container(session: &Session, matches: &Matches, container: &str, p
     let stat = stat_of(&answer)?;
     let plan = local_plan(&path, &stat, target)?;
     archives::unpack(answer, plan).await?;
-    if !matches.flag("quiet") {
+    if !matches.flag("quiet") && io::stderr().is_terminal() {
         output::note(format!("Successfully copied to {target}"));
     }
     Ok(Exit::OK)
@@ -139,7 +140,7 @@ async fn to_container(session: &Session, matches: &Matches, source: &str, contai
     };
     let body = archives::pack(local, &name, matches.flag("follow-link"))?;
     put(&directory).body("application/x-tar", body).done().await?;
-    if !matches.flag("quiet") {
+    if !matches.flag("quiet") && io::stderr().is_terminal() {
         output::note(format!("Successfully copied to {container}:{}", matches.arg(1).split_once(':').map_or("", |(_, path)| path)));
     }
     Ok(Exit::OK)

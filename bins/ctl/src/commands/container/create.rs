@@ -48,15 +48,15 @@ pub async fn create(session: &Session, matches: &Matches, mut request: CreateReq
     if !matches!(pull_policy, "always" | "missing" | "never") {
         return Err(Failure::new(format!("invalid pull option: '{pull_policy}': must be one of \"always\", \"missing\" or \"never\"")));
     }
-    if let AnyReference::Named(name) = AnyReference::parse(&request.config.image)? {
-        request.config.image = name.with_default_tag().familiar();
-    }
+    let image = match AnyReference::parse(&request.config.image)? {
+        AnyReference::Named(name) => name.with_default_tag().familiar(),
+        AnyReference::Digest(_) => request.config.image.clone(),
+    };
     if request.config.tty
         && let (Some(host), Some((rows, columns))) = (&mut request.host_config, terminal::window())
     {
         host.console_size = [u64::from(rows), u64::from(columns)];
     }
-    let image = request.config.image.clone();
     if pull_policy == "always" {
         pull_image(session, matches, &image).await?;
     }

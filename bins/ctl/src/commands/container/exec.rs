@@ -5,7 +5,7 @@ use engine_api::exec::{ExecCreate, ExecCreated, ExecInspect, ExecStart};
 
 use crate::commands::container::{attached, exit_status};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
-use crate::options::environment::environment;
+use crate::options::environment::{self, environment};
 use crate::session::Session;
 use crate::streams::{self, Ended, Flow};
 use crate::terminal;
@@ -23,7 +23,7 @@ pub const COMMAND: Command = Command {
 const FLAGS: &[Flag] = &[
     Flag::bool("detach", "Run the command in the background").short('d'),
     Flag::text("detach-keys", "Keys that detach from the command"),
-    Flag::list("env", "Set an environment variable").short('e'),
+    Flag::list("env", "Set an environment variable").short('e').check(environment::check),
     Flag::list("env-file", "File of environment variables"),
     Flag::bool("interactive", "Keep stdin open even when nobody is attached").short('i'),
     Flag::bool("privileged", "Give the command all privileges"),

@@ -23,7 +23,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     if let Some(wanted) = matches.args.get(1) {
         let key = if wanted.contains('/') { wanted.clone() } else { format!("{wanted}/tcp") };
         let Some(bindings) = ports.get(&key).cloned().flatten().filter(|bindings| !bindings.is_empty()) else {
-            return Err(Failure::new(format!("no public port '{wanted}' published for {}", matches.arg(0))));
+            return Err(Failure::new(format!("Error: No public port '{wanted}' published for {}", matches.arg(0))));
         };
         lines.extend(bindings.iter().map(|binding| join(&binding.host_ip, &binding.host_port)));
     } else {

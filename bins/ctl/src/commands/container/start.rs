@@ -43,7 +43,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     if failed.is_empty() {
         return each.finish();
     }
-    Err(Failure::new(format!("failed to start containers: {}", failed.join(", "))))
+    Err(Failure::new(format!("Error: failed to start containers: {}", failed.join(", "))))
 }
 
 async fn start_attached(session: &Session, matches: &Matches) -> Result<Exit, Failure> {

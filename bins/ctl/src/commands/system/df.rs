@@ -1,11 +1,12 @@
 //! `system df`.
 
-use engine_api::system::DiskUsage;
+use engine_api::container::Summary;
+use engine_api::system::{BuildCache, DiskUsage};
 
-use crate::commands::listing::{FORMAT, Listing};
+use crate::commands::listing::{FORMAT, Listing, short_id};
 use crate::commands::{container, image, volume};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
-use crate::output::{self, Format, Row, cell, units};
+use crate::output::{self, Format, Row, cell, time, units};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
@@ -98,12 +99,12 @@ fn verbose(usage: &DiskUsage) -> Result<String, Failure> {
         image_rows.extend(image::ls::rows(summary, false, false));
     }
     let images = table(
-        &[("Repository", "REPOSITORY"), ("Tag", "TAG"), ("ID", "IMAGE ID"), ("CreatedSince", "CREATED"), ("VirtualSize", "SIZE"),
+        &[("Repository", "REPOSITORY"), ("Tag", "TAG"), ("ID", "IMAGE ID"), ("CreatedSince", "CREATED"), ("Size", "SIZE"),
           ("SharedSize", "SHARED SIZE"), ("UniqueSize", "UNIQUE SIZE"), ("Containers", "CONTAINERS")],
-        "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.VirtualSize}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}",
+        "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}",
         &image_rows,
     )?;
-    let container_rows: Vec<Row> = usage.containers.iter().flatten().map(|one| container::ls::row(one, false)).collect();
+    let container_rows: Vec<Row> = usage.containers.iter().flatten().map(container_row).collect();
     let containers = table(
         &[("ID", "CONTAINER ID"), ("Image", "IMAGE"), ("Command", "COMMAND"), ("LocalVolumes", "LOCAL VOLUMES"), ("Size", "SIZE"),
           ("RunningFor", "CREATED"), ("Status", "STATUS"), ("Names", "NAMES")],
@@ -113,9 +114,36 @@ fn verbose(usage: &DiskUsage) -> Result<String, Failure> {
     let volume_rows: Vec<Row> = usage.volumes.iter().flatten().map(volume::ls::row).collect();
     let volumes =
         table(&[("Name", "VOLUME NAME"), ("Links", "LINKS"), ("Size", "SIZE")], "{{.Name}}\t{{.Links}}\t{{.Size}}", &volume_rows)?;
+    let cache_rows: Vec<Row> = usage.build_cache.iter().flatten().map(cache_row).collect();
+    let caches = table(
+        &[("ID", "CACHE ID"), ("Type", "CACHE TYPE"), ("Size", "SIZE"), ("Created", "CREATED"), ("LastUsed", "LAST USED"), ("Usage", "USAGE"), ("Shared", "SHARED")],
+        "{{.ID}}\t{{.Type}}\t{{.Size}}\t{{.Created}}\t{{.LastUsed}}\t{{.Usage}}\t{{.Shared}}",
+        &cache_rows,
+    )?;
     let cached: i64 = usage.build_cache.iter().flatten().filter(|cache| !cache.shared).map(|cache| cache.size).sum();
     Ok(format!(
-        "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {}\n",
+        "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {}\n\n{caches}",
         units::human_size(cached as f64)
     ))
+}
+
+/// The root file system's size counts with its image.
+fn container_row(container: &Summary) -> Row {
+    container::ls::row(&Summary { size_root_fs: 0, ..container.clone() }, false)
+}
+
+fn cache_row(cache: &BuildCache) -> Row {
+    let ago = |text: &str| match time::unix_of(text) {
+        0 => String::new(),
+        then => format!("{} ago", units::human_duration(time::now() - then)),
+    };
+    let mut row = Row::new();
+    cell(&mut row, "ID", short_id(&cache.id));
+    cell(&mut row, "Type", &*cache.kind);
+    cell(&mut row, "Size", units::human_size(cache.size as f64));
+    cell(&mut row, "Created", ago(&cache.created_at));
+    cell(&mut row, "LastUsed", ago(cache.last_used_at.as_deref().unwrap_or_default()));
+    cell(&mut row, "Usage", cache.usage_count.to_string());
+    cell(&mut row, "Shared", cache.shared.to_string());
+    row
 }

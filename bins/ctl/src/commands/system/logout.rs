@@ -26,8 +26,6 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     };
     let mut config = session.config.clone();
     output::println(format!("Removing login credentials for {shown}"))?;
-    if !Credentials::new(&mut config).erase(server)? {
-        output::note(format!("Not logged in to {shown}"));
-    }
+    Credentials::new(&mut config).erase(server)?;
     Ok(Exit::OK)
 }

@@ -21,7 +21,7 @@ pub const COMMAND: Command = Command {
 
 const FLAGS: &[Flag] = &[
     Flag::bool("all", "Remove all unused images, not only untagged ones").short('a'),
-    Flag::list("filter", "Only what fits (label=<key>=<value>)").value("filter"),
+    Flag::list("filter", "Only what fits (label=<key>=<value>)").value("filter").check(filter::check),
     FORCE,
     Flag::bool("volumes", "Remove anonymous volumes too"),
 ];

@@ -37,11 +37,28 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
             output::print(server_text(&serde_json::from_value(server)?))?;
         }
     } else {
-        let data = json!({"Client": client(session, api), "Server": server});
+        let mut data = json!({"Client": client(session, api), "Server": server});
         let template = Template::parse(format, KeyOrder::of(&data.to_string()))?;
-        output::println(template.render(&inspect::value_of(&data))?)?;
+        let shown = template.execute(&inspect::value_of(&data)).or_else(|_| {
+            name_as_go(&mut data);
+            template.render(&inspect::value_of(&data))
+        })?;
+        output::println(shown)?;
     }
     failure.map_or(Ok(Exit::OK), Err)
+}
+
+/// Templates may name fields as Go does where JSON differs, and ask for what we lack.
+fn name_as_go(data: &mut serde_json::Value) {
+    for part in ["Client", "Server"] {
+        let Some(fields) = data[part].as_object_mut() else { continue };
+        let version = fields.get("ApiVersion").cloned().unwrap_or_default();
+        fields.insert("APIVersion".to_owned(), version);
+        for name in ["GitCommit", "GoVersion", "BuildTime", "KernelVersion"] {
+            fields.entry(name).or_insert_with(|| "".into());
+        }
+        fields.entry("Experimental").or_insert(false.into());
+    }
 }
 
 fn architecture() -> &'static str {
