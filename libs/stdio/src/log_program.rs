@@ -71,7 +71,7 @@ impl LogProgram {
         self.pid
     }
 
-    /// Lets go of the container's streams; `ended` resolves when the program's exit was reaped.
+    /// Ends a program whose streams nobody holds any more; `ended` resolves when the program's exit was reaped.
     /// A program that goes on is asked to end, then made to.
     pub async fn stop(self, ended: impl Future<Output = ()>) {
         let LogProgram { pid, stdout, stderr } = self;

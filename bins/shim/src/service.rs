@@ -1,0 +1,126 @@
+//! The task service: methods of `containerd.task.v3.Task`, and of v2, whose messages are the same.
+
+use crate::container::{Container, Surroundings};
+use crate::task;
+use containerd_api::task::v3 as api;
+use errdefs::{Error, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+use ttrpc::{Context, Reply, Server, Service, respond};
+
+/// The names under which the service is served.
+pub(crate) const NAMES: [&str; 2] = ["containerd.task.v3.Task", "containerd.task.v2.Task"];
+
+/// The containers of this shim.
+pub(crate) struct Tasks {
+    pub(crate) surroundings: Surroundings,
+    containers: Mutex<HashMap<String, Slot>>,
+    /// Turns true when the server shall end.
+    pub(crate) ending: watch::Sender<bool>,
+}
+
+/// A container, or the promise of one.
+enum Slot {
+    Creating,
+    Ready(Arc<Container>),
+}
+
+impl Tasks {
+    pub(crate) fn new(surroundings: Surroundings) -> Tasks {
+        Tasks { surroundings, containers: Mutex::default(), ending: watch::Sender::new(false) }
+    }
+
+    /// The container of an id.
+    pub(crate) fn container(&self, id: &str) -> Result<Arc<Container>> {
+        match self.containers().get(id) {
+            Some(Slot::Ready(container)) => Ok(container.clone()),
+            _ => Err(Error::not_found("container not created")),
+        }
+    }
+
+    /// Keeps an id for a container that is being made.
+    pub(crate) fn reserve(self: &Arc<Self>, id: &str) -> Result<Reservation> {
+        let mut containers = self.containers();
+        if containers.contains_key(id) {
+            return Err(Error::already_exists(format!("container {id}")));
+        }
+        containers.insert(id.to_owned(), Slot::Creating);
+        Ok(Reservation { tasks: self.clone(), id: id.to_owned() })
+    }
+
+    /// Forgets a container.
+    pub(crate) fn remove(&self, id: &str) {
+        self.containers().remove(id);
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.containers().is_empty()
+    }
+
+    fn containers(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
+        self.containers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Tasks::reserve`]: dropped, the id is free again.
+pub(crate) struct Reservation {
+    tasks: Arc<Tasks>,
+    id: String,
+}
+
+impl Reservation {
+    /// The container is there.
+    pub(crate) fn fill(self, container: Arc<Container>) {
+        self.tasks.containers().insert(self.id.clone(), Slot::Ready(container));
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut containers = self.tasks.containers();
+        if matches!(containers.get(&self.id), Some(Slot::Creating)) {
+            containers.remove(&self.id);
+        }
+    }
+}
+
+/// The service on the wire.
+pub(crate) struct TaskService(pub(crate) Arc<Tasks>);
+
+impl Service for TaskService {
+    fn call(&self, context: Context, method: &str, payload: prost::bytes::Bytes) -> Reply<'static> {
+        let tasks = self.0.clone();
+        macro_rules! answer {
+            ($verb:path) => {
+                respond(payload, async move |request| $verb(&tasks, request).await.map_err(Into::into))
+            };
+        }
+        match method {
+            "State" => answer!(task::state),
+            "Create" => answer!(task::create),
+            "Start" => answer!(task::start),
+            "Delete" => answer!(task::delete),
+            "Pids" => answer!(task::pids),
+            "Pause" => answer!(task::pause),
+            "Resume" => answer!(task::resume),
+            "Checkpoint" => answer!(task::checkpoint),
+            "Kill" => answer!(task::kill),
+            "Exec" => answer!(task::exec),
+            "ResizePty" => answer!(task::resize_pty),
+            "CloseIO" => answer!(task::close_io),
+            "Update" => answer!(task::update),
+            "Wait" => respond(payload, async move |request: api::WaitRequest| {
+                task::wait(&tasks, request, context.ended()).await.map_err(Into::into)
+            }),
+            "Stats" => answer!(task::stats),
+            "Connect" => answer!(task::connect),
+            "Shutdown" => answer!(task::shutdown),
+            other => {
+                let status = Server::unknown_method(other);
+                Box::pin(std::future::ready(Err(status)))
+            }
+        }
+    }
+}
