@@ -82,6 +82,8 @@ fn published_ports_are_reached_from_everywhere() {
 fn published_ports(bridged_pass_firewall: &'static str) {
     world(move |world| {
         let _ = std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", bridged_pass_firewall);
+        // The strictest check of where packets come from.
+        run("sysctl", &["-qw", "net.ipv4.conf.all.rp_filter=1"]);
         let stack = stack("t");
         let web =
             world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80), port(Protocol::Udp, 8080, 80)]);

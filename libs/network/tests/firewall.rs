@@ -5,7 +5,7 @@ mod world;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wherry_network::{BridgeConfig, ConnectRequest, Error, Network, PortRequest, Protocol, Stack};
+use wherry_network::{BridgeConfig, ConnectRequest, Endpoint, Error, Network, PortRequest, Protocol, Stack};
 use world::*;
 
 const RULESET: &str = r#"table ip wherry-t {
@@ -88,6 +88,40 @@ fn nft_reads_what_is_written() {
         world.end(&stack, web);
         assert!(!run("nft", &["list", "ruleset"]).contains("172.18.0.2"));
     });
+}
+
+#[test]
+fn what_an_earlier_life_left() {
+    world(|world| {
+        let stack = stack("t");
+        let local =
+            PortRequest { host_address: Some(Ipv4Addr::LOCALHOST.into()), ..port(Protocol::Udp, 5353, 53) };
+        let web = world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80), local]);
+        stack.add_bridge(BridgeConfig::new("br-other")).unwrap();
+        let leave =
+            |rules: &[&str]| rules.iter().for_each(|rule| drop(run("nft", &[&format!("add {rule}")])));
+        // Stale ports, one that led elsewhere, a bridge and a rule of no use any more.
+        run("nft", &["delete element ip wherry-t published { tcp . 8080 }"]);
+        leave(&[
+            "element ip wherry-t published { tcp . 8080 : 172.18.0.99 . 1, udp . 9 : 172.18.0.2 . 9 }",
+            "element ip wherry-t published-on { tcp . 127.0.0.1 . 9 : 172.18.0.2 . 9 }",
+            "rule ip wherry-t publish drop",
+        ]);
+        restore(&stack, vec![web.endpoint.clone()]);
+        assert_eq!(sorted(&run("nft", &["list", "ruleset"])), sorted(RULESET));
+        // Another version's table is replaced.
+        run("nft", &["delete table ip wherry-t"]);
+        leave(&["table ip wherry-t", "map ip wherry-t published { type ipv4_addr : ipv4_addr; }"]);
+        leave(&["chain ip wherry-t forward { type filter hook input priority 7; }"]);
+        restore(&stack, vec![web.endpoint.clone()]);
+        assert_eq!(run("nft", &["list", "ruleset"]), RULESET);
+    });
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort();
+    lines
 }
 
 #[test]
@@ -344,6 +378,10 @@ fn a_port_taken_while_no_daemon_held_it() {
         let second = Stack::open("t").unwrap();
         let warnings = restore(&second, vec![web.endpoint.clone()]).warnings;
         assert!(warnings[0].contains("address already in use"), "{warnings:?}");
+        let elsewhere = network_endpoint(&web.endpoint, "gone0", "172.18.0.9");
+        let outside = network_endpoint(&web.endpoint, BRIDGE, "10.0.0.9");
+        let warnings = restore(&second, vec![web.endpoint.clone(), elsewhere, outside]).warnings;
+        assert!(warnings[1].contains("bridge gone0") && warnings[2].contains("10.0.0.9"), "{warnings:?}");
         assert_eq!(
             world.outside.run(|| tcp(HOST, 8080)).unwrap(),
             OUTSIDE,
@@ -351,6 +389,11 @@ fn a_port_taken_while_no_daemon_held_it() {
         );
         drop(thief);
     });
+}
+
+fn network_endpoint(like: &Endpoint, bridge: &str, address: &str) -> Endpoint {
+    let (id, bridge, ports) = (format!("{bridge}{address}"), bridge.to_owned(), vec![]);
+    Endpoint { id, bridge, address: address.parse().unwrap(), ports, ..like.clone() }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! of one map, and a container is nothing at all.
 
 mod foreign;
+mod install;
 mod rules;
 
 use std::net::Ipv4Addr;
@@ -81,17 +82,16 @@ impl Firewall {
         })
     }
 
-    /// Puts the whole table in place in one transaction: the old one works until the new one
-    /// does, and connections that live are not touched. Answers with warnings.
+    /// Makes the whole table as it is wanted in one transaction. Packets meet the old one or the
+    /// new one, and connections that live are not touched. Answers with warnings.
     pub fn install(&self, bridges: &[Standing], published: &[Published]) -> Result<Vec<String>> {
-        let mut batch = Batch::new();
-        batch.add_table(&self.table).delete_table(&self.table).add_table(&self.table);
-        rules::encode(&mut batch, &self.table, bridges);
-        for (map, elements) in by_map(published) {
-            batch.add_elements(&self.table, map, &elements);
-        }
         let mut inner = self.lock();
-        inner.commit(batch).map_err(Error::netlink("install", self.describe()))?;
+        let change = install::change(&mut inner.socket, &self.table, bridges, published);
+        if change.and_then(|batch| inner.commit(batch)).is_err() {
+            // What is there is not of this version's making.
+            let batch = install::replacement(&self.table, bridges, published);
+            inner.commit(batch).map_err(Error::netlink("install", self.describe()))?;
+        }
         // The bridges may be others now.
         inner.admitted = None;
         inner.admit(&self.stack, bridges)?;

@@ -38,12 +38,15 @@ const PUBLISH: &str = "publish";
 const FORWARD: &str = "forward";
 const TO_BRIDGE: &str = "to-bridge";
 const FROM_BRIDGE: &str = "from-bridge";
+/// The verdict maps by bridge, and the prefix of the chains that they jump to.
+pub(super) const BRIDGE_MAPS: [(&str, &str); 2] = [(TO_BRIDGE, "to-"), (FROM_BRIDGE, "from-")];
 const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
 /// Offsets in the IPv4 header.
 const SOURCE: u32 = 12;
 const DESTINATION: u32 = 16;
 
-/// Appends everything inside the table, which is empty.
+/// Appends everything inside the table but the published ports. Sets and chains that are there
+/// stay; their rules are exchanged.
 pub(super) fn encode(batch: &mut Batch, table: &Table, bridges: &[Standing]) {
     sets(batch, table);
     chains(batch, table, bridges);
@@ -51,7 +54,7 @@ pub(super) fn encode(batch: &mut Batch, table: &Table, bridges: &[Standing]) {
     for standing in bridges {
         bridge(batch, table, standing);
     }
-    for (map, prefix) in [(TO_BRIDGE, "to-"), (FROM_BRIDGE, "from-")] {
+    for (map, prefix) in BRIDGE_MAPS {
         let jump = |standing: &Standing| {
             let name = &standing.bridge.name;
             Element {
@@ -83,12 +86,12 @@ fn chains(batch: &mut Batch, table: &Table, bridges: &[Standing]) {
         (FORWARD, ChainKind::Filter, Hook::Forward, 0),
         (POSTROUTING, ChainKind::Nat, Hook::Postrouting, 100),
     ] {
-        batch.add_chain(table, &Chain::base(name, kind, hook, priority));
+        batch.add_chain(table, &Chain::base(name, kind, hook, priority)).flush_chain(table, name);
     }
-    batch.add_chain(table, &Chain::regular(PUBLISH));
-    for standing in bridges {
-        batch.add_chain(table, &Chain::regular(&format!("to-{}", standing.bridge.name)));
-        batch.add_chain(table, &Chain::regular(&format!("from-{}", standing.bridge.name)));
+    let of_bridge =
+        |standing: &Standing| BRIDGE_MAPS.map(|(_, prefix)| format!("{prefix}{}", standing.bridge.name));
+    for name in [PUBLISH.to_owned()].into_iter().chain(bridges.iter().flat_map(of_bridge)) {
+        batch.add_chain(table, &Chain::regular(&name)).flush_chain(table, &name);
     }
 }
 

@@ -43,7 +43,7 @@ impl Stack {
         }
         for network in networks {
             for endpoint in network.endpoints {
-                self.adopt(&mut state, &endpoint, &mut former, &mut warnings)?;
+                self.adopt(&mut state, &endpoint, &mut former, &mut warnings);
             }
         }
         warnings.extend(self.firewall.install(&state.standing(), &state.published())?);
@@ -54,26 +54,25 @@ impl Stack {
     }
 
     /// Takes into the books what an endpoint has.
-    fn adopt(
-        &self,
-        state: &mut State,
-        endpoint: &Endpoint,
-        former: &mut State,
-        warnings: &mut Vec<String>,
-    ) -> Result<()> {
+    fn adopt(&self, state: &mut State, endpoint: &Endpoint, former: &mut State, warnings: &mut Vec<String>) {
         let owner = Owner { name: &endpoint.container, id: &endpoint.id };
         let State { bridges, ports } = state;
         let Some(attached) =
             bridges.iter_mut().find(|attached| attached.standing.bridge.name == endpoint.bridge)
         else {
-            return Err(Error::NoSuchBridge(endpoint.bridge.clone()));
+            // The daemon's options changed while the container ran.
+            warnings.push(format!(
+                "{} is connected to bridge {}, which is none of this daemon's any more: start it again",
+                endpoint.container, endpoint.bridge
+            ));
+            return;
         };
         if let Err(error) = attached.addresses.reserve(endpoint.address) {
             warnings.push(format!(
-                "endpoint {} of {} at {}: {error}",
-                endpoint.id, endpoint.container, endpoint.address
+                "{} has the address {} on bridge {}: {error}",
+                endpoint.container, endpoint.address, endpoint.bridge
             ));
-            return Ok(());
+            return;
         }
         attached.endpoints.insert(endpoint.id.clone());
         for binding in &endpoint.ports {
@@ -88,7 +87,6 @@ impl Stack {
         if attached.standing.made {
             self.enslave(&attached.standing, endpoint, warnings);
         }
-        Ok(())
     }
 
     /// Plugs the host's end into a bridge that was made anew.
