@@ -26,7 +26,7 @@
 //!
 //! Nothing here touches a directory outside of the group itself, except that v2 and cpuset need
 //! the ancestors between the hierarchy's top and the group to pass controllers and CPUs down.
-//! All calls block, none needs a runtime.
+//! Groups that systemd owns (`--systemd-cgroup`): [`systemd`]. All calls block, none needs a runtime.
 
 mod cgroup;
 mod create;
@@ -42,6 +42,7 @@ mod oom;
 mod processes;
 mod remove;
 pub mod stats;
+pub mod systemd;
 mod wait;
 
 pub use cgroup::Cgroup;

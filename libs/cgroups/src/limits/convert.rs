@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// runc since 1.3 and crun since 1.23 map by the parabola through the logarithms of minimum,
 /// default and maximum, so that the default stays the default: 10^((l² + 125 l)/612 - 7/34) with
 /// l the binary logarithm of the shares, rounded up.
-pub(super) fn weight(shares: u64) -> u64 {
+pub(crate) fn weight(shares: u64) -> u64 {
     match shares {
         0..=2 => 1,
         262_144.. => 10_000,
@@ -22,12 +22,12 @@ pub(super) fn weight(shares: u64) -> u64 {
 }
 
 /// `blkio.weight` (10 to 1000) to `io.weight` (1 to 10000), linearly.
-pub(super) fn io_weight(weight: u16) -> u64 {
+pub(crate) fn io_weight(weight: u16) -> u64 {
     1 + (u64::from(weight).saturating_sub(10)) * 9999 / 990
 }
 
 /// What `memory.swap.max` becomes; `None` leaves it. v1 counts memory plus swap, v2 only swap.
-pub(super) fn swap(memory: &Memory) -> Result<Option<i64>> {
+pub(crate) fn swap(memory: &Memory) -> Result<Option<i64>> {
     let both = memory.swap.unwrap_or(0);
     let limit = memory.limit.unwrap_or(0);
     match (limit, both) {
@@ -46,7 +46,7 @@ pub(super) fn swap(memory: &Memory) -> Result<Option<i64>> {
 }
 
 /// A number as v2 files take it: -1 is "max".
-pub(super) fn or_max(value: i64) -> String {
+pub(crate) fn or_max(value: i64) -> String {
     if value < 0 { "max".into() } else { value.to_string() }
 }
 

@@ -1,7 +1,7 @@
 //! Setting limits, on a new group and on one with processes alike.
 
 mod blockio;
-mod convert;
+pub(crate) mod convert;
 mod v1;
 mod v2;
 

@@ -3,6 +3,8 @@
 mod v1;
 mod v2;
 
+pub(crate) use v1::list;
+
 use std::collections::BTreeMap;
 
 use crate::cgroup::Cgroup;

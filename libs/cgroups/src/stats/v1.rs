@@ -102,7 +102,7 @@ fn cpuset(dir: &Path) -> Result<CpusetStats> {
 }
 
 /// The members of a list such as "0-3,7"; what is no list reads as empty.
-fn list(text: &str) -> Vec<u16> {
+pub(crate) fn list(text: &str) -> Vec<u16> {
     let mut all = Vec::new();
     for part in text.trim().split(',') {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
