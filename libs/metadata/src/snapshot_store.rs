@@ -244,12 +244,13 @@ impl Snapshots {
     }
 
     fn fresh(&self, backend: &str, parent: &str, labels: &Labels) -> Snapshot {
+        let stamp = Some(now());
         Snapshot {
             backend: backend.to_owned(),
             parent: parent.to_owned(),
             labels: labels.clone(),
-            created_at: Some(now()),
-            updated_at: Some(now()),
+            created_at: stamp,
+            updated_at: stamp,
         }
     }
 

@@ -169,6 +169,7 @@ impl ContentWriter {
             },
             Source::Closed => return Err(Self::closed()),
         };
+        self.check_lease()?;
         // From before the file appears until the record is in, no collection may take it for an orphan.
         let _pin = self.namespace.pins().pin(Pin::Blob(digest.to_string()));
         if let Source::Own(writer) = &mut self.source {
@@ -184,6 +185,19 @@ impl ContentWriter {
         if known { Err(Error::already_exists(format!("content {digest}"))) } else { Ok(digest) }
     }
 
+    /// A lease that went meanwhile is found out while the ingest still has its bytes.
+    fn check_lease(&self) -> Result<()> {
+        match self.namespace.lease() {
+            Some(lease) => {
+                self.namespace.leases().resources(lease).map(drop).map_err(|error| match error.kind() {
+                    Kind::NotFound => Error::not_found("lease does not exist"),
+                    _ => error,
+                })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Records the blob in place of the ingest; says whether the namespace had it already.
     fn record(&self, digest: &Digest, size: u64, labels: Labels) -> Result<bool> {
         let (namespace, reference) = (&self.namespace, &self.options.reference);
@@ -192,11 +206,12 @@ impl ContentWriter {
             let known = records.is_some_and(|records| records.blobs.contains_key(digest.as_str()));
             if !known {
                 changes.ensure_namespace(state, &namespace.name);
+                let stamp = Some(now());
                 let info = Info {
                     digest: digest.to_string(),
                     size: i64::try_from(size).unwrap_or(i64::MAX),
-                    created_at: Some(now()),
-                    updated_at: Some(now()),
+                    created_at: stamp,
+                    updated_at: stamp,
                     labels,
                 };
                 let event =
