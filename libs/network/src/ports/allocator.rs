@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_reuseaddr;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with};
+use rustix::net::{
+    AddressFamily, Shutdown, SocketFlags, SocketType, bind, ipproto, listen, shutdown, socket_with,
+};
 
 use crate::{Error, HostPorts, PortBinding, PortRequest, Protocol, Result, sysctl};
 
@@ -29,18 +31,32 @@ pub(crate) struct Owner<'a> {
 pub(crate) struct Ports {
     taken: HashMap<(Protocol, u16), Vec<Taken>>,
     last_ephemeral: u16,
+    /// Ports that were given back, and when.
+    released: HashMap<(Protocol, u16), Instant>,
 }
 
 #[derive(Debug)]
 struct Taken {
     address: Ipv4Addr,
     endpoint: String,
-    socket: Option<OwnedFd>,
+    socket: Option<Held>,
 }
 
-/// How long a port that looks taken may still be a shadow: until a child that the process is
-/// just spawning has executed its program, it holds a copy of every socket, closed ones too.
-const SHADOW: Duration = Duration::from_millis(10);
+/// A bound socket that leaves its port when it is dropped. Closing alone would not: a child that
+/// this process is just spawning has a copy of every descriptor until it executes its program.
+#[derive(Debug)]
+struct Held(OwnedFd);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // From now on the next holder's socket, which allows reuse too, is no conflict.
+        let _ = set_socket_reuseaddr(&self.0, true);
+        let _ = shutdown(&self.0, Shutdown::Read);
+    }
+}
+
+/// How long a copy of a dropped socket may live in a child.
+const SHADOW: Duration = Duration::from_secs(2);
 
 impl Ports {
     /// Takes a host port for each request, or none at all.
@@ -83,8 +99,7 @@ impl Ports {
                 host_port: port,
                 container_port: request.container_port,
             };
-            let patience = if first == last { SHADOW } else { Duration::ZERO };
-            match self.take(owner, binding, patience) {
+            match self.take(owner, binding) {
                 Ok(()) => {
                     if request.host_ports == HostPorts::Ephemeral {
                         self.last_ephemeral = port;
@@ -98,7 +113,7 @@ impl Ports {
         Err(Error::NoFreePort { name: owner.name.to_owned(), id: owner.id.to_owned() })
     }
 
-    fn take(&mut self, owner: Owner<'_>, binding: PortBinding, patience: Duration) -> Result<()> {
+    fn take(&mut self, owner: Owner<'_>, binding: PortBinding) -> Result<()> {
         let (address, port) = (binding.host_address, binding.host_port);
         if self.is_allocated(&binding) {
             return Err(Error::PortAllocated {
@@ -108,7 +123,9 @@ impl Ports {
                 port,
             });
         }
-        let socket = hold_patiently(binding, patience).map_err(|source| Error::PortBind {
+        let released = self.released.get(&(binding.protocol, port));
+        let is_shadow = released.is_some_and(|released| released.elapsed() < SHADOW);
+        let socket = hold(binding, is_shadow).map_err(|source| Error::PortBind {
             name: owner.name.to_owned(),
             id: owner.id.to_owned(),
             address,
@@ -130,7 +147,7 @@ impl Ports {
             self.insert(owner, binding, Some(socket));
             return Ok(());
         }
-        match self.take(owner, binding, Duration::ZERO) {
+        match self.take(owner, binding) {
             Err(error @ Error::PortBind { .. }) => {
                 self.insert(owner, binding, None);
                 Err(error)
@@ -143,6 +160,8 @@ impl Ports {
     pub fn release(&mut self, endpoint: &str, bindings: &[PortBinding]) {
         for binding in bindings {
             let key = (binding.protocol, binding.host_port);
+            self.released.retain(|_, released| released.elapsed() < SHADOW);
+            self.released.insert(key, Instant::now());
             if let Some(taken) = self.taken.get_mut(&key) {
                 taken.retain(|taken| taken.address != binding.host_address || taken.endpoint != endpoint);
                 if taken.is_empty() {
@@ -152,7 +171,7 @@ impl Ports {
         }
     }
 
-    fn hand_over(&mut self, endpoint: &str, binding: &PortBinding) -> Option<OwnedFd> {
+    fn hand_over(&mut self, endpoint: &str, binding: &PortBinding) -> Option<Held> {
         let taken = self.taken.get_mut(&(binding.protocol, binding.host_port))?;
         taken
             .iter_mut()
@@ -170,7 +189,7 @@ impl Ports {
         })
     }
 
-    fn insert(&mut self, owner: Owner<'_>, binding: PortBinding, socket: Option<OwnedFd>) {
+    fn insert(&mut self, owner: Owner<'_>, binding: PortBinding, socket: Option<Held>) {
         let taken = Taken { address: binding.host_address, endpoint: owner.id.to_owned(), socket };
         self.taken.entry((binding.protocol, binding.host_port)).or_default().push(taken);
     }
@@ -194,43 +213,37 @@ pub(crate) fn bind_text(error: &io::Error) -> String {
     }
 }
 
-fn hold_patiently(binding: PortBinding, patience: Duration) -> io::Result<Option<OwnedFd>> {
-    let start = Instant::now();
-    loop {
-        match hold(binding) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && start.elapsed() < patience => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            other => return other,
-        }
-    }
-}
-
 /// Binds the host port. `None` when the kernel has no such protocol for sockets (SCTP as a
-/// module that is absent), though it translates it.
-fn hold(binding: PortBinding) -> io::Result<Option<OwnedFd>> {
+/// module that is absent), though it translates it. `is_shadow` says that what is in the way may
+/// be a copy of this stack's own former socket.
+fn hold(binding: PortBinding, is_shadow: bool) -> io::Result<Option<Held>> {
     let address = SocketAddrV4::new(binding.host_address, binding.host_port);
     let (kind, protocol) = match binding.protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
         Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
         Protocol::Sctp => (SocketType::STREAM, ipproto::SCTP),
     };
-    let open = || socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, Some(protocol));
+    let open = || socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, Some(protocol)).map(Held);
     let socket = match open() {
         Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if binding.protocol == Protocol::Sctp => {
             return Ok(None);
         }
         other => other?,
     };
-    match bind(&socket, &address) {
+    let is_tcp = binding.protocol == Protocol::Tcp;
+    match bind(&socket.0, &address) {
         Ok(()) => Ok(Some(socket)),
-        Err(Errno::ADDRINUSE) if binding.protocol == Protocol::Tcp => {
-            // Ended connections in TIME_WAIT look like a taken port, unless reuse is asked for;
-            // and then only listening tells them from a live socket.
+        Err(Errno::ADDRINUSE) if is_tcp || is_shadow => {
             let socket = open()?;
-            set_socket_reuseaddr(&socket, true)?;
-            bind(&socket, &address)?;
-            listen(&socket, 0)?;
+            set_socket_reuseaddr(&socket.0, true)?;
+            bind(&socket.0, &address)?;
+            if is_tcp {
+                // Ended connections in TIME_WAIT look like a taken port, unless reuse is asked
+                // for; and then only listening tells them from a live socket.
+                listen(&socket.0, 0)?;
+            } else {
+                set_socket_reuseaddr(&socket.0, false)?;
+            }
             Ok(Some(socket))
         }
         Err(errno) => Err(errno.into()),
@@ -322,6 +335,27 @@ mod tests {
         let mut ports = Ports::default();
         ports.allocate(A, &[request(Some("127.0.0.1"), HostPorts::Range(port, port))]).unwrap();
         assert!(TcpListener::bind(("127.0.0.1", port)).is_err());
+    }
+
+    #[test]
+    fn a_copy_in_a_child_is_not_in_the_way() {
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let mut ports = Ports::default();
+            let port = free_port();
+            let wanted = PortRequest { protocol, ..request(Some("127.0.0.1"), HostPorts::Range(port, port)) };
+            // The second time the socket in the way listens, as after a port in TIME_WAIT.
+            for _ in 0..3 {
+                let bindings = ports.allocate(A, &[wanted]).unwrap();
+                let socket = &ports.taken[&(protocol, port)][0].socket;
+                let copy = socket.as_ref().unwrap().0.try_clone().unwrap();
+                assert!(ports.allocate(B, &[wanted]).is_err());
+                ports.release("ida", &bindings);
+                let again = ports.allocate(B, &[wanted]).unwrap();
+                assert!(hold(again[0], false).is_err(), "it is held");
+                drop(copy);
+                ports.release("idb", &again);
+            }
+        }
     }
 
     #[test]
