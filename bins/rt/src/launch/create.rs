@@ -77,6 +77,9 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
         return Err(failure);
     }
     let mut undo = Undo { container: &container, cgroup: &cgroup, child: None, armed: true };
+    // First of all: whatever happens from here on, `delete --force` finds the cgroup and with it
+    // every process.
+    container.save_as(&container.record)?;
     cgroup.create().map_err(|error| Failure::from(error).within(STEP))?;
     cgroup.apply(&limits(&linux)).map_err(|error| Failure::from(error).within(STEP))?;
     let fifo = match request.starts_later {
