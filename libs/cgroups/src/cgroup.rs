@@ -123,7 +123,8 @@ impl Cgroup {
                 Some(names) => {
                     for name in names.split(',') {
                         let dir = group.v1.iter_mut().find(|d| d.controllers.iter().any(|c| c == name));
-                        let dir = dir.ok_or_else(|| Error::invalid("--cgroup", item, "unknown controller"))?;
+                        let dir =
+                            dir.ok_or_else(|| Error::invalid("--cgroup", item, "unknown controller"))?;
                         let base = self.v1_path(name).unwrap_or(&dir.path).to_owned();
                         dir.path = base.join(&below);
                     }
@@ -172,7 +173,10 @@ mod tests {
             mount_point: dir.into(),
             own: own.into(),
         };
-        let v1 = vec![at(&["cpu", "cpuacct"], "/cg/cpu", "/cg/cpu/me"), at(&["memory"], "/cg/memory", "/cg/memory")];
+        let v1 = vec![
+            at(&["cpu", "cpuacct"], "/cg/cpu", "/cg/cpu/me"),
+            at(&["memory"], "/cg/memory", "/cg/memory"),
+        ];
         Host {
             mode,
             v1: if mode == Mode::V2 { vec![] } else { v1 },
@@ -201,7 +205,10 @@ mod tests {
     #[test]
     fn the_top_and_climbing_are_refused() {
         for bad in ["/", "/..", "/a/..", "./"] {
-            assert!(matches!(Cgroup::resolve(&host(Mode::V1), bad, "id"), Err(Error::Invalid { .. })), "{bad}");
+            assert!(
+                matches!(Cgroup::resolve(&host(Mode::V1), bad, "id"), Err(Error::Invalid { .. })),
+                "{bad}"
+            );
         }
         let up = Cgroup::resolve(&host(Mode::V1), "../../../etc", "id").unwrap();
         assert_eq!(up.v1_path("memory"), Some(Path::new("/cg/memory/etc")));

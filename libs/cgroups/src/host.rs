@@ -75,8 +75,9 @@ impl Host {
                 v1.push(mount.hierarchy(names, own));
             }
         }
-        let controlled =
-            v1.iter().any(|h| h.controllers.iter().any(|c| matches!(c.as_str(), "memory" | "cpu" | "pids" | "devices")));
+        let controlled = v1.iter().any(|h| {
+            h.controllers.iter().any(|c| matches!(c.as_str(), "memory" | "cpu" | "pids" | "devices"))
+        });
         let mode = match (controlled, &unified) {
             (_, None) if v1.is_empty() => return Err(Error::NotMounted),
             (_, None) => Mode::V1,

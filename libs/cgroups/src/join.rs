@@ -83,7 +83,8 @@ impl Cgroup {
 impl Unified {
     fn open(path: &Path, fallback: Option<&Path>) -> Result<Unified> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::open(path, flags, FileMode::empty()).map_err(|e| Error::path("open", path, e))?;
+        let dir =
+            rustix::fs::open(path, flags, FileMode::empty()).map_err(|e| Error::path("open", path, e))?;
         let (_, procs) = open_for_write(path, "cgroup.procs")?;
         let fallback = fallback.map(|f| open_for_write(f, "cgroup.procs")).transpose()?;
         Ok(Unified { dir, path: path.join("cgroup.procs"), procs, fallback })

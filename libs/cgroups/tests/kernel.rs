@@ -40,7 +40,8 @@ impl Group {
     /// A shell that runs `script` once it is in the group and a line arrives on its stdin.
     fn shell(&self, script: &str) -> Child {
         let script = format!("read go; {script}");
-        let child = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let child =
+            Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let child = child.unwrap();
         self.group.add_process(child.id() as i32).unwrap();
         child
@@ -72,8 +73,11 @@ fn a_group_is_made_entered_and_removed() {
     });
     let text = in_group.join().unwrap();
     let entered = text.lines().filter(|l| l.contains("wherry-test") && l.ends_with("-life")).count();
-    assert_eq!(entered, g.group.paths().values().collect::<std::collections::BTreeSet<_>>().len()
-        - usize::from(g.mode != Mode::V1));
+    assert_eq!(
+        entered,
+        g.group.paths().values().collect::<std::collections::BTreeSet<_>>().len()
+            - usize::from(g.mode != Mode::V1)
+    );
     let mut child = g.shell("sleep 60");
     assert_eq!(g.group.processes().unwrap(), [child.id() as i32]);
     assert_eq!(Cgroup::of_process(child.id() as i32).unwrap(), g.group);
@@ -188,14 +192,21 @@ fn devices_are_denied_but_for_the_listed() {
     g.group.apply(&limits(&rules)).unwrap();
     // /dev/kmsg is c 1:11: readable outside, not in the group. /dev/zero stays.
     let attempt = |expected: &str| {
-        let script = "head -c1 /dev/zero >/dev/null && echo zero; { : </dev/kmsg; } 2>/dev/null && echo kmsg; exit 0";
+        let script =
+            "head -c1 /dev/zero >/dev/null && echo zero; { : </dev/kmsg; } 2>/dev/null && echo kmsg; exit 0";
         let mut child = g.shell(script);
         go(&mut child);
         let output = child.wait_with_output().unwrap();
         assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
     };
     attempt("zero\n");
-    rules.push(DeviceRule { allow: true, kind: "c".into(), major: Some(1), minor: Some(11), access: "r".into() });
+    rules.push(DeviceRule {
+        allow: true,
+        kind: "c".into(),
+        major: Some(1),
+        minor: Some(11),
+        access: "r".into(),
+    });
     g.group.apply(&limits(&rules)).unwrap();
     attempt("zero\nkmsg\n");
     rules.pop();
@@ -243,4 +254,33 @@ fn stats_count_what_was_used() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn exec_joins_where_init_lives_when_the_group_is_divided() {
+    let g = Group::new("divided");
+    if g.mode != Mode::V2 {
+        // v1 groups take processes beside groups with controllers.
+        return;
+    }
+    let inner = g.group.subgroup(&["/init".into()]).unwrap();
+    inner.create().unwrap();
+    let mut init = Command::new("sleep").arg("60").spawn().unwrap();
+    inner.add_process(init.id() as i32).unwrap();
+    let target = || {
+        let join = g.group.join_beside(init.id() as i32).unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&join.clone_into().unwrap());
+        fs::read_link(format!("/proc/self/fd/{fd}")).unwrap()
+    };
+    // `create` of the inner group has passed controllers down, which divides the outer one.
+    assert!(!g.read("", "cgroup.subtree_control").is_empty());
+    assert_eq!(target(), inner.paths()[""]);
+    assert!(g.group.add_process(init.id() as i32).unwrap_err().to_string().contains("busy"));
+    let enabled = g.read("", "cgroup.subtree_control");
+    for controller in enabled.split_whitespace() {
+        fs::write(g.dir("").join("cgroup.subtree_control"), format!("-{controller}")).unwrap();
+    }
+    assert_eq!(target(), g.dir(""));
+    init.kill().unwrap();
+    init.wait().unwrap();
 }

@@ -21,7 +21,8 @@ fn a_scope_holds_its_process_and_limits() {
     let group = scope.cgroup(&host).unwrap();
     let mut child = Command::new("sleep").arg("60").spawn().unwrap();
     let limits: Resources =
-        serde_json::from_str(r#"{"memory":{"limit":67108864},"cpu":{"quota":50000},"pids":{"limit":20}}"#).unwrap();
+        serde_json::from_str(r#"{"memory":{"limit":67108864},"cpu":{"quota":50000},"pids":{"limit":20}}"#)
+            .unwrap();
     let mut systemd = Systemd::connect(Path::new(SYSTEM_BUS), &host).unwrap();
     systemd.start(&scope, &[child.id()], &limits, &[]).unwrap();
     group.create().unwrap();

@@ -40,8 +40,8 @@ pub(crate) struct Condition {
 impl Condition {
     pub(crate) fn parse(arg: &SyscallArg, call: &str) -> Result<Condition> {
         let index = u8::try_from(arg.index).ok().filter(|i| *i < 6);
-        let index =
-            index.ok_or_else(|| Error::Invalid { call: call.to_owned(), reason: "argument index above 5" })?;
+        let index = index
+            .ok_or_else(|| Error::Invalid { call: call.to_owned(), reason: "argument index above 5" })?;
         let (test, value, negated) = match arg.op.as_str() {
             "SCMP_CMP_EQ" => (Test::Equal, arg.value, false),
             "SCMP_CMP_NE" => (Test::Equal, arg.value, true),
@@ -60,7 +60,8 @@ impl Condition {
     pub(crate) fn emit(self, code: &mut Code, arch: Arch, yes: Label, no: Label) -> Label {
         let (yes, no) = if self.negated { (no, yes) } else { (yes, no) };
         let offset = ARGS + 8 * u32::from(self.index);
-        let (low_at, high_at) = if arch.is_big_endian() { (offset + 4, offset) } else { (offset, offset + 4) };
+        let (low_at, high_at) =
+            if arch.is_big_endian() { (offset + 4, offset) } else { (offset, offset + 4) };
         let (low, high) = (self.value as u32, (self.value >> 32) as u32);
         let wide = arch.is_wide();
         match self.test {

@@ -49,10 +49,9 @@ impl fmt::Display for Error {
             Error::Invalid { call, reason } => {
                 write!(f, "cannot compile seccomp rule for {call:?}: {reason}")
             }
-            Error::TooLong(n) => write!(
-                f,
-                "cannot compile seccomp profile: {n} instructions are more than the kernel's 4096"
-            ),
+            Error::TooLong(n) => {
+                write!(f, "cannot compile seccomp profile: {n} instructions are more than the kernel's 4096")
+            }
             Error::NativeArch => f.write_str("cannot compile seccomp profile: unsupported architecture"),
             Error::Load(e) => write!(f, "cannot load seccomp filter: {e}"),
         }

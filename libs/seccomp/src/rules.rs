@@ -4,8 +4,8 @@ use crate::action;
 use crate::arch::Arch;
 use crate::condition::{Condition, Test};
 use crate::error::{Error, Result};
-use runtime_spec::{Seccomp, Syscall};
 use crate::table;
+use runtime_spec::{Seccomp, Syscall};
 
 /// A profile with its words resolved.
 pub(crate) struct Rules {
@@ -64,8 +64,15 @@ pub(crate) fn resolve(profile: &Seccomp, native: Arch) -> Result<Rules> {
     // A call that is not known here must look as on an older kernel, so that programs fall back
     // to the call that it replaces. A profile whose default is ENOSYS says so by itself.
     let enosys = !action::lets_through(default) && default != action::NO_SUCH_CALL;
-    let mut rules =
-        Rules { arches, default, enosys, listener: false, outcomes: Vec::new(), per_arch, names: table::Finder::default() };
+    let mut rules = Rules {
+        arches,
+        default,
+        enosys,
+        listener: false,
+        outcomes: Vec::new(),
+        per_arch,
+        names: table::Finder::default(),
+    };
     for rule in &profile.syscalls {
         rules.add(rule)?;
     }
@@ -159,9 +166,9 @@ impl Rules {
 /// Conditions on different arguments hold together. When one argument has several, each condition
 /// is a rule of its own: so libseccomp based runtimes have always read such profiles.
 fn alternatives(conditions: Vec<Condition>) -> impl Iterator<Item = Vec<Condition>> {
-    let repeated = conditions.iter().enumerate().any(|(i, c)| conditions[..i].iter().any(|d| d.index == c.index));
-    let (together, apart) =
-        if repeated { (None, conditions) } else { (Some(conditions), Vec::new()) };
+    let repeated =
+        conditions.iter().enumerate().any(|(i, c)| conditions[..i].iter().any(|d| d.index == c.index));
+    let (together, apart) = if repeated { (None, conditions) } else { (Some(conditions), Vec::new()) };
     together.into_iter().chain(apart.into_iter().map(|c| vec![c]))
 }
 

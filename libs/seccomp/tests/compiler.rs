@@ -21,17 +21,30 @@ fn verdict(profile: &Seccomp, native: Arch, arch: Arch, name: &str, args: &[u64]
 /// Every number that could matter, with its neighbours.
 fn numbers(arch: Arch) -> impl Iterator<Item = u32> {
     let base = if arch == Arch::X32 { 0x4000_0000 } else { 0 };
-    (0..600).map(move |n| base + n).chain([983_041, 983_046, 983_047, 0x3fff_ffff, 0x4000_0000, u32::MAX - 1, u32::MAX])
+    (0..600).map(move |n| base + n).chain([
+        983_041,
+        983_046,
+        983_047,
+        0x3fff_ffff,
+        0x4000_0000,
+        u32::MAX - 1,
+        u32::MAX,
+    ])
 }
 
 #[test]
 fn an_allow_list_on_every_architecture() {
-    let names: Vec<String> = calls(Arch::X86_64).map(|(n, _)| n.to_owned()).filter(|n| n.len() % 3 != 0).collect();
+    let names: Vec<String> =
+        calls(Arch::X86_64).map(|(n, _)| n.to_owned()).filter(|n| n.len() % 3 != 0).collect();
     for native in Arch::ALL {
         let profile = Seccomp {
             default_action: "SCMP_ACT_ERRNO".into(),
             architectures: Arch::ALL.iter().map(|a| a.spec_name().to_owned()).collect(),
-            syscalls: vec![Syscall { names: names.clone(), action: "SCMP_ACT_ALLOW".into(), ..Syscall::default() }],
+            syscalls: vec![Syscall {
+                names: names.clone(),
+                action: "SCMP_ACT_ALLOW".into(),
+                ..Syscall::default()
+            }],
             ..Seccomp::default()
         };
         let filter = Filter::compile_for(&profile, native).unwrap();
@@ -54,7 +67,9 @@ fn foreign_architectures_kill_and_newer_calls_do_not_exist() {
     let p = profile(
         r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["read","openat2"],"action":"SCMP_ACT_ALLOW"}]}"#,
     );
-    let at = |arch, number| run(Filter::compile_for(&p, Arch::X86_64).unwrap().program(), &Call { arch, number, args: [0; 6] });
+    let at = |arch, number| {
+        run(Filter::compile_for(&p, Arch::X86_64).unwrap().program(), &Call { arch, number, args: [0; 6] })
+    };
     assert_eq!(at(Arch::X86_64, 0), ALLOW);
     assert_eq!(at(Arch::X86_64, 437), ALLOW);
     assert_eq!(at(Arch::X86_64, 438), ENOSYS);
@@ -66,7 +81,12 @@ fn foreign_architectures_kill_and_newer_calls_do_not_exist() {
     let p = profile(
         r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_ERRNO","errnoRet":5}]}"#,
     );
-    let at = |number| run(Filter::compile_for(&p, Arch::X86_64).unwrap().program(), &Call { arch: Arch::X86_64, number, args: [0; 6] });
+    let at = |number| {
+        run(
+            Filter::compile_for(&p, Arch::X86_64).unwrap().program(),
+            &Call { arch: Arch::X86_64, number, args: [0; 6] },
+        )
+    };
     assert_eq!((at(0), at(9999)), (ERRNO | 5, ALLOW));
 }
 
@@ -84,7 +104,12 @@ fn multiplexed_calls_are_no_way_around() {
     assert_eq!(x86("ipc", &[21]), ERRNO | 1);
     assert_eq!(x86("ipc", &[1 << 16 | 21]), ERRNO | 1);
     assert_eq!(x86("ipc", &[22]), ALLOW);
-    let p = profile(&deny.replace("SCMP_ACT_ERRNO", "X").replace("SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO").replace("\"X\"", "\"SCMP_ACT_ALLOW\""));
+    let p = profile(
+        &deny
+            .replace("SCMP_ACT_ERRNO", "X")
+            .replace("SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO")
+            .replace("\"X\"", "\"SCMP_ACT_ALLOW\""),
+    );
     let x86 = |name, args: &[u64]| verdict(&p, Arch::X86_64, Arch::X86, name, args);
     assert_eq!(x86("socketcall", &[1]), ALLOW);
     // Allowed under a condition that cannot be looked at here.
@@ -97,7 +122,10 @@ fn bad_profiles_are_refused_by_name() {
     let text = |json: &str| refusal(json).to_string();
     assert!(text(r#"{"defaultAction":"SCMP_ACT_NO"}"#).contains("unknown action \"SCMP_ACT_NO\""));
     assert!(text(r#"{"defaultAction":"SCMP_ACT_ALLOW","flags":["F"]}"#).contains("unknown flag \"F\""));
-    assert!(text(r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["A"]}"#).contains("unknown architecture \"A\""));
+    assert!(
+        text(r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["A"]}"#)
+            .contains("unknown architecture \"A\"")
+    );
     assert!(matches!(refusal(r#"{"defaultAction":"SCMP_ACT_NOTIFY"}"#), Error::Notify(_)));
     let rule = |rule: &str| format!(r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{rule}]}}"#);
     assert_eq!(
@@ -113,8 +141,10 @@ fn bad_profiles_are_refused_by_name() {
 
 #[test]
 fn a_notify_rule_asks_for_a_listener() {
-    let p = profile(r#"{"defaultAction":"SCMP_ACT_ALLOW","flags":["SECCOMP_FILTER_FLAG_LOG"],
-        "syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}]}"#);
+    let p = profile(
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","flags":["SECCOMP_FILTER_FLAG_LOG"],
+        "syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}]}"#,
+    );
     let filter = Filter::compile(&p).unwrap();
     assert!(filter.has_listener());
     assert_eq!(filter.flags(), 1 << 1 | 1 << 3);
@@ -122,25 +152,33 @@ fn a_notify_rule_asks_for_a_listener() {
 
 fn arg() -> impl Strategy<Value = SyscallArg> {
     let value = prop_oneof![0u64..4, Just(1 << 32), Just(u64::MAX), Just(u64::from(u32::MAX)), any::<u64>()];
-    (0u32..3, value.clone(), value, prop::sample::select(OPERATORS.to_vec())).prop_map(|(index, value, value_two, op)| {
-        SyscallArg { index, value, value_two, op: op.into() }
-    })
+    (0u32..3, value.clone(), value, prop::sample::select(OPERATORS.to_vec()))
+        .prop_map(|(index, value, value_two, op)| SyscallArg { index, value, value_two, op: op.into() })
 }
 
 fn rule() -> impl Strategy<Value = Syscall> {
     let names = prop::sample::select(vec![
-        "read", "write", "clone", "clone3", "openat2", "personality", "ioctl", "mmap", "set_tls", "futex", "nothing",
+        "read",
+        "write",
+        "clone",
+        "clone3",
+        "openat2",
+        "personality",
+        "ioctl",
+        "mmap",
+        "set_tls",
+        "futex",
+        "nothing",
     ]);
     let actions: Vec<&str> = ACTIONS.into_iter().filter(|a| *a != "SCMP_ACT_NOTIFY").collect();
     let args = prop_oneof![1 => Just(vec![]), 4 => prop::collection::vec(arg(), 1..4)];
-    (prop::collection::vec(names, 1..4), prop::sample::select(actions), prop::option::of(0u32..4096), args).prop_map(
-        |(names, action, errno_ret, args)| Syscall {
+    (prop::collection::vec(names, 1..4), prop::sample::select(actions), prop::option::of(0u32..4096), args)
+        .prop_map(|(names, action, errno_ret, args)| Syscall {
             names: names.into_iter().map(str::to_owned).collect(),
             action: action.into(),
             errno_ret,
             args,
-        },
-    )
+        })
 }
 
 fn any_profile() -> impl Strategy<Value = Seccomp> {

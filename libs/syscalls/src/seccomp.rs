@@ -29,9 +29,8 @@ pub fn set_filter(flags: u32, program: &[Instruction]) -> io::Result<Option<Owne
     let header = libc::sock_fprog { len, filter: program.as_ptr().cast::<libc::sock_filter>().cast_mut() };
     // SAFETY: `header` lives across the call and points at `len` initialised instructions of
     // `program`, whose layout is that of sock_filter; the kernel copies and does not write them.
-    let result = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const header)
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const header) };
     if result < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -116,9 +116,8 @@ impl Policy {
             bits.0 |= access.0;
             return Ok(());
         }
-        let wider = |(d, a): (&Devices, &Access)| {
-            a.0 & access.0 != 0 && d.meets(&devices) && !devices.covers(d)
-        };
+        let wider =
+            |(d, a): (&Devices, &Access)| a.0 & access.0 != 0 && d.meets(&devices) && !devices.covers(d);
         if self.exceptions.iter().any(wider) {
             return Err(Error::invalid(
                 "device rule",

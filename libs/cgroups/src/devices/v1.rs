@@ -19,10 +19,9 @@ pub(crate) fn apply(dir: &Path, rules: &[DeviceRule]) -> Result<()> {
         if wanted.allow { ("devices.deny", "devices.allow") } else { ("devices.allow", "devices.deny") };
     let Some(now) = now else {
         write("devices", dir, along, "a")?;
-        return wanted
-            .exceptions
-            .iter()
-            .try_for_each(|(devices, access)| write("devices", dir, against, &format!("{devices} {access}")));
+        return wanted.exceptions.iter().try_for_each(|(devices, access)| {
+            write("devices", dir, against, &format!("{devices} {access}"))
+        });
     };
     for (devices, access) in &wanted.exceptions {
         let has = now.exceptions.get(devices).map_or(0, |a| a.0);

@@ -35,7 +35,8 @@ pub(crate) fn apply(dir: &Path, rules: &[DeviceRule]) -> Result<()> {
             Err(e) => return Err(failed("replace")(e)),
         }
     }
-    bpf::attach_device_program(group.as_fd(), program.as_fd(), bpf::ALLOW_MULTI, None).map_err(failed("attach"))?;
+    bpf::attach_device_program(group.as_fd(), program.as_fd(), bpf::ALLOW_MULTI, None)
+        .map_err(failed("attach"))?;
     old.iter()
         .try_for_each(|old| bpf::detach_device_program(group.as_fd(), old.as_fd()))
         .map_err(failed("detach"))

@@ -56,7 +56,16 @@ mod tests {
 
     #[test]
     fn weights_fit_minimum_default_and_maximum() {
-        for (shares, expected) in [(0, 1), (2, 1), (3, 2), (512, 59), (1024, 100), (2048, 174), (262_144, 10_000), (300_000, 10_000)] {
+        for (shares, expected) in [
+            (0, 1),
+            (2, 1),
+            (3, 2),
+            (512, 59),
+            (1024, 100),
+            (2048, 174),
+            (262_144, 10_000),
+            (300_000, 10_000),
+        ] {
             assert_eq!(weight(shares), expected, "{shares}");
         }
         assert!((2..=262_144u64).step_by(97).map(weight).is_sorted());

@@ -74,8 +74,12 @@ fn cpu(group: &Cgroup, cpu: &Cpu) -> Result<()> {
 fn set_shares(dir: &Path, shares: u64) -> Result<()> {
     write("cpu", dir, "cpu.shares", &shares.to_string())?;
     match read_u64(dir, "cpu.shares")? {
-        kept if shares > kept => Err(Error::invalid("cpu shares", shares, "the maximum allowed cpu-shares is 262144")),
-        kept if shares < kept => Err(Error::invalid("cpu shares", shares, "the minimum allowed cpu-shares is 2")),
+        kept if shares > kept => {
+            Err(Error::invalid("cpu shares", shares, "the maximum allowed cpu-shares is 262144"))
+        }
+        kept if shares < kept => {
+            Err(Error::invalid("cpu shares", shares, "the minimum allowed cpu-shares is 2"))
+        }
         _ => Ok(()),
     }
 }

@@ -144,7 +144,8 @@ pub(super) fn rdma(dir: &Path, device: &str, rdma: &Rdma) -> Result<()> {
 pub(super) fn apply_unified(dir: &Path, limits: &Resources) -> Result<()> {
     for (file, value) in &limits.unified {
         let name_is_plain = file.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_'));
-        if !name_is_plain || !file.contains('.') || file.starts_with('.') || file.starts_with("cgroup.procs") {
+        if !name_is_plain || !file.contains('.') || file.starts_with('.') || file.starts_with("cgroup.procs")
+        {
             return Err(Error::invalid("unified", file, "it is not the name of a control file"));
         }
         write("unified", dir, file, value)?;
@@ -170,8 +171,20 @@ mod tests {
     #[test]
     fn specification_values_become_v2_values() {
         let dir = tree(&[
-            "cpu.weight", "cpu.max", "cpu.max.burst", "cpuset.cpus", "memory.max", "memory.swap.max", "memory.low",
-            "pids.max", "io.max", "io.weight", "hugetlb.2MB.max", "hugetlb.2MB.rsvd.max", "rdma.max", "memory.high",
+            "cpu.weight",
+            "cpu.max",
+            "cpu.max.burst",
+            "cpuset.cpus",
+            "memory.max",
+            "memory.swap.max",
+            "memory.low",
+            "pids.max",
+            "io.max",
+            "io.weight",
+            "hugetlb.2MB.max",
+            "hugetlb.2MB.rsvd.max",
+            "rdma.max",
+            "memory.high",
         ]);
         apply(
             dir.path(),
@@ -186,10 +199,20 @@ mod tests {
         .unwrap();
         apply_unified(dir.path(), &limits(r#"{"unified":{"memory.high":"77"}}"#)).unwrap();
         for (file, expected) in [
-            ("cpu.weight", "100"), ("cpu.max", "5000 100000"), ("cpu.max.burst", "10"), ("cpuset.cpus", "0-1"),
-            ("memory.max", "1000"), ("memory.swap.max", "2000"), ("memory.low", "500"), ("pids.max", "1"),
-            ("io.max", "8:0 rbps=7"), ("io.weight", "4950"), ("hugetlb.2MB.max", "9"),
-            ("hugetlb.2MB.rsvd.max", "9"), ("rdma.max", "mlx5_1 hca_handle=3"), ("memory.high", "77"),
+            ("cpu.weight", "100"),
+            ("cpu.max", "5000 100000"),
+            ("cpu.max.burst", "10"),
+            ("cpuset.cpus", "0-1"),
+            ("memory.max", "1000"),
+            ("memory.swap.max", "2000"),
+            ("memory.low", "500"),
+            ("pids.max", "1"),
+            ("io.max", "8:0 rbps=7"),
+            ("io.weight", "4950"),
+            ("hugetlb.2MB.max", "9"),
+            ("hugetlb.2MB.rsvd.max", "9"),
+            ("rdma.max", "mlx5_1 hca_handle=3"),
+            ("memory.high", "77"),
         ] {
             assert_eq!(fs::read_to_string(dir.path().join(file)).unwrap(), expected, "{file}");
         }
@@ -227,7 +250,8 @@ mod tests {
     fn unified_names_cannot_leave_the_group() {
         let dir = tree(&["cgroup.procs"]);
         for name in ["../x.y", "cgroup.procs", "a/b.c", ".x", "nodot", "cgroup.procs.x", ""] {
-            let limits = Resources { unified: [(name.to_owned(), "1".to_owned())].into(), ..Resources::default() };
+            let limits =
+                Resources { unified: [(name.to_owned(), "1".to_owned())].into(), ..Resources::default() };
             assert!(matches!(apply_unified(dir.path(), &limits), Err(Error::Invalid { .. })), "{name}");
         }
     }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{BlkioEntry, BlkioStats, CpuStats, CpusetStats, HugetlbStats, MemoryCounter, MemoryStats, PidsStats, RdmaStats, Stats};
+use super::{
+    BlkioEntry, BlkioStats, CpuStats, CpusetStats, HugetlbStats, MemoryCounter, MemoryStats, PidsStats,
+    RdmaStats, Stats,
+};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::file::{flat_keyed, read_optional, read_u64_optional};
@@ -84,7 +87,9 @@ fn throttling(dir: &Path, cpu: &mut CpuStats) -> Result<()> {
 
 fn cpuset(dir: &Path) -> Result<CpusetStats> {
     let number = |file: &str| Ok::<_, Error>(read_u64_optional(dir, &format!("cpuset.{file}"))?.unwrap_or(0));
-    let list = |file: &str| Ok::<_, Error>(list(&read_optional(dir, &format!("cpuset.{file}"))?.unwrap_or_default()));
+    let list = |file: &str| {
+        Ok::<_, Error>(list(&read_optional(dir, &format!("cpuset.{file}"))?.unwrap_or_default()))
+    };
     let level = read_optional(dir, "cpuset.sched_relax_domain_level")?.unwrap_or_default();
     Ok(CpusetStats {
         cpus: list("cpus")?,
@@ -139,7 +144,8 @@ fn memory(dir: &Path) -> Result<MemoryStats> {
 }
 
 fn counter(dir: &Path, prefix: &str) -> Result<MemoryCounter> {
-    let number = |name: &str| Ok::<_, Error>(read_u64_optional(dir, &format!("{prefix}.{name}"))?.unwrap_or(0));
+    let number =
+        |name: &str| Ok::<_, Error>(read_u64_optional(dir, &format!("{prefix}.{name}"))?.unwrap_or(0));
     Ok(MemoryCounter {
         usage: number("usage_in_bytes")?,
         limit: number("limit_in_bytes")?,
@@ -158,8 +164,12 @@ pub(super) fn pids(dir: &Path) -> Result<PidsStats> {
 
 /// Prefixes and suffixes of one set of files: BFQ's, the old CFQ's, and the throttling layer's.
 /// The first set that is there and not empty tells.
-const SETS: [(&str, &str); 4] =
-    [("blkio.bfq.", "_recursive"), ("blkio.", "_recursive"), ("blkio.throttle.", "_recursive"), ("blkio.throttle.", "")];
+const SETS: [(&str, &str); 4] = [
+    ("blkio.bfq.", "_recursive"),
+    ("blkio.", "_recursive"),
+    ("blkio.throttle.", "_recursive"),
+    ("blkio.throttle.", ""),
+];
 
 fn blkio(dir: &Path) -> Result<BlkioStats> {
     let mut stats = BlkioStats::default();
@@ -196,7 +206,12 @@ fn entries(text: &str) -> Vec<BlkioEntry> {
             Some(value) => (second.to_owned(), value),
             None => (String::new(), second),
         };
-        Some(BlkioEntry { major: major.parse().ok()?, minor: minor.parse().ok()?, op, value: value.parse().ok()? })
+        Some(BlkioEntry {
+            major: major.parse().ok()?,
+            minor: minor.parse().ok()?,
+            op,
+            value: value.parse().ok()?,
+        })
     };
     text.lines().filter_map(entry).collect()
 }
@@ -204,9 +219,11 @@ fn entries(text: &str) -> Vec<BlkioEntry> {
 fn hugetlb(dir: &Path, stats: &mut Stats) -> Result<()> {
     for size in super::page_sizes(dir, ".usage_in_bytes") {
         // Reservations are what limits act on where the kernel counts them (5.7).
-        let rsvd = if dir.join(format!("hugetlb.{size}.rsvd.usage_in_bytes")).exists() { "rsvd." } else { "" };
-        let number =
-            |name: &str| Ok::<_, Error>(read_u64_optional(dir, &format!("hugetlb.{size}.{rsvd}{name}"))?.unwrap_or(0));
+        let rsvd =
+            if dir.join(format!("hugetlb.{size}.rsvd.usage_in_bytes")).exists() { "rsvd." } else { "" };
+        let number = |name: &str| {
+            Ok::<_, Error>(read_u64_optional(dir, &format!("hugetlb.{size}.{rsvd}{name}"))?.unwrap_or(0))
+        };
         let one = HugetlbStats {
             usage: number("usage_in_bytes")?,
             max: number("max_usage_in_bytes")?,

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{BlkioEntry, BlkioStats, CpuStats, HugetlbStats, IoDevice, MemoryCounter, MemoryStats, PidsStats, Pressure, PressureLine, RdmaStats, Stats};
+use super::{
+    BlkioEntry, BlkioStats, CpuStats, HugetlbStats, IoDevice, MemoryCounter, MemoryStats, PidsStats,
+    Pressure, PressureLine, RdmaStats, Stats,
+};
 use crate::error::{Error, Result};
 use crate::file::{flat_keyed, read_optional, read_u64_optional};
 use crate::processes::list;
@@ -182,7 +185,10 @@ mod tests {
         }
         let stats = read(dir.path()).unwrap();
         assert_eq!((stats.cpu.total, stats.cpu.user, stats.cpu.throttled_time), (7000, 4000, 9000));
-        assert_eq!(stats.cpu.pressure.unwrap().some, PressureLine { avg10: 1.5, total: 12, ..Default::default() });
+        assert_eq!(
+            stats.cpu.pressure.unwrap().some,
+            PressureLine { avg10: 1.5, total: 12, ..Default::default() }
+        );
         assert_eq!(
             stats.memory.usage,
             MemoryCounter { usage: 4096, limit: u64::MAX, max_usage: 0, fail_count: 3 }

@@ -47,7 +47,11 @@ impl Scope {
             [""] => (default_slice, "runc", id),
             ["", prefix, name] => (default_slice, prefix, name),
             [slice, prefix, name] => (slice, prefix, name),
-            _ => return Err(invalid("expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups")),
+            _ => {
+                return Err(invalid(
+                    "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups",
+                ));
+            }
         };
         slice_path(slice).ok_or_else(|| invalid("invalid slice name"))?;
         if name.is_empty() || name.contains('/') || prefix.contains('/') {
@@ -109,7 +113,13 @@ impl Systemd {
     /// the same name is cleared away first.
     ///
     /// Errors: [`Error::Systemd`].
-    pub fn start(&mut self, scope: &Scope, pids: &[u32], limits: &Resources, extra: &[(String, Value)]) -> Result<()> {
+    pub fn start(
+        &mut self,
+        scope: &Scope,
+        pids: &[u32],
+        limits: &Resources,
+        extra: &[(String, Value)],
+    ) -> Result<()> {
         let mut properties = limits::unit(scope, pids);
         properties.extend(limits::properties(limits, self.mode)?);
         properties.extend_from_slice(extra);

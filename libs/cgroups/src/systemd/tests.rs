@@ -99,7 +99,8 @@ fn a_scope_is_started_changed_and_stopped() {
     let listener = UnixListener::bind(&socket).unwrap();
     let server = std::thread::spawn(move || serve(listener, "done"));
     let scope = Scope::parse("system.slice:docker:x", "x", false).unwrap();
-    let limits: Resources = serde_json::from_str(r#"{"cpu":{"quota":50000,"cpus":"0,9"},"memory":{"limit":-1}}"#).unwrap();
+    let limits: Resources =
+        serde_json::from_str(r#"{"cpu":{"quota":50000,"cpus":"0,9"},"memory":{"limit":-1}}"#).unwrap();
     let mut systemd = Systemd::connect(&socket, &host()).unwrap();
     systemd.start(&scope, &[42], &limits, &[]).unwrap();
     systemd.set(&scope, &limits).unwrap();
@@ -108,8 +109,16 @@ fn a_scope_is_started_changed_and_stopped() {
     let (members, _) = server.join().unwrap();
     assert_eq!(
         members,
-        ["Hello", "AddMatch", "Subscribe", "StartTransientUnit", "ResetFailedUnit", "StartTransientUnit",
-         "SetUnitProperties", "StopUnit"]
+        [
+            "Hello",
+            "AddMatch",
+            "Subscribe",
+            "StartTransientUnit",
+            "ResetFailedUnit",
+            "StartTransientUnit",
+            "SetUnitProperties",
+            "StopUnit"
+        ]
     );
 }
 
@@ -137,7 +146,18 @@ fn paths_name_scopes() {
     assert_eq!(scope("a.slice:p:n.slice").unwrap().unit, "n.slice");
     let group = scope("a-b-c.slice:docker:x").unwrap().cgroup(&host()).unwrap();
     assert_eq!(group.paths()[""], Path::new("/sys/fs/cgroup/a.slice/a-b.slice/a-b-c.slice/docker-x.scope"));
-    for bad in ["/docker/x", "a:b", "a.slice:b:c:d", "a:b:c", ".slice:b:c", "a--b.slice:b:c", "-a.slice:b:c", "a/b.slice:p:n", "a.slice:p:n/m", "a.slice:p:"] {
+    for bad in [
+        "/docker/x",
+        "a:b",
+        "a.slice:b:c:d",
+        "a:b:c",
+        ".slice:b:c",
+        "a--b.slice:b:c",
+        "-a.slice:b:c",
+        "a/b.slice:p:n",
+        "a.slice:p:n/m",
+        "a.slice:p:",
+    ] {
         assert!(matches!(scope(bad), Err(Error::Invalid { .. })), "{bad}");
     }
 }

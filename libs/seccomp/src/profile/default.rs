@@ -8,11 +8,8 @@ const TEXT: &str = include_str!("../../data/docker-default.txt");
 
 /// Docker's default profile, for every architecture, capability and kernel.
 pub fn docker_default() -> Profile {
-    let mut profile = Profile {
-        default_action: "SCMP_ACT_ERRNO".into(),
-        default_errno_ret: Some(1),
-        ..Profile::default()
-    };
+    let mut profile =
+        Profile { default_action: "SCMP_ACT_ERRNO".into(), default_errno_ret: Some(1), ..Profile::default() };
     for line in TEXT.lines().filter(|l| !l.starts_with('#')) {
         if let Some(arches) = line.strip_prefix("arch ") {
             profile.arch_map.extend(mapping(arches));
@@ -145,9 +142,15 @@ mod tests {
         let empty: Profile = serde_json::from_str("{}").unwrap();
         assert_eq!(empty.try_resolve(&target).unwrap(), None);
         for (text, message) in [
-            (r#"{"defaultAction":"A","architectures":["a"],"archMap":[{}]}"#, "both 'architectures' and 'archMap'"),
+            (
+                r#"{"defaultAction":"A","architectures":["a"],"archMap":[{}]}"#,
+                "both 'architectures' and 'archMap'",
+            ),
             (r#"{"defaultAction":"A","syscalls":[{"name":"a","names":["b"]}]}"#, "both 'name' and 'names'"),
-            (r#"{"defaultAction":"A","syscalls":[{"name":"a","includes":{"minKernel":"x"}}]}"#, "invalid kernel version"),
+            (
+                r#"{"defaultAction":"A","syscalls":[{"name":"a","includes":{"minKernel":"x"}}]}"#,
+                "invalid kernel version",
+            ),
         ] {
             let profile: Profile = serde_json::from_str(text).unwrap();
             assert!(profile.resolve(&target).unwrap_err().to_string().contains(message), "{text}");

@@ -116,7 +116,9 @@ impl fmt::Display for ProfileError {
             ProfileError::BothNames => f.write_str(
                 "both 'name' and 'names' are specified in the seccomp profile, use either 'name' or 'names'",
             ),
-            ProfileError::KernelVersion(text) => write!(f, "invalid kernel version {text:?} in seccomp profile"),
+            ProfileError::KernelVersion(text) => {
+                write!(f, "invalid kernel version {text:?} in seccomp profile")
+            }
         }
     }
 }
