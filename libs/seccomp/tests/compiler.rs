@@ -199,7 +199,7 @@ fn any_profile() -> impl Strategy<Value = Seccomp> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn programs_mean_their_profiles(
