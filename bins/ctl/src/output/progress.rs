@@ -72,7 +72,7 @@ impl Display {
             return self.write(&text);
         };
         let bar = message.progress_detail.as_ref().filter(|_| has_bar).map(|detail| bar(detail, columns));
-        let end = if message.stream.is_empty() { "\r\n" } else { "" };
+        let end = if message.stream.is_empty() { "\n" } else { "" };
         if message.id.is_empty() || message.progress_detail.is_none() && !self.lines.contains_key(&message.id) {
             self.lines.clear();
             self.line(&mut text, message, bar.as_deref().unwrap_or_default());
@@ -87,7 +87,7 @@ impl Display {
         }
         text.push_str("\r\x1b[2K");
         self.line(&mut text, message, bar.as_deref().unwrap_or_default());
-        text.push_str("\r\n");
+        text.push_str("\n");
         if up > 1 {
             text.push_str(&format!("\x1b[{}B", up - 1));
         }
