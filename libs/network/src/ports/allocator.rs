@@ -147,6 +147,8 @@ impl Ports {
             self.insert(owner, binding, Some(socket));
             return Ok(());
         }
+        // Whatever is in the way may be a copy of the former life's socket.
+        self.released.insert((binding.protocol, binding.host_port), Instant::now());
         match self.take(owner, binding) {
             Err(error @ Error::PortBind { .. }) => {
                 self.insert(owner, binding, None);
