@@ -1,6 +1,6 @@
 //! `start`: lets a created container run its program.
 
-use super::{Command, Context};
+use super::{Command, Context, delete};
 use crate::failure::Failure;
 use crate::launch;
 use crate::words::{Grammar, Words};
@@ -26,7 +26,11 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     match container.status()? {
         Status::Created => {
             launch::open_fifo(&container)?;
-            launch::after_start(&container)?;
+            if let Err(failure) = launch::after_start(&container) {
+                // A poststart hook that fails ends the container (runtime.md#lifecycle, 1.3).
+                delete::destroy(&container)?;
+                return Err(failure);
+            }
             Ok(0)
         }
         Status::Stopped => Err(Failure::new("cannot start a container that has stopped")),

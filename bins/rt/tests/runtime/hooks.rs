@@ -56,6 +56,14 @@ fn a_failing_hook_ends_it_and_leaves_nothing() {
 }
 
 #[test]
+fn a_failing_poststart_hook_ends_a_started_container() {
+    let bundle = Bundle::new(&["sleep", "100"]).with(|spec| spec["hooks"]["poststart"] = hook("exit 9"));
+    bundle.create();
+    bundle.on("start", &[]).fails(1, "error running poststart hook #0: exit status 9");
+    bundle.assert_clean();
+}
+
+#[test]
 fn a_hook_sees_the_runtimes_namespaces() {
     let bundle = Bundle::new(&["true"]);
     let seen = bundle.path().join("seen");
