@@ -104,7 +104,7 @@ fn clean(path: &str) -> String {
         match part {
             "" | "." => {}
             ".." if path.starts_with('/') || parts.last().is_some_and(|last| *last != "..") => {
-                drop(parts.pop())
+                parts.pop();
             }
             part => parts.push(part),
         }
