@@ -1,5 +1,6 @@
 //! The supervisor: serves the containerd API, drives shims.
 
+mod authority;
 mod cli;
 mod config;
 mod logging;

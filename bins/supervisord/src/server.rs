@@ -1,5 +1,6 @@
 //! The gRPC and ttrpc servers: which services there are, on which sockets.
 
+use crate::authority::Lenient;
 use crate::config::{Config, NATIVE, OVERLAY};
 use crate::requests::Logged;
 use crate::services::containers::ContainersService;
@@ -42,6 +43,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::service::RoutesBuilder;
 
@@ -165,10 +167,11 @@ impl Parts {
             }
         });
         let service = Logged::new(self.routes(config)?.routes().prepare());
+        let incoming = UnixListenerStream::new(grpc).map(|accepted| accepted.map(Lenient::new));
         let server = tonic::transport::Server::builder()
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .serve_with_incoming_shutdown(service, UnixListenerStream::new(grpc), stopped(stop.clone()));
+            .serve_with_incoming_shutdown(service, incoming, stopped(stop.clone()));
         let too_long = async {
             stopped(stop).await;
             tokio::time::sleep(DRAIN).await;
