@@ -1,0 +1,203 @@
+//! Handlers of containers: parameters in, answers out.
+
+use bytes::Bytes;
+use engine_api::container::CreateRequest;
+use errdefs::Error;
+use http::StatusCode;
+use tokio::sync::mpsc;
+
+use super::call::{Answer, Call, empty, json, json_with, pieces};
+use super::system::done;
+use crate::containers::start::Outcome;
+use crate::containers::wait::Condition;
+use crate::containers::{archive, attach, changes, commit, create, export, inspect, kill, list, logs, pause, prune, remove, rename, resize, restart, start, stats, stop, top, update, wait};
+use crate::detach::DetachKeys;
+
+pub async fn list(call: Call) -> Answer {
+    let limit = call.query.number::<i64>("limit")?.filter(|limit| *limit > 0);
+    let wish = list::Wish {
+        all: call.query.is("all"),
+        limit: limit.and_then(|limit| usize::try_from(limit).ok()),
+        with_size: call.query.is("size"),
+        filters: call.filters(&list::FILTERS)?,
+    };
+    json(&list::list(&call.engine, wish).await?)
+}
+
+pub async fn create(mut call: Call) -> Answer {
+    let request: CreateRequest = call.json().await?;
+    let platform = crate::images::pull::parse_platform(call.query.text("platform"))?;
+    if platform.architecture != crate::images::resolve::architecture() || platform.os != "linux" {
+        return Err(Error::not_found(format!("image with reference {} was found but does not match the specified platform: wanted {}/{}", request.config.image, platform.os, platform.architecture)));
+    }
+    json_with(StatusCode::CREATED, &create::create(&call.engine, call.query.text("name"), request).await?)
+}
+
+pub async fn prune(call: Call) -> Answer {
+    json(&prune::prune(&call.engine, &call.filters(&prune::FILTERS)?).await?)
+}
+
+pub async fn inspect(call: Call) -> Answer {
+    json(&inspect::inspect(&call.engine, &*call.container()?, call.query.is("size")).await?)
+}
+
+pub async fn top(call: Call) -> Answer {
+    json(&top::top(&call.engine, &*call.container()?, call.query.text("ps_args")).await?)
+}
+
+pub async fn logs(call: Call) -> Answer {
+    let container = call.container()?;
+    let tail = match call.query.text("tail") {
+        "" | "all" => None,
+        // Docker takes whatever is no number for "all".
+        text => text.parse::<u64>().ok(),
+    };
+    let wish = logs::Wish {
+        follow: call.query.is("follow"),
+        stdout: call.query.is("stdout"),
+        stderr: call.query.is("stderr"),
+        timestamps: call.query.is("timestamps"),
+        since: call.query.time("since")?,
+        until: call.query.time("until")?,
+        tail,
+    };
+    let kind = if container.record().is_tty() { "application/vnd.docker.raw-stream" } else { "application/vnd.docker.multiplexed-stream" };
+    pieces(kind, logs::logs(&container, wish)?)
+}
+
+pub async fn changes(call: Call) -> Answer {
+    json(&changes::changes(&call.engine, &*call.container()?).await?)
+}
+
+pub async fn export(call: Call) -> Answer {
+    pieces("application/octet-stream", export::export(&call.engine, &*call.container()?).await?)
+}
+
+pub async fn stats(call: Call) -> Answer {
+    let wish = stats::Wish { is_stream: call.query.is_or("stream", true), is_one_shot: call.query.is("one-shot") };
+    pieces("application/json", stats::stats(&call.engine, &call.container()?, wish).await?)
+}
+
+pub async fn resize(call: Call) -> Answer {
+    let side = |name: &str| call.query.number::<u32>(name).map(Option::unwrap_or_default);
+    resize::resize(&call.engine, &*call.container()?, side("h")?, side("w")?).await?;
+    empty(StatusCode::OK)
+}
+
+pub async fn start(call: Call) -> Answer {
+    match start::start(&call.engine, &call.container()?).await? {
+        Outcome::Started => done(),
+        Outcome::WasRunning => empty(StatusCode::NOT_MODIFIED),
+    }
+}
+
+pub async fn stop(call: Call) -> Answer {
+    let timeout = call.query.number("t")?;
+    let was_running = stop::stop(&call.engine, &call.container()?, Some(call.query.text("signal")), timeout).await?;
+    if was_running { done() } else { empty(StatusCode::NOT_MODIFIED) }
+}
+
+pub async fn restart(call: Call) -> Answer {
+    let timeout = call.query.number("t")?;
+    restart::restart(&call.engine, &call.container()?, Some(call.query.text("signal")), timeout).await?;
+    done()
+}
+
+pub async fn kill(call: Call) -> Answer {
+    kill::kill(&call.engine, &call.container()?, call.query.text("signal")).await?;
+    done()
+}
+
+pub async fn update(mut call: Call) -> Answer {
+    let wish = call.json().await?;
+    json(&update::update(&call.engine, &call.container()?, wish).await?)
+}
+
+pub async fn rename(call: Call) -> Answer {
+    rename::rename(&call.engine, &call.container()?, call.query.text("name"))?;
+    done()
+}
+
+pub async fn pause(call: Call) -> Answer {
+    pause::pause(&call.engine, &call.container()?).await?;
+    done()
+}
+
+pub async fn unpause(call: Call) -> Answer {
+    pause::unpause(&call.engine, &call.container()?).await?;
+    done()
+}
+
+pub async fn attach(call: Call) -> Answer {
+    let container = call.container()?;
+    let wish = attach::Wish {
+        stdin: call.query.is("stdin"),
+        stdout: call.query.is("stdout"),
+        stderr: call.query.is("stderr"),
+        stream: call.query.is("stream"),
+        logs: call.query.is("logs"),
+        keys: DetachKeys::parse(call.query.text("detachKeys"))?,
+    };
+    let is_raw = container.record().is_tty();
+    let attached = attach::attach(&call.engine, &container, wish).await?;
+    let is_upgrade = call.is_upgrade();
+    call.take_over.take(is_upgrade, is_raw || !is_upgrade, |stream| attached.serve(stream)).await
+}
+
+pub async fn wait(call: Call) -> Answer {
+    let condition = Condition::parse(call.query.text("condition"))?;
+    let waiting = wait::wait(&call.container()?, condition);
+    // The status line goes out at once: clients start the container only then.
+    let (send, receive) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let waited = tokio::select! {
+            waited = waiting => waited,
+            () = send.closed() => return,
+        };
+        let mut line = serde_json::to_vec(&waited).unwrap_or_default();
+        line.push(b'\n');
+        let _ = send.send(Ok(Bytes::from(line))).await;
+    });
+    pieces("application/json", receive)
+}
+
+pub async fn remove(call: Call) -> Answer {
+    if call.query.is("link") {
+        return Err(Error::unimplemented("links: not implemented"));
+    }
+    let options = remove::Options { is_forced: call.query.is("force"), with_volumes: call.query.is("v") };
+    remove::remove(&call.engine, &call.container()?, options).await?;
+    done()
+}
+
+pub async fn stat_path(call: Call) -> Answer {
+    archive::stat(&call.engine, &*call.container()?, call.query.text("path")).await.and_then(|stat| archive::with_stat(empty(StatusCode::OK)?, &stat))
+}
+
+pub async fn get_archive(call: Call) -> Answer {
+    let (stat, bytes) = archive::get(&call.engine, &*call.container()?, call.query.text("path")).await?;
+    archive::with_stat(pieces("application/x-tar", bytes)?, &stat)
+}
+
+pub async fn put_archive(call: Call) -> Answer {
+    let (engine, container, path) = (call.engine.clone(), call.container()?, call.query.text("path").to_owned());
+    let keeps_kind = call.query.is("noOverwriteDirNonDir");
+    archive::put(&engine, &container, &path, keeps_kind, call.pieces()).await?;
+    empty(StatusCode::OK)
+}
+
+pub async fn commit(mut call: Call) -> Answer {
+    let config = call.json().await?;
+    let query = &call.query;
+    let wish = commit::Wish {
+        container: query.text("container").to_owned(),
+        repository: query.text("repo").to_owned(),
+        tag: query.text("tag").to_owned(),
+        message: query.text("comment").to_owned(),
+        author: query.text("author").to_owned(),
+        pauses: query.is_or("pause", true),
+        changes: query.all("changes"),
+        config,
+    };
+    json_with(StatusCode::CREATED, &commit::commit(&call.engine, wish).await?)
+}

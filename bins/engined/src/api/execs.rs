@@ -1,0 +1,43 @@
+//! Handlers of execs.
+
+use engine_api::exec::{ExecCreate, ExecStart};
+use http::StatusCode;
+
+use super::call::{Answer, Call, empty, json, json_with};
+use crate::exec::{self, Client};
+
+pub async fn create(mut call: Call) -> Answer {
+    let wish: ExecCreate = call.json().await?;
+    json_with(StatusCode::CREATED, &exec::create(&call.engine, &call.container()?, wish)?)
+}
+
+pub async fn inspect(call: Call) -> Answer {
+    json(&exec::inspect(&call.engine, call.name())?)
+}
+
+pub async fn resize(call: Call) -> Answer {
+    let side = |name: &str| call.query.number::<u32>(name).map(Option::unwrap_or_default);
+    exec::resize(&call.engine, call.name(), side("h")?, side("w")?).await?;
+    empty(StatusCode::OK)
+}
+
+pub async fn start(mut call: Call) -> Answer {
+    let wish: ExecStart = call.json().await?;
+    let found = call.engine.execs.find(call.name())?;
+    if wish.detach {
+        exec::start(&call.engine, &found, Client::None).await?;
+        return empty(StatusCode::OK);
+    }
+    if found.state.borrow().is_started {
+        return Err(errdefs::Error::failed_precondition(format!("exec {} has already run", found.id)));
+    }
+    let engine = call.engine.clone();
+    let (is_upgrade, is_raw) = (call.is_upgrade(), found.wish.tty);
+    call.take_over
+        .take(is_upgrade, is_raw || !is_upgrade, move |stream| async move {
+            if let Err(error) = exec::start(&engine, &found, Client::Attached(stream)).await {
+                tracing::warn!(exec = found.id, error = %error.chain(), "cannot serve an exec");
+            }
+        })
+        .await
+}

@@ -1,0 +1,211 @@
+//! All routes on one screen, and the way of a request to its handler.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use errdefs::{Error, Kind};
+use http::{HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+
+use super::body::Body;
+use super::call::{Answer, Call};
+use super::hijack::TakeOver;
+use super::query::{Query, decode};
+use super::versions;
+use super::{containers, errors, execs, images, networks, system, volumes};
+use crate::engine::Engine;
+
+type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+macro_rules! routes {
+    ($($method:ident $pattern:literal => $handler:path),* $(,)?) => {
+        &[$((Method::$method, $pattern, |call| Box::pin($handler(call)))),*]
+    };
+}
+
+/// `{name}` is one part of the path, `{name*}` one or more.
+const ROUTES: &[(Method, &str, Handler)] = routes! {
+    GET "/_ping" => system::ping,
+    HEAD "/_ping" => system::ping,
+    GET "/version" => system::version,
+    GET "/info" => system::info,
+    GET "/events" => system::events,
+    GET "/system/df" => system::df,
+    POST "/auth" => system::auth,
+    GET "/plugins" => system::plugins,
+    GET "/containers/json" => containers::list,
+    POST "/containers/create" => containers::create,
+    POST "/containers/prune" => containers::prune,
+    GET "/containers/{id}/json" => containers::inspect,
+    GET "/containers/{id}/top" => containers::top,
+    GET "/containers/{id}/logs" => containers::logs,
+    GET "/containers/{id}/changes" => containers::changes,
+    GET "/containers/{id}/export" => containers::export,
+    GET "/containers/{id}/stats" => containers::stats,
+    POST "/containers/{id}/resize" => containers::resize,
+    POST "/containers/{id}/start" => containers::start,
+    POST "/containers/{id}/stop" => containers::stop,
+    POST "/containers/{id}/restart" => containers::restart,
+    POST "/containers/{id}/kill" => containers::kill,
+    POST "/containers/{id}/update" => containers::update,
+    POST "/containers/{id}/rename" => containers::rename,
+    POST "/containers/{id}/pause" => containers::pause,
+    POST "/containers/{id}/unpause" => containers::unpause,
+    POST "/containers/{id}/attach" => containers::attach,
+    POST "/containers/{id}/wait" => containers::wait,
+    POST "/containers/{id}/exec" => execs::create,
+    HEAD "/containers/{id}/archive" => containers::stat_path,
+    GET "/containers/{id}/archive" => containers::get_archive,
+    PUT "/containers/{id}/archive" => containers::put_archive,
+    DELETE "/containers/{id}" => containers::remove,
+    POST "/exec/{id}/start" => execs::start,
+    POST "/exec/{id}/resize" => execs::resize,
+    GET "/exec/{id}/json" => execs::inspect,
+    POST "/commit" => containers::commit,
+    GET "/images/json" => images::list,
+    POST "/images/create" => images::create,
+    POST "/images/load" => images::load,
+    POST "/images/prune" => images::prune,
+    GET "/images/get" => images::save_many,
+    GET "/images/{name*}/get" => images::save,
+    GET "/images/{name*}/json" => images::inspect,
+    GET "/images/{name*}/history" => images::history,
+    POST "/images/{name*}/push" => images::push,
+    POST "/images/{name*}/tag" => images::tag,
+    DELETE "/images/{name*}" => images::remove,
+    POST "/build/prune" => system::build_prune,
+    GET "/networks" => networks::list,
+    GET "/networks/{id}" => networks::inspect,
+    DELETE "/networks/{id}" => networks::remove,
+    POST "/networks/prune" => networks::prune,
+    GET "/volumes" => volumes::list,
+    POST "/volumes/create" => volumes::create,
+    POST "/volumes/prune" => volumes::prune,
+    GET "/volumes/{name}" => volumes::inspect,
+    DELETE "/volumes/{name}" => volumes::remove,
+};
+
+/// Docker has these, and we do not yet.
+const MISSING: [(&str, &str); 14] = [
+    ("/build", "builds"), ("/build/cancel", "builds"), ("/session", "sessions"), ("/grpc", "gRPC"),
+    ("/networks/create", "user-defined networks"), ("/networks/{id}/connect", "connecting to networks"),
+    ("/networks/{id}/disconnect", "disconnecting from networks"), ("/containers/{id}/attach/ws", "attaching by websocket"),
+    ("/containers/{id}/checkpoints", "checkpoints"), ("/images/search", "searching a registry"),
+    ("/images/{name*}/attestations", "attestations"), ("/distribution/{name*}/json", "asking a registry"),
+    ("/volumes/{name}", "updating volumes"), ("/plugins/{rest*}", "plugins"),
+];
+
+/// Parts of the API that only a swarm has.
+const SWARM: [&str; 7] = ["swarm", "nodes", "services", "tasks", "secrets", "configs", "node"];
+
+/// Answers one request.
+pub async fn answer(engine: Arc<Engine>, request: Request<Incoming>, take_over: TakeOver) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let began = std::time::Instant::now();
+    let path = parts.uri.path().to_owned();
+    let result = route(engine, &parts, body, take_over).await;
+    let mut answer = match result {
+        Ok(answer) => answer,
+        Err(error) => {
+            if error.kind() == Kind::Internal || error.kind() == Kind::Unknown {
+                tracing::error!(method = %parts.method, path, error = %error.chain(), "a call failed");
+            }
+            errors::answer(&error)
+        }
+    };
+    tracing::debug!(method = %parts.method, path, status = answer.status().as_u16(), micros = began.elapsed().as_micros() as u64, "call");
+    let headers = answer.headers_mut();
+    headers.insert("api-version", HeaderValue::from_str(&versions::MAX.to_string()).unwrap_or(HeaderValue::from_static("")));
+    headers.insert("docker-experimental", HeaderValue::from_static("false"));
+    headers.insert("ostype", HeaderValue::from_static("linux"));
+    headers.insert("server", HeaderValue::from_static(concat!("Wherry/", env!("CARGO_PKG_VERSION"), " (linux)")));
+    if let Some(id) = parts.headers.get("x-request-id") {
+        headers.insert("x-request-id", id.clone());
+    }
+    answer
+}
+
+async fn route(engine: Arc<Engine>, parts: &http::request::Parts, body: Incoming, take_over: TakeOver) -> Answer {
+    let (version, path) = versions::split(parts.uri.path())?;
+    let path_parts: Vec<String> = path.split('/').skip(1).map(|part| decode(part, false)).collect();
+    for (method, pattern, handler) in ROUTES {
+        if *method == parts.method
+            && let Some(words) = matched(pattern, &path_parts)
+        {
+            let query = Query::parse(parts.uri.query().unwrap_or_default());
+            let headers = parts.headers.clone();
+            return handler(Call { engine, version, words, query, headers, body, take_over }).await;
+        }
+    }
+    Err(unrouted(&parts.method, &path_parts))
+}
+
+fn unrouted(method: &Method, path: &[String]) -> Error {
+    if path.first().is_some_and(|first| SWARM.contains(&first.as_str())) {
+        return Error::unavailable(
+            "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.",
+        );
+    }
+    if let Some((_, what)) = MISSING.iter().find(|(pattern, _)| matched(pattern, path).is_some()) {
+        return Error::unimplemented(format!("{what}: not implemented"));
+    }
+    let is_known = ROUTES.iter().any(|(_, pattern, _)| matched(pattern, path).is_some());
+    let path = format!("/{}", path.join("/"));
+    if is_known { Error::not_found(format!("page not found: {method} {path}")) } else { Error::not_found(format!("page not found: {path}")) }
+}
+
+/// The words in the braces of a pattern that covers the path.
+fn matched(pattern: &str, path: &[String]) -> Option<Vec<String>> {
+    let pattern: Vec<&str> = pattern.split('/').skip(1).collect();
+    let greedy = pattern.iter().position(|part| part.ends_with("*}"));
+    let extra = path.len().checked_sub(pattern.len())?;
+    if extra > 0 && greedy.is_none() {
+        return None;
+    }
+    let mut words = Vec::new();
+    let mut at = 0;
+    for (index, part) in pattern.iter().enumerate() {
+        let length = if greedy == Some(index) { extra + 1 } else { 1 };
+        let found = path.get(at..at + length)?.join("/");
+        at += length;
+        if !part.starts_with('{') {
+            if *part != found {
+                return None;
+            }
+        } else if found.is_empty() {
+            return None;
+        } else {
+            words.push(found);
+        }
+    }
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(pattern: &str, path: &str) -> Option<Vec<String>> {
+        let parts: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
+        matched(pattern, &parts)
+    }
+
+    #[test]
+    fn patterns_match_parts_and_image_names() {
+        assert_eq!(words("/containers/{id}/json", "/containers/abc/json").unwrap(), ["abc"]);
+        assert_eq!(words("/images/{name*}/json", "/images/reg:5000/a/b:1/json").unwrap(), ["reg:5000/a/b:1"]);
+        assert_eq!(words("/images/{name*}", "/images/a/b").unwrap(), ["a/b"]);
+        assert!(words("/containers/{id}/json", "/containers//json").is_none());
+        assert!(words("/containers/{id}/json", "/containers/a/b/json").is_none());
+        assert!(words("/images/{name*}/json", "/images/json").is_none());
+    }
+
+    #[test]
+    fn what_is_missing_says_so() {
+        let path = |text: &str| text.split('/').skip(1).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(unrouted(&Method::POST, &path("/build")).kind(), Kind::Unimplemented);
+        assert_eq!(unrouted(&Method::POST, &path("/networks/create")).kind(), Kind::Unimplemented);
+        assert!(unrouted(&Method::GET, &path("/services")).to_string().starts_with("This node is not a swarm manager"));
+        assert_eq!(unrouted(&Method::GET, &path("/nothing")).kind(), Kind::NotFound);
+    }
+}

@@ -1,0 +1,105 @@
+//! `daemon.json`: each key is a flag in other words.
+
+use std::collections::BTreeMap;
+
+use errdefs::{Error, Result};
+use serde_json::{Map, Value};
+
+use super::runtimes::{self, Runtime};
+
+/// Keys whose flag has another name.
+const RENAMED: [(&str, &str); 7] = [
+    ("hosts", "host"),
+    ("registry-mirrors", "registry-mirror"),
+    ("insecure-registries", "insecure-registry"),
+    ("dns-opts", "dns-opt"),
+    ("labels", "label"),
+    ("log-opts", "log-opt"),
+    ("default-ulimits", "default-ulimit"),
+];
+
+/// Keys whose flag has the same name.
+const PLAIN: [&str; 38] = [
+    "bip", "bridge", "cgroup-parent", "containerd", "containerd-namespace", "data-root", "debug",
+    "default-cgroupns-mode", "default-ipc-mode", "default-runtime", "default-shm-size", "dns", "dns-search",
+    "exec-root", "experimental", "fixed-cidr", "group", "icc", "init", "init-path", "ip", "ip-forward", "ip-masq",
+    "iptables", "live-restore", "log-driver", "log-level", "mtu", "no-new-privileges", "pidfile", "seccomp-profile",
+    "shutdown-timeout", "storage-driver", "tls", "tlscacert", "tlscert", "tlskey", "tlsverify",
+];
+
+/// What a file says.
+#[derive(Default, Debug)]
+pub struct FromFile {
+    /// Flags with their values.
+    pub words: Vec<String>,
+    /// The `runtimes` key, which says more than a flag can.
+    pub runtimes: BTreeMap<String, Runtime>,
+}
+
+/// Turns a file into flags; `given` are the flags of the command line.
+pub fn translate(text: &str, given: &[String]) -> Result<FromFile> {
+    let mut read = FromFile::default();
+    if text.trim().is_empty() {
+        return Ok(read);
+    }
+    let keys: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|cause| Error::invalid_argument("cannot read configuration file").with_source(cause))?;
+    let flag_of = |key: &str| {
+        let renamed = RENAMED.iter().find(|(name, _)| *name == key).map(|(_, flag)| *flag);
+        renamed.or_else(|| PLAIN.into_iter().chain(["userland-proxy"]).find(|name| *name == key))
+    };
+    let unknown: Vec<&str> =
+        keys.keys().map(String::as_str).filter(|key| flag_of(key).is_none() && *key != "runtimes").collect();
+    if !unknown.is_empty() {
+        return Err(Error::invalid_argument(format!(
+            "the following directives don't match any configuration option: {}",
+            unknown.join(", ")
+        )));
+    }
+    let mut twice = Vec::new();
+    for (key, value) in &keys {
+        let Some(flag) = flag_of(key) else {
+            read.runtimes = runtimes::from_json(value)?;
+            continue;
+        };
+        if given.iter().any(|name| name.replace('_', "-") == flag) {
+            twice.push(key.as_str());
+        }
+        for value in values(key, value)? {
+            read.words.push(format!("--{flag}={value}"));
+        }
+    }
+    if !twice.is_empty() {
+        return Err(Error::invalid_argument(format!(
+            "the following directives are specified both as a flag and in the configuration file: {}",
+            twice.join(", ")
+        )));
+    }
+    Ok(read)
+}
+
+/// One flag value for each value of a key.
+fn values(key: &str, value: &Value) -> Result<Vec<String>> {
+    let bad = || Error::invalid_argument(format!("invalid value of {key:?} in the configuration file: {value}"));
+    let plain = |value: &Value| match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Bool(on) => Ok(on.to_string()),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(bad()),
+    };
+    match (key, value) {
+        ("default-ulimits", Value::Object(limits)) => {
+            let limit = |(name, limit): (&String, &Value)| {
+                let number = |side: &str| limit.get(side).and_then(Value::as_i64).ok_or_else(bad);
+                Ok(format!("{name}={}:{}", number("Soft")?, number("Hard")?))
+            };
+            limits.iter().map(limit).collect()
+        }
+        ("log-opts", Value::Object(options)) => {
+            options.iter().map(|(name, value)| Ok(format!("{name}={}", plain(value)?))).collect()
+        }
+        (_, Value::Array(list)) => list.iter().map(plain).collect(),
+        (_, Value::Null) => Ok(Vec::new()),
+        (_, one) => Ok(vec![plain(one)?]),
+    }
+}

@@ -1,0 +1,198 @@
+//! Copying paths out of and into a container.
+
+use std::io::{self, BufReader, Read, Write};
+use std::os::fd::AsFd;
+
+use bytes::{Buf, Bytes};
+use engine_api::container::PathStat;
+use errdefs::{Error, Kind, Result};
+use http::{HeaderValue, Response};
+use rustix::fs::{FileType, Mode, OFlags};
+use tokio::sync::mpsc;
+
+use super::Container;
+use super::export::{Pieces, written};
+use super::rootfs::{Access, Root};
+use crate::engine::Engine;
+
+/// What of Go's os.FileMode clients look at.
+const GO_DIRECTORY: u32 = 1 << 31;
+const GO_SYMLINK: u32 = 1 << 27;
+
+/// Looks at a path; a link is looked at itself.
+///
+/// # Errors
+/// There is no such path.
+pub async fn stat(engine: &Engine, container: &Container, path: &str) -> Result<PathStat> {
+    let root = Root::of(engine, container, Access::Read).await?;
+    look(&root, container, path)
+}
+
+fn missing(container: &Container, path: &str) -> Error {
+    Error::not_found(format!("Could not find the file {path} in container {}", container.record().name))
+}
+
+/// Directory and last part of a path; the root itself has the name `/`.
+fn split(path: &str) -> (String, String) {
+    let is_contents = path.ends_with("/.");
+    let path = path.trim_end_matches("/.").trim_end_matches('/');
+    let path = path.trim_start_matches('/');
+    if path.is_empty() || path == "." {
+        return ("/".into(), ".".into());
+    }
+    if is_contents {
+        return (format!("/{path}"), ".".into());
+    }
+    match path.rsplit_once('/') {
+        Some((directory, name)) => (format!("/{directory}"), name.to_owned()),
+        None => ("/".into(), path.to_owned()),
+    }
+}
+
+fn look(root: &Root, container: &Container, path: &str) -> Result<PathStat> {
+    if path.is_empty() {
+        return Err(Error::invalid_argument("missing parameter: path"));
+    }
+    let (_, name) = split(path);
+    let whole = path.trim_end_matches("/.").trim_end_matches('/');
+    let node = root.open(whole, OFlags::PATH | OFlags::NOFOLLOW).map_err(|_| missing(container, path))?;
+    let stat = rustix::fs::fstat(&node).map_err(|cause| Error::internal("cannot look at a path").with_source(io::Error::from(cause)))?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let mut mode = stat.st_mode & 0o777;
+    let mut link_target = String::new();
+    match kind {
+        FileType::Directory => mode |= GO_DIRECTORY,
+        FileType::Symlink => {
+            mode |= GO_SYMLINK;
+            link_target = rustix::fs::readlinkat(&node, "", Vec::new()).map(|target| target.to_string_lossy().into_owned()).unwrap_or_default();
+            // Clients follow it themselves, from the root.
+            if !link_target.starts_with('/') {
+                link_target = format!("{}/{link_target}", split(path).0.trim_end_matches('/'));
+            }
+        }
+        FileType::CharacterDevice => mode |= 1 << 26 | 1 << 21,
+        FileType::BlockDevice => mode |= 1 << 26,
+        FileType::Fifo => mode |= 1 << 25,
+        FileType::Socket => mode |= 1 << 24,
+        _ => {}
+    }
+    let mtime = crate::time::Time(stat.st_mtime * 1_000_000_000 + stat.st_mtime_nsec as i64).rfc3339();
+    let name = if name == "." { whole.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("/").to_owned() } else { name };
+    Ok(PathStat { name, size: stat.st_size, mode, mtime, link_target })
+}
+
+/// Puts what was seen into the answer's head.
+///
+/// # Errors
+/// It cannot be a header.
+pub fn with_stat<B>(mut answer: Response<B>, stat: &PathStat) -> Result<Response<B>> {
+    use base64::Engine as _;
+    let json = serde_json::to_vec(stat).map_err(|cause| Error::internal("cannot encode a path").with_source(cause))?;
+    let text = base64::engine::general_purpose::STANDARD.encode(json);
+    let value = HeaderValue::from_str(&text).map_err(|cause| Error::internal("cannot encode a path").with_source(cause))?;
+    answer.headers_mut().insert("x-docker-container-path-stat", value);
+    Ok(answer)
+}
+
+/// An archive of a file or a directory with all below it.
+///
+/// # Errors
+/// There is no such path.
+pub async fn get(engine: &Engine, container: &Container, path: &str) -> Result<(PathStat, Pieces)> {
+    let root = Root::of(engine, container, Access::Read).await?;
+    let stat = look(&root, container, path)?;
+    let (directory, name) = split(path);
+    let parent = root.open(&directory, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|_| missing(container, path))?;
+    engine.tell_container("archive-path", container, &[]);
+    let shown = if name == "." { stat.name.trim_matches('/').to_owned() } else { name.clone() };
+    Ok((stat, written(move |writer| {
+        let mut writer = archive::Writer::new(writer);
+        copy_out(&parent, &name, &shown, &mut writer).map_err(io::Error::other)?;
+        writer.finish().map_err(io::Error::other)?.flush()
+    })))
+}
+
+/// Writes a node under the name that the client expects, and everything below it.
+fn copy_out<W: Write>(parent: &impl AsFd, name: &str, shown: &str, writer: &mut archive::Writer<W>) -> archive::Result<()> {
+    let shown = if shown.is_empty() { "." } else { shown };
+    let Some((entry, file, _)) = archive::describe(parent.as_fd(), name.as_bytes(), shown.as_bytes())? else { return Ok(()) };
+    match file {
+        Some(mut file) => return writer.append(&entry, &mut file),
+        None => writer.append(&entry, &mut io::empty())?,
+    }
+    if entry.kind != archive::Kind::Directory {
+        return Ok(());
+    }
+    let open = |names: OFlags| rustix::fs::openat(parent, name, names | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+    let Ok(directory) = open(OFlags::RDONLY) else { return Ok(()) };
+    let mut names: Vec<String> = Vec::new();
+    if let Ok(entries) = rustix::fs::Dir::read_from(&directory) {
+        names.extend(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(|name| name != "." && name != ".."));
+    }
+    names.sort();
+    names.iter().try_for_each(|name| copy_out(&directory, name, &format!("{shown}/{name}"), writer))
+}
+
+/// Brings an archive into a directory of the container.
+///
+/// # Errors
+/// The path is no directory, it is read-only, or the archive is broken.
+pub async fn put(engine: &Engine, container: &Container, path: &str, keeps_kind: bool, body: mpsc::Receiver<Bytes>) -> Result<()> {
+    let record = container.record();
+    if path.is_empty() {
+        return Err(Error::invalid_argument("missing parameter: path"));
+    }
+    let inside = |destination: &str| path == destination || path.starts_with(&format!("{}/", destination.trim_end_matches('/')));
+    let read_only_mount = record.mounts.iter().filter(|mount| inside(&mount.destination)).max_by_key(|mount| mount.destination.len());
+    if read_only_mount.map_or(record.host_config.readonly_rootfs, |mount| mount.is_read_only) {
+        let what = if read_only_mount.is_some() { "mounted volume" } else { "container rootfs" };
+        return Err(Error::permission_denied(format!("{what} is marked read-only")));
+    }
+    let root = Root::of(engine, container, Access::Write).await?;
+    let directory = root.open(path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|cause| match cause.raw_os_error() {
+        Some(code) if code == rustix::io::Errno::NOTDIR.raw_os_error() => Error::invalid_argument(format!("extraction point is not a directory: {path}")),
+        _ => missing(container, path),
+    })?;
+    let applied = tokio::task::spawn_blocking(move || {
+        let stream = BufReader::with_capacity(128 << 10, FromPieces { body, piece: Bytes::new() });
+        let options = archive::Options { whiteouts: archive::Whiteouts::Remove, lowers: Vec::new() };
+        let _ = keeps_kind;
+        archive::apply(directory.as_fd(), stream, options)
+    });
+    let applied = applied.await.map_err(|cause| Error::internal("cannot extract an archive").with_source(cause))?;
+    applied.map_err(|cause| Error::new(if cause.kind() == Kind::Unknown { Kind::Internal } else { cause.kind() }, "cannot extract the archive").with_source(cause))?;
+    engine.tell_container("extract-to-dir", container, &[]);
+    Ok(())
+}
+
+/// Reads a body on a thread that may wait.
+struct FromPieces {
+    body: mpsc::Receiver<Bytes>,
+    piece: Bytes,
+}
+
+impl Read for FromPieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.body.blocking_recv() {
+                Some(piece) => self.piece = piece,
+                None => return Ok(0),
+            }
+        }
+        let length = self.piece.len().min(buffer.len());
+        self.piece.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_split() {
+        for (path, directory, name) in [("/etc/hosts", "/etc", "hosts"), ("/etc/", "/", "etc"), ("/", "/", "."), ("/a/b/.", "/a/b", "."), ("x", "/", "x")] {
+            assert_eq!(split(path), (directory.to_owned(), name.to_owned()), "{path}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Looking up on the host what a container's spec needs, and building it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use errdefs::{Error, Result};
+use runtime_spec::Spec;
+
+use super::rootfs::{Access, Root};
+use super::spec::{HostDevice, Inputs, Mounted, SecurityOptions};
+use super::user::Accounts;
+use super::{Container, MountRecord, Record, Source};
+use crate::engine::Engine;
+use crate::files::failed;
+
+/// The spec that a start runs.
+///
+/// # Errors
+/// Something that the record names is not there, or is malformed.
+pub async fn spec_for(engine: &Engine, container: &Container, record: &Record) -> Result<Spec> {
+    let accounts = accounts(engine, container, record).await?;
+    let more = record.host_config.group_add.clone().unwrap_or_default();
+    let (user, home) = accounts.resolve(&record.config.user, &more)?;
+    let security = security(engine, record)?;
+    let all_capabilities = all_capabilities();
+    let mut mounts = record.mounts.iter().map(|mount| mounted(engine, mount)).collect::<Result<Vec<_>>>()?;
+    // Outer directories first, so that no mount hides another.
+    mounts.sort_by_key(|mount| mount.destination.matches('/').count());
+    let host = &record.host_config;
+    super::spec::build(&Inputs {
+        record,
+        user,
+        home,
+        mounts,
+        files: files(engine, container, record)?,
+        network: crate::networks::namespace_of(engine, container)?,
+        ipc_pid: joined_pid(engine, &host.ipc_mode)?,
+        pid_pid: joined_pid(engine, &host.pid_mode)?,
+        shm_path: shm_path(engine, container, record)?,
+        init_path: init_path(engine, record)?,
+        seccomp: super::seccomp::filter(engine, record, &security)?,
+        security,
+        devices: devices(record)?,
+        cgroup_parent: &engine.config.flags.cgroup_parent,
+        default_cgroupns: &engine.config.flags.default_cgroupns_mode,
+        default_ulimits: engine.config.default_ulimits.values().cloned().collect(),
+        default_shm_bytes: engine.config.flags.default_shm_size.unwrap_or(64 << 20),
+        all_capabilities: &all_capabilities,
+    })
+}
+
+/// A container that never ran has its image's account files, which are read once an image.
+pub async fn accounts(engine: &Engine, container: &Container, record: &Record) -> Result<Arc<Accounts>> {
+    let is_fresh = !record.has_started && container.live().rootfs.is_some();
+    if is_fresh && let Some(known) = engine.images.accounts(&record.chain_id) {
+        return Ok(known);
+    }
+    let accounts = Arc::new(Root::of(engine, container, Access::Read).await?.accounts());
+    if is_fresh {
+        engine.images.keep_accounts(&record.chain_id, accounts.clone());
+    }
+    Ok(accounts)
+}
+
+/// Everything that the kernel knows.
+pub fn all_capabilities() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
+    super::spec::capabilities::of_kernel(text.trim().parse().unwrap_or(40))
+}
+
+fn security(engine: &Engine, record: &Record) -> Result<SecurityOptions> {
+    let mut security = SecurityOptions::parse(record)?;
+    security.no_new_privileges |= engine.config.flags.no_new_privileges == Some(true);
+    Ok(security)
+}
+
+/// A mount of the record with its path on the host.
+fn mounted(engine: &Engine, mount: &MountRecord) -> Result<Mounted> {
+    let mut mounted = Mounted {
+        destination: mount.destination.clone(),
+        is_read_only: mount.is_read_only,
+        propagation: mount.propagation.clone(),
+        is_non_recursive: mount.is_non_recursive,
+        ..Mounted::default()
+    };
+    match &mount.source {
+        Source::Bind { path } => {
+            if !Path::new(path).exists() {
+                return Err(Error::invalid_argument(format!(
+                    "invalid mount config for type \"bind\": bind source path does not exist: {path}"
+                )));
+            }
+            mounted.source.clone_from(path);
+        }
+        Source::Volume { name, .. } => mounted.source = engine.volumes.mounted_path(name, &mount.subpath)?,
+        Source::Tmpfs { options } => mounted.tmpfs = Some(options.clone()),
+    }
+    Ok(mounted)
+}
+
+/// The engine's files; a container in another's network shares that one's.
+fn files(engine: &Engine, container: &Container, record: &Record) -> Result<BTreeMap<&'static str, String>> {
+    let owner = match Record::joined(&record.host_config.network_mode) {
+        Some(other) => engine.containers.find(other)?.directory().to_owned(),
+        None => container.directory().to_owned(),
+    };
+    Ok([("/etc/hostname", "hostname"), ("/etc/hosts", "hosts"), ("/etc/resolv.conf", "resolv.conf")]
+        .map(|(destination, name)| (destination, owner.join(name).to_string_lossy().into_owned()))
+        .into())
+}
+
+/// The process of the container that a `container:NAME` mode joins.
+fn joined_pid(engine: &Engine, mode: &str) -> Result<Option<u32>> {
+    let Some(name) = Record::joined(mode) else { return Ok(None) };
+    let other = engine.containers.find(name)?;
+    let state = &other.record().state;
+    if !state.phase.is_live() {
+        return Err(Error::failed_precondition(format!("cannot join namespace of a non running container: {}", other.id)));
+    }
+    Ok(Some(state.pid))
+}
+
+/// The directory behind a shared `/dev/shm`: one's own when others may join, or the other's.
+fn shm_path(engine: &Engine, container: &Container, record: &Record) -> Result<Option<String>> {
+    let mode = match record.host_config.ipc_mode.as_str() {
+        "" => engine.config.flags.default_ipc_mode.as_str(),
+        mode => mode,
+    };
+    if let Some(name) = Record::joined(mode) {
+        let other = engine.containers.find(name)?;
+        let path = engine.config.run("shm").join(&other.id);
+        if !path.exists() {
+            return Err(Error::failed_precondition(format!(
+                "cannot join IPC of a non-shareable container {name} (hint: use IpcMode:shareable for the donor container)"
+            )));
+        }
+        return Ok(Some(path.to_string_lossy().into_owned()));
+    }
+    if mode != "shareable" {
+        return Ok(None);
+    }
+    let path = engine.config.run("shm").join(&container.id);
+    if !path.exists() {
+        std::fs::create_dir_all(&path).map_err(failed("make directory", &path))?;
+        let bytes = if record.host_config.shm_size > 0 { record.host_config.shm_size } else { 64 << 20 };
+        let data = std::ffi::CString::new(format!("mode=1777,size={bytes}")).unwrap_or_default();
+        let flags = rustix::mount::MountFlags::NOSUID | rustix::mount::MountFlags::NOEXEC | rustix::mount::MountFlags::NODEV;
+        rustix::mount::mount("shm", &path, "tmpfs", flags, Some(data.as_c_str()))
+            .map_err(|cause| failed("mount", &path)(cause.into()))?;
+    }
+    Ok(Some(path.to_string_lossy().into_owned()))
+}
+
+/// Takes a container's shared memory away.
+pub fn drop_shm(engine: &Engine, id: &str) {
+    let path = engine.config.run("shm").join(id);
+    if path.exists() {
+        let _ = rustix::mount::unmount(&path, rustix::mount::UnmountFlags::DETACH);
+        let _ = std::fs::remove_dir(&path);
+    }
+}
+
+fn init_path(engine: &Engine, record: &Record) -> Result<Option<String>> {
+    match (record.host_config.init, &engine.programs.init) {
+        (Some(true), None) => Err(Error::failed_precondition("cannot give the container an init: neither docker-init nor tini is on PATH")
+            .with_hint("Install tini, or name an init program with --init-path.")),
+        (_, path) => Ok(path.as_ref().map(|path| path.to_string_lossy().into_owned())),
+    }
+}
+
+/// Device nodes that were asked for; all of the host's when privileged.
+fn devices(record: &Record) -> Result<Vec<HostDevice>> {
+    let mut found = Vec::new();
+    if record.host_config.privileged {
+        walk_devices(Path::new("/dev"), &mut found);
+    }
+    for wish in record.host_config.resources.devices.iter().flatten() {
+        let path = if wish.path_in_container.is_empty() { &wish.path_on_host } else { &wish.path_in_container };
+        let access = if wish.cgroup_permissions.is_empty() { "rwm" } else { &wish.cgroup_permissions };
+        let host = Path::new(&wish.path_on_host);
+        if host.is_dir() {
+            let mut below = Vec::new();
+            walk_devices(host, &mut below);
+            for mut device in below {
+                device.path = device.path.replacen(&wish.path_on_host, path, 1);
+                device.access = access.to_owned();
+                found.push(device);
+            }
+            continue;
+        }
+        let Some(mut device) = device(host) else {
+            return Err(Error::invalid_argument(format!(
+                "error gathering device information while adding custom device \"{}\": not a device node",
+                wish.path_on_host
+            )));
+        };
+        device.path.clone_from(path);
+        device.access = access.to_owned();
+        found.retain(|other| other.path != device.path);
+        found.push(device);
+    }
+    Ok(found)
+}
+
+/// What a container's own `/dev` provides.
+const OWN: [&str; 8] = ["pts", "shm", "fd", "mqueue", ".lxc", "console", "ptmx", ".udev"];
+
+fn walk_devices(directory: &Path, found: &mut Vec<HostDevice>) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if OWN.iter().any(|name| entry.file_name() == *name) || path.is_symlink() {
+            continue;
+        }
+        if path.is_dir() {
+            walk_devices(&path, found);
+        } else if let Some(device) = device(&path) {
+            found.push(device);
+        }
+    }
+}
+
+fn device(path: &Path) -> Option<HostDevice> {
+    use rustix::fs::FileType;
+    let stat = rustix::fs::stat(path).ok()?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if !matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) {
+        return None;
+    }
+    Some(HostDevice {
+        path: path.to_string_lossy().into_owned(),
+        is_block: kind == FileType::BlockDevice,
+        major: i64::from(rustix::fs::major(stat.st_rdev)),
+        minor: i64::from(rustix::fs::minor(stat.st_rdev)),
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        access: "rwm".into(),
+    })
+}

@@ -1,0 +1,54 @@
+//! Removing containers that do not run.
+
+use std::sync::Arc;
+
+use engine_api::container::ContainersPruned;
+use errdefs::Result;
+
+use super::{Phase, remove};
+use crate::engine::Engine;
+use crate::filters::Filters;
+use crate::time::Time;
+
+/// The filters of a prune.
+pub const FILTERS: [&str; 3] = ["label", "label!", "until"];
+
+/// `POST /containers/prune`.
+///
+/// # Errors
+/// A filter's value is malformed.
+pub async fn prune(engine: &Arc<Engine>, filters: &Filters) -> Result<ContainersPruned> {
+    let mut pruned = ContainersPruned { containers_deleted: Some(Vec::new()), space_reclaimed: 0 };
+    for container in engine.containers.all() {
+        let record = container.record();
+        let labels = record.config.labels.clone().unwrap_or_default();
+        let is_wanted = matches!(record.state.phase, Phase::Created | Phase::Exited | Phase::Dead)
+            && filters.labels("label", &labels)
+            && filters.without_labels(&labels)
+            && filters.accepts("until", |text| until(text).is_none_or(|until| record.created < until));
+        if !is_wanted {
+            continue;
+        }
+        let bytes = crate::images::usage(engine, &container.id).await.unwrap_or(0);
+        if remove::remove(engine, &container, remove::Options::default()).await.is_ok() {
+            pruned.space_reclaimed += bytes.unsigned_abs();
+            pruned.containers_deleted.get_or_insert_default().push(container.id.clone());
+        }
+    }
+    Ok(pruned)
+}
+
+/// A moment, or a length of time before now (`10m`, `24h`).
+fn until(text: &str) -> Option<Time> {
+    if let Some(time) = Time::parse(text) {
+        return Some(time);
+    }
+    let unit = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        _ => return None,
+    };
+    let count: i64 = text[..text.len() - 1].parse().ok()?;
+    Some(Time(Time::now().0 - count.checked_mul(unit)?.checked_mul(1_000_000_000)?))
+}

@@ -1,0 +1,108 @@
+//! The engine: what all calls share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use errdefs::Result;
+
+use crate::config::Config;
+use crate::containers::{Container, Index};
+use crate::events::Events;
+use crate::exec::Execs;
+use crate::files;
+use crate::images::Images;
+use crate::networks::Networks;
+use crate::supervisor::{Supervisor, managed};
+use crate::volumes::Volumes;
+
+/// One engine over one supervisor.
+pub struct Engine {
+    /// Shown by `info`; the same for the life of the data root.
+    pub id: String,
+    pub config: Config,
+    pub supervisor: Supervisor,
+    pub containers: Index,
+    pub execs: Execs,
+    pub images: Images,
+    pub networks: Networks,
+    pub volumes: Volumes,
+    pub events: Events,
+    pub programs: Programs,
+}
+
+/// Programs of the host that containers are given.
+pub struct Programs {
+    /// Writes logs for shims that are not ours; its path tells ours what to do.
+    pub logger: Option<std::path::PathBuf>,
+    /// What `--init` puts in front.
+    pub init: Option<std::path::PathBuf>,
+}
+
+impl Engine {
+    /// Reads what the last life left, and brings the network up.
+    ///
+    /// # Errors
+    /// A directory, the supervisor's address or the network could not be had.
+    pub fn open(config: Config) -> Result<Arc<Engine>> {
+        for directory in [
+            config.data("containers"),
+            config.data("volumes"),
+            config.data("tmp"),
+            config.run("netns"),
+            config.run("attach"),
+            config.run("stdio"),
+            config.run("shm"),
+            config.run("mounts"),
+        ] {
+            std::fs::create_dir_all(&directory).map_err(files::failed("make directory", &directory))?;
+        }
+        let supervisor = Supervisor::at(&managed::address(&config)?, &config.flags.containerd_namespace)?;
+        let containers = Index::load(&config.data("containers"))?;
+        let volumes = Volumes::load(&config.data("volumes"))?;
+        let networks = Networks::open(&config, &containers)?;
+        let programs = Programs {
+            logger: crate::programs::find("wherry-logger"),
+            init: config.flags.init_path.clone().or_else(|| {
+                ["docker-init", "tini"].into_iter().find_map(crate::programs::on_path)
+            }),
+        };
+        Ok(Arc::new(Engine {
+            id: engine_id(&config)?,
+            supervisor,
+            containers,
+            execs: Execs::default(),
+            images: Images::default(),
+            networks,
+            volumes,
+            events: Events::default(),
+            programs,
+            config,
+        }))
+    }
+
+    /// Tells what happened to a container, with its labels, image, name and `more`.
+    pub fn tell_container(&self, action: &str, container: &Container, more: &[(&str, String)]) {
+        let record = container.record();
+        let mut attributes: BTreeMap<String, String> = record.config.labels.clone().unwrap_or_default();
+        attributes.insert("image".into(), record.config.image.clone());
+        attributes.insert("name".into(), record.name.clone());
+        attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        self.events.tell("container", action, &container.id, attributes);
+    }
+}
+
+fn engine_id(config: &Config) -> Result<String> {
+    let path = config.data("engine-id");
+    if let Ok(id) = std::fs::read_to_string(&path)
+        && !id.trim().is_empty()
+    {
+        return Ok(id.trim().to_owned());
+    }
+    let digits = crate::identity::new_id();
+    let id = format!(
+        "{}-{}-{}-{}-{}",
+        &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..32]
+    );
+    files::replace(&path, id.as_bytes(), files::Promise::Durable)?;
+    Ok(id)
+}

@@ -1,0 +1,98 @@
+//! Taking names away, and the image with the last one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use containerd_api::services::images::v1::DeleteImageRequest;
+use engine_api::image::ImageDeleted;
+use errdefs::{Error, Result};
+use reference::{AnyReference, Reference};
+
+use super::list::{Named, named};
+use super::resolve::DANGLING;
+use crate::engine::Engine;
+use crate::identity::short;
+use crate::supervisor::failed;
+
+/// Removes a name, or all names of an image that is meant by its identifier.
+///
+/// # Errors
+/// The image is not there, or a container uses it.
+pub async fn remove(engine: &Arc<Engine>, typed: &str, is_forced: bool) -> Result<Vec<ImageDeleted>> {
+    let (record, image) = engine.images.find_record(engine, typed).await?;
+    let all = named(engine).await?;
+    let Some(whole) = all.into_iter().find(|named| named.image.id == image.id) else { return Ok(Vec::new()) };
+    let is_by_name = matches!(AnyReference::parse(typed), Ok(AnyReference::Named(_)))
+        && Reference::parse_normalized(&record.name).is_ok_and(|name| name.familiar().starts_with(typed.split(['@']).next().unwrap_or(typed)) || name.canonical().starts_with(typed));
+    let records = if is_by_name { vec![record.name.clone()] } else { whole.records.clone() };
+    let is_last = records.len() == whole.records.len();
+    if !is_by_name && whole.tags.len() > 1 && !is_forced {
+        return Err(Error::failed_precondition(format!(
+            "conflict: unable to delete {} (must be forced) - image is referenced in multiple repositories",
+            short(image.id.trim_start_matches("sha256:"))
+        )));
+    }
+    if is_last {
+        refuse_if_used(engine, &whole, typed, is_forced)?;
+    }
+    delete(engine, &whole, &records, is_last).await
+}
+
+/// A container that uses the image keeps it: a running one always, a stopped one unless forced.
+fn refuse_if_used(engine: &Engine, whole: &Named, typed: &str, is_forced: bool) -> Result<()> {
+    for container in engine.containers.all() {
+        let record = container.record();
+        if record.image_id != whole.image.id {
+            continue;
+        }
+        let shown = short(&record.id);
+        let image = short(whole.image.id.trim_start_matches("sha256:"));
+        if record.state.phase.is_live() && !is_forced {
+            return Err(Error::failed_precondition(format!(
+                "conflict: unable to remove repository reference \"{typed}\" (must force) - container {shown} is using its referenced image {image}"
+            )));
+        }
+        if record.state.phase.is_live() {
+            return Err(Error::failed_precondition(format!(
+                "conflict: unable to delete {image} (cannot be forced) - image is being used by running container {shown}"
+            )));
+        }
+        if !is_forced {
+            return Err(Error::failed_precondition(format!(
+                "conflict: unable to remove repository reference \"{typed}\" (must force) - container {shown} is using its referenced image {image}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Deletes records, and tells Docker's rows.
+///
+/// # Errors
+/// The supervisor refuses.
+pub async fn delete(engine: &Arc<Engine>, whole: &Named, records: &[String], is_last: bool) -> Result<Vec<ImageDeleted>> {
+    let mut rows = Vec::new();
+    let image = &whole.image;
+    for (at, name) in records.iter().enumerate() {
+        // The last deletion waits for the collector, so that the space is free when we answer.
+        let sync = is_last && at + 1 == records.len();
+        let request = DeleteImageRequest { name: name.clone(), sync, ..DeleteImageRequest::default() };
+        engine.supervisor.images().delete(request).await.map_err(failed(format!("remove image {name}")))?;
+        if !name.starts_with(DANGLING)
+            && let Ok(name) = Reference::parse_normalized(name)
+        {
+            rows.push(ImageDeleted { untagged: name.familiar(), ..ImageDeleted::default() });
+            engine.events.tell("image", "untag", &image.id, BTreeMap::from([("name".to_owned(), name.familiar())]));
+        }
+    }
+    if is_last {
+        rows.extend(whole.digests.iter().map(|digest| ImageDeleted { untagged: digest.clone(), ..ImageDeleted::default() }));
+        rows.push(ImageDeleted { deleted: image.id.clone(), ..ImageDeleted::default() });
+        for diff_id in image.document.rootfs.diff_ids.iter().rev() {
+            rows.push(ImageDeleted { deleted: diff_id.clone(), ..ImageDeleted::default() });
+        }
+        engine.images.forget(&image.target);
+        engine.events.tell("image", "delete", &image.id, BTreeMap::from([("name".to_owned(), image.id.clone())]));
+    }
+    Ok(rows)
+}

@@ -1,0 +1,215 @@
+//! From what a person types to an image that can run here.
+
+use std::sync::Arc;
+
+use containerd_api::services::images::v1::{GetImageRequest, Image as StoredImage, ListImagesRequest};
+use errdefs::{Error, Result};
+use reference::{AnyReference, Reference};
+use serde::Deserialize;
+
+use super::{Document, Image, Images, Layer, chain_id};
+use crate::engine::Engine;
+use crate::supervisor::{failed, optional};
+
+/// Prefix of records that keep an image without a name.
+pub const DANGLING: &str = "moby-dangling@";
+
+/// An index or a manifest: which one, its fields say.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Either {
+    manifests: Vec<IndexEntry>,
+    config: Option<Layer>,
+    layers: Vec<Layer>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct IndexEntry {
+    digest: String,
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct Platform {
+    architecture: String,
+    os: String,
+    variant: String,
+}
+
+/// The host's architecture in Go's words.
+pub fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" => "ppc64le",
+        other => other,
+    }
+}
+
+fn missing(typed: &str) -> Error {
+    let shown = Reference::parse_normalized(typed).map_or(typed.to_owned(), |name| name.with_default_tag().familiar());
+    Error::not_found(format!("No such image: {shown}"))
+}
+
+impl Images {
+    /// Finds an image by name, name and digest, identifier or the beginning of one.
+    ///
+    /// # Errors
+    /// No image, or more than one, is meant; or it is for another platform.
+    pub async fn find(&self, engine: &Engine, typed: &str) -> Result<Arc<Image>> {
+        self.find_record(engine, typed).await.map(|(_, image)| image)
+    }
+
+    /// The same, with the record of the store that was meant.
+    ///
+    /// # Errors
+    /// As [`Images::find`].
+    pub async fn find_record(&self, engine: &Engine, typed: &str) -> Result<(StoredImage, Arc<Image>)> {
+        let parsed = AnyReference::parse(typed);
+        if let Ok(AnyReference::Named(name)) = &parsed {
+            let name = name.clone().with_default_tag();
+            if let Some(record) = self.by_name(engine, &name).await? {
+                let image = self.read(engine, &record).await?;
+                return Ok((record, image));
+            }
+        } else if let Err(error) = &parsed {
+            return Err(Error::invalid_argument(error.to_string()));
+        }
+        self.by_id(engine, typed).await
+    }
+
+    async fn by_name(&self, engine: &Engine, name: &Reference) -> Result<Option<StoredImage>> {
+        let get = GetImageRequest { name: name.canonical() };
+        let found = optional(engine.supervisor.images().get(get).await, "look for an image")?;
+        if let Some(record) = found.and_then(|answer| answer.image) {
+            return Ok(Some(record));
+        }
+        let Some(digest) = name.digest() else { return Ok(None) };
+        // NAME@DIGEST is meant whatever tag keeps that digest.
+        let records = self.records(engine).await?;
+        Ok(records.into_iter().find(|record| {
+            digest_of(record) == digest.as_str()
+                && Reference::parse_normalized(&record.name).is_ok_and(|other| other.name() == name.name())
+        }))
+    }
+
+    async fn by_id(&self, engine: &Engine, typed: &str) -> Result<(StoredImage, Arc<Image>)> {
+        let prefix = typed.strip_prefix("sha256:").unwrap_or(typed);
+        if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(missing(typed));
+        }
+        let is_meant = |digest: &str| digest.strip_prefix("sha256:").is_some_and(|hex| hex.starts_with(prefix));
+        let mut found: Option<(StoredImage, Arc<Image>)> = None;
+        for (record, image) in self.all(engine).await? {
+            if is_meant(&image.id) || is_meant(&image.target) || is_meant(&image.manifest) {
+                if found.as_ref().is_some_and(|(_, other)| other.id != image.id) {
+                    return Err(Error::invalid_argument(format!("image reference {typed} is ambiguous")));
+                }
+                found.get_or_insert((record, image));
+            }
+        }
+        found.ok_or_else(|| missing(typed))
+    }
+
+    /// The store's records.
+    ///
+    /// # Errors
+    /// The supervisor does not answer.
+    pub async fn records(&self, engine: &Engine) -> Result<Vec<StoredImage>> {
+        let answer = engine.supervisor.images().list(ListImagesRequest::default()).await.map_err(failed("list images"))?;
+        Ok(answer.into_inner().images)
+    }
+
+    /// All records whose image can run here.
+    ///
+    /// # Errors
+    /// The supervisor does not answer.
+    pub async fn all(&self, engine: &Engine) -> Result<Vec<(StoredImage, Arc<Image>)>> {
+        let mut all = Vec::new();
+        for record in self.records(engine).await? {
+            match self.read(engine, &record).await {
+                Ok(image) => all.push((record, image)),
+                Err(error) if error.kind() == errdefs::Kind::Unavailable => return Err(error),
+                Err(error) => tracing::debug!(image = record.name, error = %error.chain(), "an image is left out"),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads index, manifest and config of a record, once for each digest.
+    ///
+    /// # Errors
+    /// Content is missing or malformed, or nothing in it is for this platform.
+    pub async fn read(&self, engine: &Engine, record: &StoredImage) -> Result<Arc<Image>> {
+        let target = digest_of(record).to_owned();
+        let known = self.by_target.lock().expect("no panic while held").get(&target).cloned();
+        let image = match known {
+            Some(image) => image,
+            None => {
+                let image = Arc::new(read(engine, &target).await?);
+                self.by_target.lock().expect("no panic while held").insert(target, image.clone());
+                image
+            }
+        };
+        if image.name == record.name {
+            return Ok(image);
+        }
+        Ok(Arc::new(Image { name: record.name.clone(), ..(*image).clone() }))
+    }
+
+    /// Forgets content that may have gone.
+    pub fn forget(&self, target: &str) {
+        self.by_target.lock().expect("no panic while held").remove(target);
+    }
+}
+
+/// Digest that a record points to.
+pub fn digest_of(record: &StoredImage) -> &str {
+    record.target.as_ref().map_or("", |target| target.digest.as_str())
+}
+
+async fn read(engine: &Engine, target: &str) -> Result<Image> {
+    let mut manifest = target.to_owned();
+    let mut either: Either = engine.supervisor.read_json(target).await?;
+    if either.config.is_none() {
+        manifest = choose(engine, &either.manifests).await?;
+        either = engine.supervisor.read_json(&manifest).await?;
+    }
+    let config = either
+        .config
+        .ok_or_else(|| Error::new(errdefs::Kind::DataLoss, format!("cannot read manifest {manifest}: it names no config")))?;
+    let document: Document = engine.supervisor.read_json(&config.digest).await?;
+    Ok(Image {
+        id: config.digest,
+        name: String::new(),
+        target: target.to_owned(),
+        manifest,
+        layers: either.layers,
+        config: document.config.clone().unwrap_or_default(),
+        chain_id: chain_id(&document.rootfs.diff_ids),
+        document,
+    })
+}
+
+/// The manifest for this platform; of several (variants), one that is in the store.
+async fn choose(engine: &Engine, manifests: &[IndexEntry]) -> Result<String> {
+    let fits = |entry: &&IndexEntry| {
+        entry.platform.as_ref().is_none_or(|platform| {
+            platform.os == "linux" && platform.architecture == architecture()
+        })
+    };
+    let rank = |entry: &&IndexEntry| {
+        entry.platform.as_ref().map_or(1, |platform| i32::from(!matches!(platform.variant.as_str(), "" | "v8")))
+    };
+    let mut candidates: Vec<&IndexEntry> = manifests.iter().filter(fits).collect();
+    candidates.sort_by_key(rank);
+    for candidate in &candidates {
+        if engine.supervisor.has_blob(&candidate.digest).await? {
+            return Ok(candidate.digest.clone());
+        }
+    }
+    Err(Error::not_found(format!("no manifest for linux/{} in the image", architecture())))
+}

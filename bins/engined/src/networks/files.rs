@@ -1,0 +1,96 @@
+//! `hostname`, `hosts` and `resolv.conf` of a container.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use engine_api::host_config::HostConfig;
+use errdefs::{Error, Result};
+use network::{HostEntry, ResolvConf, hostname_file, hosts_file};
+
+use crate::containers::Container;
+use crate::engine::Engine;
+use crate::files::{Promise, replace};
+
+/// Writes the three files; `address` is the container's own.
+///
+/// # Errors
+/// One of them cannot be written.
+pub fn write(engine: &Engine, container: &Container, address: Option<Ipv4Addr>) -> Result<()> {
+    let record = container.record();
+    let host = &record.host_config;
+    let put = |name: &str, text: &str| replace(&container.file(name), text.as_bytes(), Promise::Process);
+    put("hostname", &hostname_file(&record.config.hostname))?;
+    let gateway = engine.networks.default_bridge().map(|bridge| bridge.gateway);
+    let extra = extra_hosts(host, gateway)?;
+    if record.is_host_network() {
+        let mut text = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+        for entry in extra {
+            text.push_str(&format!("{}\t{}\n", entry.address, entry.names.join(" ")));
+        }
+        put("hosts", &text)?;
+    } else {
+        let mut names = vec![record.config.hostname.clone()];
+        if !record.config.domainname.is_empty() {
+            names.insert(0, format!("{}.{}", record.config.hostname, record.config.domainname));
+        }
+        let own: Vec<HostEntry> = address.map(|address| HostEntry { address: address.into(), names }).into_iter().collect();
+        put("hosts", &hosts_file(&own, &extra))?;
+    }
+    put("resolv.conf", &resolv_conf(engine, host, record.is_host_network())?)
+}
+
+/// The container's own wishes go before the engine's, and those before the host's.
+fn resolv_conf(engine: &Engine, host: &HostConfig, is_host_network: bool) -> Result<String> {
+    let flags = &engine.config.flags;
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let mut servers = Vec::new();
+    for server in &host.dns {
+        servers.push(server.parse::<IpAddr>().map_err(|_| Error::invalid_argument(format!("{server} is not an ip address")))?);
+    }
+    let own = |list: &[String], default: &[String]| if list.is_empty() { default.to_vec() } else { list.to_vec() };
+    if servers.is_empty() {
+        servers.clone_from(&flags.dns);
+    }
+    let parsed = ResolvConf::parse(&text);
+    let base = if is_host_network { parsed } else { parsed.for_container() };
+    Ok(base.with_overrides(&servers, &own(&host.dns_search, &flags.dns_search), &own(&host.dns_options, &flags.dns_opt)).render())
+}
+
+/// `--add-host NAME:ADDRESS`; `host-gateway` is the bridge's own address.
+///
+/// # Errors
+/// A line is malformed.
+pub fn extra_hosts(host: &HostConfig, gateway: Option<Ipv4Addr>) -> Result<Vec<HostEntry>> {
+    host.extra_hosts
+        .iter()
+        .flatten()
+        .map(|line| {
+            let bad = || Error::invalid_argument(format!("bad format for add-host: \"{line}\""));
+            let (name, address) = line.split_once([':', '=']).ok_or_else(bad)?;
+            if name.is_empty() || name.contains(char::is_whitespace) {
+                return Err(bad());
+            }
+            let address = match address {
+                "host-gateway" => gateway.unwrap_or(Ipv4Addr::LOCALHOST).into(),
+                text => text.trim_matches(['[', ']']).parse::<IpAddr>()
+                    .map_err(|_| Error::invalid_argument(format!("invalid IP address in add-host: \"{text}\"")))?,
+            };
+            Ok(HostEntry { address, names: vec![name.to_owned()] })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extra_hosts_are_read() {
+        let host = HostConfig { extra_hosts: Some(vec!["a:1.2.3.4".into(), "g:host-gateway".into(), "six:[::1]".into()]), ..HostConfig::default() };
+        let entries = extra_hosts(&host, Some(Ipv4Addr::new(10, 0, 0, 1))).unwrap();
+        assert_eq!(entries.iter().map(|entry| entry.address.to_string()).collect::<Vec<_>>(), ["1.2.3.4", "10.0.0.1", "::1"]);
+        for bad in ["a", ":1.2.3.4", "a:b", "a b:1.2.3.4"] {
+            let host = HostConfig { extra_hosts: Some(vec![bad.into()]), ..HostConfig::default() };
+            assert!(extra_hosts(&host, None).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The state of the engine and its host.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use engine_api::system::{Commit, Info, Plugins, Runtime, Swarm};
+
+use crate::containers::Phase;
+use crate::engine::Engine;
+use crate::time::Time;
+
+/// `GET /info`.
+pub async fn info(engine: &Engine) -> Info {
+    let flags = &engine.config.flags;
+    let host = rustix::system::uname();
+    let phases: Vec<Phase> = engine.containers.all().iter().map(|container| container.record().state.phase).collect();
+    let count = |test: fn(Phase) -> bool| phases.iter().filter(|phase| test(**phase)).count() as i64;
+    let images = crate::images::list::named(engine).await.map_or(0, |all| all.len() as i64);
+    let supervisor = engine.supervisor.hello().await.unwrap_or_default();
+    let cgroup = Cgroups::look();
+    Info {
+        id: engine.id.clone(),
+        containers: phases.len() as i64,
+        containers_running: count(|phase| matches!(phase, Phase::Running | Phase::Restarting)),
+        containers_paused: count(|phase| phase == Phase::Paused),
+        containers_stopped: count(|phase| !phase.is_live() && phase != Phase::Restarting),
+        images,
+        driver: "overlay2".into(),
+        driver_status: vec![["driver-type".into(), "io.containerd.snapshotter.v1".into()], ["snapshotter".into(), engine.supervisor.snapshotter.clone()]],
+        plugins: Plugins {
+            volume: vec!["local".into()],
+            network: ["bridge", "host", "null"].map(str::to_owned).to_vec(),
+            authorization: None,
+            log: crate::config::LOG_DRIVERS.map(str::to_owned).to_vec(),
+        },
+        memory_limit: cgroup.has("memory"),
+        swap_limit: cgroup.has_swap,
+        cpu_cfs_period: cgroup.has("cpu"),
+        cpu_cfs_quota: cgroup.has("cpu"),
+        cpu_shares: cgroup.has("cpu"),
+        cpu_set: cgroup.has("cpuset"),
+        pids_limit: cgroup.has("pids"),
+        ipv4_forwarding: read("/proc/sys/net/ipv4/ip_forward") == "1",
+        bridge_nf_iptables: true,
+        bridge_nf_ip6tables: true,
+        debug: flags.debug == Some(true),
+        n_fd: std::fs::read_dir("/proc/self/fd").map_or(-1, |entries| entries.count() as i64),
+        oom_kill_disable: !cgroup.is_v2,
+        n_goroutines: 0,
+        system_time: Time::now().rfc3339(),
+        logging_driver: flags.log_driver.clone(),
+        cgroup_driver: "cgroupfs".into(),
+        cgroup_version: if cgroup.is_v2 { "2".into() } else { "1".into() },
+        n_events_listener: engine.events.listeners() as i64,
+        kernel_version: host.release().to_string_lossy().into_owned(),
+        operating_system: operating_system(),
+        os_type: "linux".into(),
+        architecture: host.machine().to_string_lossy().into_owned(),
+        index_server_address: "https://index.docker.io/v1/".into(),
+        registry_config: Some(super::registries::shown(engine)),
+        ncpu: std::thread::available_parallelism().map_or(1, |count| count.get() as i64),
+        mem_total: memory_bytes(),
+        docker_root_dir: flags.data_root.to_string_lossy().into_owned(),
+        http_proxy: std::env::var("HTTP_PROXY").unwrap_or_default(),
+        https_proxy: std::env::var("HTTPS_PROXY").unwrap_or_default(),
+        no_proxy: std::env::var("NO_PROXY").unwrap_or_default(),
+        name: host.nodename().to_string_lossy().into_owned(),
+        labels: flags.label.clone(),
+        server_version: env!("CARGO_PKG_VERSION").into(),
+        runtimes: runtimes(engine),
+        default_runtime: engine.config.default_runtime.clone(),
+        swarm: Swarm { local_node_state: "inactive".into(), ..Swarm::default() },
+        live_restore_enabled: true,
+        init_binary: engine.programs.init.as_ref().map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned()).unwrap_or_default(),
+        containerd_commit: Commit { id: supervisor.1, ..Commit::default() },
+        security_options: security_options(flags),
+        ..Info::default()
+    }
+}
+
+fn security_options(flags: &crate::config::Flags) -> Vec<String> {
+    let profile = match flags.seccomp_profile.as_deref() {
+        None | Some("builtin") => "builtin",
+        Some(other) => other,
+    };
+    let mut all = vec![format!("name=seccomp,profile={profile}")];
+    if flags.default_cgroupns_mode == "private" {
+        all.push("name=cgroupns".into());
+    }
+    all
+}
+
+fn runtimes(engine: &Engine) -> BTreeMap<String, Runtime> {
+    engine
+        .config
+        .runtimes
+        .iter()
+        .map(|(name, runtime)| {
+            let shown = match &runtime.binary {
+                Some(path) => Runtime { path: path.clone(), ..Runtime::default() },
+                None => Runtime { runtime_type: runtime.shim.clone(), ..Runtime::default() },
+            };
+            (name.clone(), shown)
+        })
+        .collect()
+}
+
+/// What of cgroups the host has.
+struct Cgroups {
+    is_v2: bool,
+    controllers: String,
+    has_swap: bool,
+}
+
+impl Cgroups {
+    fn look() -> Cgroups {
+        let root = Path::new("/sys/fs/cgroup");
+        let is_v2 = root.join("cgroup.controllers").exists();
+        let controllers = if is_v2 {
+            read("/sys/fs/cgroup/cgroup.controllers")
+        } else {
+            std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().replace(',', " ") + " ").collect()
+        };
+        let has_swap = is_v2 || root.join("memory/memory.memsw.limit_in_bytes").exists();
+        Cgroups { is_v2, controllers, has_swap }
+    }
+
+    fn has(&self, controller: &str) -> bool {
+        self.controllers.split_whitespace().any(|word| word == controller)
+    }
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
+fn operating_system() -> String {
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned())
+}
+
+fn memory_bytes() -> i64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<i64>().ok());
+    kibibytes.unwrap_or(0) * 1024
+}

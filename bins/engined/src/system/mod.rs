@@ -1,0 +1,6 @@
+//! The engine as a whole.
+
+pub mod df;
+pub mod info;
+pub mod registries;
+pub mod version;
