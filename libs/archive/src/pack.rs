@@ -19,8 +19,9 @@ use crate::{Error, Result};
 /// # Errors
 /// A file cannot be read or the archive cannot be written.
 pub fn pack<W: Write>(root: BorrowedFd<'_>, writer: &mut Writer<W>) -> Result<()> {
-    let mut links = HashMap::new();
-    pack_directory(root, b"", writer, &mut links)
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let top = fs::openat(root, ".", flags, Mode::empty()).map_err(|e| Error::file("open directory", b"/", e))?;
+    pack_directory(top.as_fd(), b"", writer, &mut HashMap::new())
 }
 
 fn pack_directory<W: Write>(

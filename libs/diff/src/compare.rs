@@ -27,6 +27,10 @@ pub(crate) fn compare<W: Write>(
     right: BorrowedFd<'_>,
     out: &mut Layer<W>,
 ) -> Result<()> {
+    // Reading needs more than the O_PATH descriptors that name a tree.
+    let left = left.map(|left| open(left, b".", b"")).transpose()?;
+    let right = open(right, b".", b"")?;
+    let (left, right) = (left.as_ref().map(AsFd::as_fd), right.as_fd());
     let mut changes = BTreeMap::new();
     let mut inodes = HashMap::new();
     Walk { changes: &mut changes, inodes: &mut inodes }.directory(left, right, b"")?;

@@ -31,7 +31,8 @@ pub(crate) fn over<'a>(left: &[Mount], right: &'a [Mount]) -> Option<(&'a str, V
 /// Whether the tree holds nothing that only the kernel can read: renamed directories, files whose
 /// content is still below.
 pub(crate) fn is_plain(upper: &str) -> Result<bool> {
-    plain_below(open_directory(Path::new(upper))?.as_fd())
+    let root = open_directory(Path::new(upper))?;
+    plain_below(open(root.as_fd(), b".", true)?.as_fd())
 }
 
 fn plain_below(directory: BorrowedFd<'_>) -> Result<bool> {

@@ -90,6 +90,7 @@ fn foreign(url: &str) -> Option<Source> {
     let mut host = Host::origin(authority, schemes);
     host.authority = authority.to_owned();
     host.capabilities = Capabilities::READ;
+    host.is_foreign = true;
     Some(Source { host, path, scopes: Vec::new() })
 }
 

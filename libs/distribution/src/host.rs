@@ -39,6 +39,8 @@ pub struct Host {
     pub headers: Vec<(String, String)>,
     /// The registry that this host mirrors, told by `?ns=`; `None` for the registry itself.
     pub mirror_of: Option<String>,
+    /// Named by a manifest, not by a person: it is asked without any credentials (CVE-2020-15157).
+    pub is_foreign: bool,
 }
 
 /// Files of TLS material.
@@ -63,6 +65,7 @@ impl Host {
             tls: TlsFiles::default(),
             headers: Vec::new(),
             mirror_of: None,
+            is_foreign: false,
         }
     }
 

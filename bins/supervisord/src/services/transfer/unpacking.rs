@@ -45,6 +45,9 @@ impl Work {
         // The flight ends with the work, even when nobody waits for it any more.
         blocking(move || {
             let _flight = flight;
+            if unpacker.has(&step.chain_id)? {
+                return Ok(());
+            }
             meter.at("extracting", 0);
             unpacker.step(&step, &|bytes| meter.at("extracting", bytes))?;
             meter.done("extracted");
