@@ -54,7 +54,7 @@ fn as_template(objects: &Objects, format: &str) -> Result<String, Failure> {
         match shown {
             Ok(text) => out.push_str(&text),
             Err(failure) => {
-                output::print(out + "\n")?;
+                output::print(if out.is_empty() { "\n" } else { &out })?;
                 return Err(failure);
             }
         }

@@ -172,9 +172,10 @@ impl Template {
 fn place_of(text: &str, field: &str) -> (usize, usize, String) {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let found = text.match_indices(&format!(".{field}")).find(|(at, found)| !text[at + found.len()..].starts_with(is_word));
-    let Some((at, found)) = found else { return (1, 0, format!(".{field}")) };
+    let Some((at, _)) = found else { return (1, 0, format!(".{field}")) };
     let start = text[..at].rfind(|c: char| !is_word(c) && c != '.').map_or(0, |before| before + 1);
-    let chain = &text[start..at + found.len()];
+    let end = text[at + 1..].find(|c: char| !is_word(c) && c != '.').map_or(text.len(), |after| at + 1 + after);
+    let chain = &text[start..end];
     let second = chain[1..].find('.').map_or(start, |next| start + 1 + next);
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     (text[..start].matches('\n').count() + 1, second - line_start, chain.to_owned())

@@ -62,21 +62,33 @@ fn unpack_blocking(mut reader: UnixStream, plan: &Plan) -> io::Result<()> {
 fn unpack_renamed(reader: &mut UnixStream, directory: &Path, name: &Path) -> io::Result<()> {
     let staging = directory.join(format!(".cp-{}", std::process::id()));
     fs::create_dir(&staging)?;
-    let staged = archive(reader).unpack(&staging).and_then(|()| {
-        let roots: Vec<PathBuf> = fs::read_dir(&staging)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
-        match (&roots[..], name == Path::new(".")) {
-            ([root], true) if root.is_dir() => merge(root, directory),
-            ([root], false) => move_over(root, &directory.join(name)),
-            // The root was "." itself.
-            (_, true) => merge(&staging, directory),
-            (_, false) => {
-                fs::create_dir(directory.join(name))?;
-                merge(&staging, &directory.join(name))
-            }
+    let staged = unpack_noting_root(reader, &staging).and_then(|root| match (root, name == Path::new(".")) {
+        (Some(root), true) => merge(&staging.join(root), directory),
+        (Some(root), false) => fs::rename(staging.join(root), directory.join(name)),
+        (None, true) => merge(&staging, directory),
+        (None, false) => {
+            fs::create_dir(directory.join(name))?;
+            merge(&staging, &directory.join(name))
         }
     });
     let cleaned = fs::remove_dir_all(&staging);
     staged.and(cleaned)
+}
+
+/// Unpacks; gives the name of the archive's root, `None` when that is the directory itself.
+fn unpack_noting_root(reader: &mut UnixStream, directory: &Path) -> io::Result<Option<PathBuf>> {
+    let mut archive = archive(reader);
+    let mut root = None;
+    for (index, entry) in archive.entries()?.enumerate() {
+        let mut entry = entry?;
+        if index == 0 {
+            let path = entry.path()?.into_owned();
+            let mut names = path.components().filter(|part| matches!(part, std::path::Component::Normal(_)));
+            root = names.next().map(|name| PathBuf::from(name.as_os_str()));
+        }
+        entry.unpack_in(directory)?;
+    }
+    Ok(root)
 }
 
 /// Moves what is in `from` into `to`; directories that are in both are merged.
@@ -87,14 +99,10 @@ fn merge(from: &Path, to: &Path) -> io::Result<()> {
         if entry.file_type()?.is_dir() && target.is_dir() {
             merge(&entry.path(), &target)?;
         } else {
-            move_over(&entry.path(), &target)?;
+            fs::rename(entry.path(), target)?;
         }
     }
     Ok(())
-}
-
-fn move_over(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)
 }
 
 /// An archive of `local`, its root called `name`.
