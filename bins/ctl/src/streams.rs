@@ -95,8 +95,7 @@ async fn copy_in(mut write: WriteHalf, mut scanner: Option<DetachScanner>) -> En
         }
     }
     let _ = write.shutdown().await;
-    // The connection must outlive its half-close.
-    std::mem::forget(write);
+    // The reading half keeps the connection open.
     Ended::Closed
 }
 
