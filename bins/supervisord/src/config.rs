@@ -406,7 +406,7 @@ mod tests {
         assert_eq!(config.overlay_root, Path::new("/var/lib/wherry/supervisord").join(OVERLAY));
         assert_eq!(config.max_send_bytes, 16 << 20);
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
-        assert!(config.overlay.sync_commit);
+        assert!(!config.overlay.sync_commit);
     }
 
     #[test]

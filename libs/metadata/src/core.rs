@@ -5,7 +5,7 @@ use crate::row::{Change, Key, Resource, Row};
 use crate::schedule::Trigger;
 use crate::state::{NamespaceState, State};
 use containerd_api::services::namespaces::v1::Namespace;
-use errdefs::{Error, Result};
+use errdefs::{Error, Kind, Result};
 use events::Exchange;
 use prost::{Message, Name};
 use std::path::PathBuf;
@@ -117,7 +117,7 @@ impl Core {
 
     /// Runs `plan` on the records and makes the changes it collects; returns when they are durable.
     pub(crate) fn change<T>(&self, plan: impl FnOnce(&State, &mut Changes) -> Result<T>) -> Result<T> {
-        let (value, ticket) = self.queue(plan)?;
+        let (value, ticket) = self.queue(false, plan)?;
         if let Some(ticket) = ticket {
             self.group.wait(&ticket, |failure| self.recover(failure))?;
         }
@@ -126,18 +126,27 @@ impl Core {
 
     /// The same without waiting: durable no later than the next [`Core::change`] or [`Core::flush`].
     pub(crate) fn change_lazily<T>(&self, plan: impl FnOnce(&State, &mut Changes) -> Result<T>) -> Result<T> {
-        self.queue(plan).map(|(value, _)| value)
+        self.queue(true, plan).map(|(value, _)| value)
     }
 
-    fn queue<T>(&self, plan: impl FnOnce(&State, &mut Changes) -> Result<T>) -> Result<(T, Option<Ticket>)> {
+    fn queue<T>(
+        &self,
+        lazy: bool,
+        plan: impl FnOnce(&State, &mut Changes) -> Result<T>,
+    ) -> Result<(T, Option<Ticket>)> {
         let mut state = self.lock();
         let mut changes = Changes::default();
         let value = plan(&state, &mut changes)?;
         if changes.list.is_empty() {
             return Ok((value, None));
         }
+        let adds = changes.list.iter().any(|change| matches!(change, Change::Put(_)));
+        if !lazy && adds && self.group.is_full() {
+            return Err(Error::new(Kind::ResourceExhausted, "cannot write metadata: the disk is full")
+                .with_hint("free space on the file system that holds the root directory"));
+        }
         self.trigger.changed(changes.deletes);
-        let ticket = self.group.queue_batch(Batch::new(&changes.list, changes.events));
+        let ticket = self.group.queue_batch(Batch::new(&changes.list, changes.events, lazy));
         for change in changes.list {
             state.apply(change);
         }
@@ -152,10 +161,19 @@ impl Core {
     /// After a failed write memory is ahead of the file: everybody in the queue fails, and memory is read anew.
     fn recover(&self, failure: Failure) {
         let mut state = self.lock();
-        self.group.settle(failure);
+        let lazy = self.group.settle(failure);
         let mut fresh = State::default();
         match self.group.load(|row| fresh.apply(Change::Put(row))) {
-            Ok(()) => *state = fresh,
+            Ok(()) => {
+                for batch in lazy {
+                    match batch.changes() {
+                        Ok(changes) => changes.into_iter().for_each(|change| fresh.apply(change)),
+                        Err(error) => tracing::error!(error = error.chain(), "a change is lost"),
+                    }
+                    self.group.queue_batch(batch);
+                }
+                *state = fresh;
+            }
             Err(error) => tracing::error!(error = error.chain(), "metadata cannot be read back"),
         }
         drop(state);

@@ -1,6 +1,7 @@
 //! Group commit: whoever waits first writes for all that queued, with one sync of the disk.
 
-use crate::row::{Change, Row};
+use crate::reserve::Reserve;
+use crate::row::{Change, Key, Row};
 use containerd_api::Any;
 use errdefs::{Error, Kind, Result};
 use events::Exchange;
@@ -21,6 +22,8 @@ pub(crate) struct Event {
 
 /// Changes that succeed or fail together.
 pub(crate) struct Batch {
+    /// Nobody waits for it.
+    lazy: bool,
     rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     events: Vec<Event>,
     ticket: Ticket,
@@ -28,7 +31,7 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Encodes `changes`.
-    pub(crate) fn new(changes: &[Change], events: Vec<Event>) -> Batch {
+    pub(crate) fn new(changes: &[Change], events: Vec<Event>, lazy: bool) -> Batch {
         let rows = changes
             .iter()
             .map(|change| match change {
@@ -36,7 +39,18 @@ impl Batch {
                 Change::Remove(key) => (key.encode(), None),
             })
             .collect();
-        Batch { rows, events, ticket: Ticket::default() }
+        Batch { lazy, rows, events, ticket: Ticket::default() }
+    }
+
+    /// The changes it was made of.
+    pub(crate) fn changes(&self) -> Result<Vec<Change>> {
+        let change = |(key, value): &(Vec<u8>, Option<Vec<u8>>)| match value {
+            Some(value) => Row::decode(key, value).map(Change::Put),
+            None => {
+                Key::decode(key).map(Change::Remove).ok_or_else(|| Error::internal("cannot decode own key"))
+            }
+        };
+        self.rows.iter().map(change).collect()
     }
 }
 
@@ -58,6 +72,7 @@ impl Ticket {
 /// The file, and the queue in front of it.
 pub(crate) struct Group {
     path: PathBuf,
+    reserve: Reserve,
     exchange: Exchange,
     /// None after a failure, until the file is open again.
     file: Mutex<Option<Database>>,
@@ -102,6 +117,7 @@ impl Group {
     pub(crate) fn open(path: PathBuf, exchange: Exchange) -> Result<Group> {
         let database = open(&path)?;
         Ok(Group {
+            reserve: Reserve::take(path.with_extension("reserve")),
             path,
             exchange,
             file: Mutex::new(Some(database)),
@@ -132,6 +148,11 @@ impl Group {
             row(Row::decode(key.value(), value.value())?);
         }
         Ok(())
+    }
+
+    /// Whether there is room for deletions only.
+    pub(crate) fn is_full(&self) -> bool {
+        self.reserve.is_full()
     }
 
     /// Queues a batch. Called under the lock of the state, so that the file sees the changes in their order.
@@ -169,7 +190,17 @@ impl Group {
     }
 
     fn lead(&self, batches: Vec<Batch>, recover: &impl Fn(Failure)) {
-        match self.write(&batches) {
+        let written = match self.write(&batches) {
+            Err(error) if error.kind() == Kind::ResourceExhausted && self.reserve.release() => {
+                tracing::warn!(
+                    error = error.chain(),
+                    "disk full: only deletions are taken until there is space"
+                );
+                self.reopen().and_then(|()| self.write(&batches))
+            }
+            written => written,
+        };
+        match written {
             Ok(()) => {
                 for batch in batches {
                     for Event { namespace, topic, payload } in batch.events {
@@ -184,6 +215,14 @@ impl Group {
         }
         self.queue().leading = false;
         self.turn.notify_all();
+    }
+
+    /// After a failure the file must be opened anew before it takes another write.
+    fn reopen(&self) -> Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        *file = None;
+        *file = Some(open(&self.path)?);
+        Ok(())
     }
 
     fn write(&self, batches: &[Batch]) -> Result<()> {
@@ -212,12 +251,16 @@ impl Group {
     }
 
     /// Fails what could not be written and everything queued on top of it, and closes the file, so that the
-    /// next [`Group::load`] reads what is truly there. Called under the lock of the state.
-    pub(crate) fn settle(&self, failure: Failure) {
-        let later = std::mem::take(&mut self.queue().pending);
-        for batch in failure.batches.iter().chain(&later) {
-            batch.ticket.settle(Err((failure.kind, failure.text.clone())));
-        }
+    /// next [`Group::load`] reads what is truly there. Called under the lock of the state. What nobody waited
+    /// for comes back, to be queued again.
+    pub(crate) fn settle(&self, failure: Failure) -> Vec<Batch> {
+        let Failure { mut batches, kind, text } = failure;
+        batches.append(&mut self.queue().pending);
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let (lazy, waited): (Vec<_>, Vec<_>) = batches.into_iter().partition(|batch| batch.lazy);
+        for batch in waited {
+            batch.ticket.settle(Err((kind, text.clone())));
+        }
+        lazy
     }
 }

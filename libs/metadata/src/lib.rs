@@ -20,6 +20,7 @@ mod mark;
 mod mask;
 mod namespaces;
 mod pins;
+mod reserve;
 mod row;
 mod sandboxes;
 mod schedule;

@@ -159,7 +159,7 @@ impl Key {
         encode(letter, &parts)
     }
 
-    fn decode(bytes: &[u8]) -> Option<Key> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Key> {
         let (&letter, rest) = bytes.split_first()?;
         let mut parts = Parts(rest);
         let key = match letter {

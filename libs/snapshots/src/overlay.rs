@@ -17,7 +17,7 @@ use std::sync::Arc;
 const LABEL_UPPERDIR: &str = "containerd.io/snapshot/overlay.upperdir";
 
 /// Settings of the overlayfs snapshotter (containerd's `io.containerd.snapshotter.v1.overlayfs`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct OverlayOptions {
     /// Mount options put after the directories.
     pub mount_options: Vec<String>,
@@ -25,19 +25,9 @@ pub struct OverlayOptions {
     pub upperdir_label: bool,
     /// Whether `remove` waits for the files to be gone.
     pub sync_remove: bool,
-    /// Whether `commit` makes the layer's files durable before its record (ours; containerd does not).
+    /// Whether `commit` syncs the layer's file system before its record (ours; containerd does not). Whoever
+    /// applies a diff here has synced already; this is for layers that were written by other means.
     pub sync_commit: bool,
-}
-
-impl Default for OverlayOptions {
-    fn default() -> Self {
-        OverlayOptions {
-            mount_options: Vec::new(),
-            upperdir_label: false,
-            sync_remove: false,
-            sync_commit: true,
-        }
-    }
 }
 
 /// The overlayfs snapshotter.
