@@ -10,14 +10,15 @@ use std::process::Command;
 pub struct Leftovers(Vec<String>);
 
 impl Leftovers {
-    /// Looks for whatever belongs to the stack in `dir` whose short name is `name`.
-    pub fn find(dir: &Path, name: &str) -> Leftovers {
+    /// Looks for whatever belongs to the stack in `dir` whose short name is `name` and whose
+    /// network is marked `network`.
+    pub fn find(dir: &Path, name: &str, network: &str) -> Leftovers {
         let mut found = Vec::new();
         let text = dir.to_string_lossy();
         found.extend(lines("/proc/self/mountinfo", &text).into_iter().map(|line| format!("mount: {line}")));
         found.extend(cgroups(name).into_iter().map(|path| format!("cgroup: {}", path.display())));
-        found.extend(links(name).into_iter().map(|line| format!("link: {line}")));
-        found.extend(tables(name).into_iter().map(|line| format!("firewall: {line}")));
+        found.extend(links(&[name, network]).into_iter().map(|line| format!("link: {line}")));
+        found.extend(tables(&[name, network]).into_iter().map(|line| format!("firewall: {line}")));
         found.extend(processes(&text).into_iter().map(|line| format!("process: {line}")));
         Leftovers(found)
     }
@@ -75,12 +76,16 @@ fn subdirectories(dir: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn links(name: &str) -> Vec<String> {
-    said("ip", &["-o", "link"]).lines().filter(|line| line.contains(name)).map(str::to_owned).collect()
+fn links(names: &[&str]) -> Vec<String> {
+    naming(&said("ip", &["-o", "link"]), names)
 }
 
-fn tables(name: &str) -> Vec<String> {
-    said("nft", &["list", "ruleset"]).lines().filter(|line| line.contains(name)).map(str::to_owned).collect()
+fn tables(names: &[&str]) -> Vec<String> {
+    naming(&said("nft", &["list", "ruleset"]), names)
+}
+
+fn naming(text: &str, names: &[&str]) -> Vec<String> {
+    text.lines().filter(|line| names.iter().any(|name| line.contains(name))).map(str::to_owned).collect()
 }
 
 fn said(program: &str, arguments: &[&str]) -> String {

@@ -32,6 +32,8 @@ pub struct Stack {
     pub dir: PathBuf,
     /// The bridge's name, which is also the cgroup's and the nftables table's: short, and made from the directory.
     pub name: String,
+    /// What the engine calls its part of the host's network: engined makes it from its data root.
+    network: String,
     programs: Programs,
     extra: Extra,
 }
@@ -48,19 +50,16 @@ impl Stack {
     pub fn at(dir: &Path) -> io::Result<Stack> {
         fs::create_dir_all(dir)?;
         let dir = dir.canonicalize()?;
-        let hash = hex::encode(Sha256::digest(dir.as_os_str().as_encoded_bytes()));
-        Ok(Stack {
-            name: format!("wh{}", &hash[..8]),
-            dir,
-            programs: Programs::find(),
-            extra: Extra::default(),
-        })
+        let name = format!("wh{}", short_hash(&dir));
+        let network = short_hash(&dir.join("data/engined"));
+        Ok(Stack { name, network, dir, programs: Programs::find(), extra: Extra::default() })
     }
 
     /// The stack on the default paths of this host, as `make demo` starts it.
     pub fn of_this_host() -> Stack {
         let dir = PathBuf::from("/run/wherry");
-        Stack { name: "wherry0".to_owned(), dir, programs: Programs::find(), extra: Extra::default() }
+        let (name, network) = ("wherry0".to_owned(), "default".to_owned());
+        Stack { name, network, dir, programs: Programs::find(), extra: Extra::default() }
     }
 
     fn is_private(&self) -> bool {
@@ -152,7 +151,7 @@ impl Stack {
                 daemon.stop()?;
             }
         }
-        if let Ok(stack) = network::Stack::open(&self.name) {
+        if let Ok(stack) = network::Stack::open(&self.network) {
             stack.destroy(Some(&self.run_dir().join("engined/netns"))).map_err(|errors| {
                 io::Error::other(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
             })?;
@@ -174,7 +173,7 @@ impl Stack {
 
     /// What of this stack is still on the host.
     pub fn leftovers(&self) -> Leftovers {
-        Leftovers::find(&self.dir, &self.name)
+        Leftovers::find(&self.dir, &self.name, &format!("wherry-{}", self.network))
     }
 
     /// Where the Engine API is served, as `DOCKER_HOST` says it.
@@ -222,4 +221,9 @@ impl Stack {
             .env("DOCKER_CONFIG", &self.dir.join("docker-config").to_string_lossy())
             .args(arguments)
     }
+}
+
+/// Eight characters that stand for a path.
+fn short_hash(path: &Path) -> String {
+    hex::encode(&Sha256::digest(path.as_os_str().as_encoded_bytes())[..4])
 }
