@@ -27,11 +27,11 @@ pub fn start(arguments: &Arguments) -> Result<()> {
     let bundle = Bundle::current()?;
     let group = bundle.group()?.unwrap_or_else(|| arguments.id.clone());
     let address = Address::new(&request, &group)?;
-    if let Claim::Ours(listener) = address.claim()? {
-        if let Err(error) = spawn::server(arguments, &request, &bundle, listener) {
-            address.remove();
-            return Err(error);
-        }
+    if let Claim::Ours(listener) = address.claim()?
+        && let Err(error) = spawn::server(arguments, &request, &bundle, listener)
+    {
+        address.remove();
+        return Err(error);
     }
     bundle.save_address(address.uri())?;
     if let Some(options) = &request.options {

@@ -19,12 +19,21 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use ttrpc::{CallOptions, Client, Context, Error, Reply, Server, Service};
 
-pub const SHIM: &str = env!("CARGO_BIN_EXE_shim");
+/// The shim to test: this build's, or another one (`WHERRY_TEST_SHIM`).
+pub fn shim() -> String {
+    std::env::var("WHERRY_TEST_SHIM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_shim").to_owned())
+}
+
 pub const LOGGER: &str = env!("CARGO_BIN_EXE_wherry-logger");
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The runtimes to test with: those that are there, and `WHERRY_TEST_RT`.
 pub fn runtimes() -> Vec<String> {
+    static FOUND: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+    FOUND.get_or_init(find_runtimes).clone()
+}
+
+fn find_runtimes() -> Vec<String> {
     let mut found: Vec<String> = find("runc").into_iter().collect();
     found.extend(find("crun").map(|crun| if is_hybrid() { crun_without_unified(&crun) } else { crun }));
     found.extend(std::env::var("WHERRY_TEST_RT").ok());
@@ -146,7 +155,7 @@ fn config(bundle: &Bundle<'_>, id: &str) -> String {
         "mounts":[{{"destination":"/proc","type":"proc","source":"proc"}},
         {{"destination":"/dev","type":"tmpfs","source":"tmpfs","options":["nosuid","mode=755"]}},
         {{"destination":"/dev/pts","type":"devpts","source":"devpts","options":["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620"]}}],
-        "linux":{{"cgroupsPath":"/wherry-shim-test/{id}","resources":{{{memory}"pids":{{"limit":100}}}},
+        "linux":{{"cgroupsPath":"/wherry-shim-test-{id}","resources":{{{memory}"pids":{{"limit":100}}}},
         "namespaces":[{pids}{{"type":"ipc"}},{{"type":"uts"}},{{"type":"mount"}},{{"type":"network"}}]}}}}"#,
         bundle.terminal,
         args.join(",")
@@ -283,7 +292,7 @@ impl Shim {
         assert!(!self.address.exists(), "the socket is left");
         assert!(!mounted(&self.bundle.join("rootfs")), "the root is left mounted");
         assert!(
-            !Path::new("/sys/fs/cgroup/pids/wherry-shim-test").join(&self.id).exists(),
+            !Path::new(&format!("/sys/fs/cgroup/pids/wherry-shim-test-{}", self.id)).exists(),
             "a cgroup is left"
         );
         for _ in 0..500 {
@@ -315,7 +324,7 @@ fn bootstrap(daemon: &Daemon, id: &str, bundle: &Path, options: &Options) -> Pat
         extensions: vec![Extension { value: Some(pack(options)) }],
         ..Default::default()
     };
-    let mut child = Command::new(SHIM)
+    let mut child = Command::new(shim())
         .args(["-namespace", "test", "-address", &grpc, "-publish-binary", "/bin/false", "-id", id, "start"])
         .current_dir(bundle)
         .stdin(Stdio::piped())
