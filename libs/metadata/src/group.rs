@@ -8,6 +8,7 @@ use events::Exchange;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
 /// Pages that redb keeps. All records are in memory anyway; this holds the tree's upper levels.
@@ -56,10 +57,13 @@ impl Batch {
 
 /// The outcome of a batch, once there is one.
 #[derive(Clone, Default)]
-pub(crate) struct Ticket(Arc<Mutex<Option<std::result::Result<(), (Kind, String)>>>>);
+pub(crate) struct Ticket(Arc<Mutex<Option<Outcome>>>);
+
+/// Done, or the kind and text of the failure, which every waiter gets.
+type Outcome = std::result::Result<(), (Kind, String)>;
 
 impl Ticket {
-    fn settle(&self, outcome: std::result::Result<(), (Kind, String)>) {
+    fn settle(&self, outcome: Outcome) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     }
 
@@ -101,15 +105,31 @@ fn failed(path: &Path, cause: impl Into<redb::Error>) -> Error {
     if full { error.with_hint("free space on the file system that holds the root directory") } else { error }
 }
 
+/// How long a killed predecessor may take to be gone.
+const PREDECESSOR: Duration = Duration::from_secs(1);
+
 fn open(path: &Path) -> Result<Database> {
-    Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|cause| match cause {
+    let start = Instant::now();
+    loop {
+        match Database::builder().set_cache_size(CACHE_BYTES).create(path) {
+            // Its lock goes with it; nobody tells when.
+            Err(redb::DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < PREDECESSOR => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened.map_err(|cause| cannot_open(path, cause)),
+        }
+    }
+}
+
+fn cannot_open(path: &Path, cause: redb::DatabaseError) -> Error {
+    match cause {
         redb::DatabaseError::DatabaseAlreadyOpen => Error::failed_precondition(format!(
             "cannot open metadata {}: another process has it",
             path.display()
         ))
         .with_hint("stop the daemon that uses this root directory, or give --root another one"),
         cause => Error::unknown(format!("cannot open metadata {}", path.display())).with_source(cause),
-    })
+    }
 }
 
 impl Group {

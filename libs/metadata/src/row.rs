@@ -131,6 +131,8 @@ pub(crate) enum Row {
 }
 
 /// One change of the records.
+// Lists of changes are short and short-lived: a box each would cost more than the room it saves.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     Put(Row),

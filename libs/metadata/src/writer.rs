@@ -33,6 +33,8 @@ pub struct ContentWriter {
     _open: Guard,
 }
 
+// One of these exists for each open writer.
+#[allow(clippy::large_enum_variant)]
 enum Source {
     /// Bytes of its own.
     Own(content::Writer),
