@@ -1,7 +1,7 @@
 //! The OCI runtime specification 1.3 as small serde types.
 //!
-//! Unknown fields are ignored, `null` reads as the default (Go writers emit it), and defaults are
-//! left out when written. Words such as namespace kinds stay strings here: who uses them parses
+//! Unknown fields are ignored, `null` reads as the default (Go writers emit it), and what is
+//! empty is left out when written; numbers and truth values never are. Words such as namespace kinds stay strings here: who uses them parses
 //! them, so that a checker can name every wrong word by its JSON path.
 
 #[macro_use]
@@ -112,5 +112,18 @@ mod tests {
         };
         let text = serde_json::to_string(&spec).unwrap();
         assert_eq!(text, r#"{"ociVersion":"1.3.0","mounts":[{"destination":"/a","type":"bind"}]}"#);
+    }
+
+    #[test]
+    fn required_zeros_are_written() {
+        let text = |value: serde_json::Value| value.to_string();
+        let rule = serde_json::to_value(DeviceRule { access: "rwm".into(), ..Default::default() });
+        assert_eq!(text(rule.unwrap()), r#"{"access":"rwm","allow":false}"#);
+        let mapping = serde_json::to_value(IdMapping { size: 1, ..Default::default() });
+        assert_eq!(text(mapping.unwrap()), r#"{"containerID":0,"hostID":0,"size":1}"#);
+        let process = serde_json::to_value(Process::default()).unwrap();
+        assert_eq!(text(process["user"].clone()), r#"{"gid":0,"uid":0}"#);
+        let device = serde_json::to_value(ThrottleDevice { major: 8, ..Default::default() });
+        assert_eq!(text(device.unwrap()), r#"{"major":8,"minor":0,"rate":0}"#);
     }
 }

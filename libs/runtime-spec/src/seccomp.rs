@@ -22,15 +22,13 @@ shape! {
     }
 }
 
-/// One condition. Index and value are written even when they are 0: the specification requires
-/// them, and crun refuses a config.json without.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct SyscallArg {
-    pub index: u32,
-    pub value: u64,
-    /// The value compared with after masking by `value` (`SCMP_CMP_MASKED_EQ`).
-    #[serde(skip_serializing_if = "crate::shape::is_default")]
-    pub value_two: u64,
-    pub op: String,
+shape! {
+    /// One condition.
+    pub struct SyscallArg {
+        pub index: u32,
+        pub value: u64,
+        /// The value compared with after masking by `value` (`SCMP_CMP_MASKED_EQ`).
+        pub value_two: u64,
+        pub op: String,
+    }
 }

@@ -9,9 +9,41 @@ pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Whether a field may be left out when written.
-pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+/// What may be left out when written: the empty, but never a number or a truth value. The
+/// specification requires many of those (a rule's `allow`, a mapping's ids, a limit's `soft`), and
+/// crun refuses a config.json without.
+pub(crate) trait Written {
+    fn is_left_out(&self) -> bool {
+        false
+    }
+}
+
+macro_rules! always_written {
+    ($($kind:ty),*) => { $(impl Written for $kind {})* };
+}
+
+always_written!(bool, u16, u32, u64, i32, i64);
+
+macro_rules! written_unless_empty {
+    ($($kind:ty [$($parameter:ident)*] $test:ident;)*) => {
+        $(impl<$($parameter),*> Written for $kind {
+            fn is_left_out(&self) -> bool {
+                self.$test()
+            }
+        })*
+    };
+}
+
+written_unless_empty! {
+    String [] is_empty;
+    Vec<T> [T] is_empty;
+    Option<T> [T] is_none;
+    std::collections::BTreeMap<K, V> [K V] is_empty;
+}
+
+/// [`Written::is_left_out`] for serde.
+pub(crate) fn is_left_out(value: &impl Written) -> bool {
+    value.is_left_out()
 }
 
 /// Declares a struct with camelCase names whose fields are all optional and nullable.
@@ -27,10 +59,12 @@ macro_rules! shape {
                 $(#[$field_meta])*
                 #[serde(
                     deserialize_with = "crate::shape::nullable",
-                    skip_serializing_if = "crate::shape::is_default"
+                    skip_serializing_if = "crate::shape::is_left_out"
                 )]
                 pub $field: $kind,
             )*
         }
+
+        impl crate::shape::Written for $name {}
     };
 }

@@ -12,11 +12,15 @@ pub struct State {
     pub id: String,
     pub status: Status,
     /// Left out once the container is stopped.
-    #[serde(default, skip_serializing_if = "crate::shape::is_default")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub pid: i32,
     pub bundle: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+fn is_zero(pid: &i32) -> bool {
+    *pid == 0
 }
 
 /// Where a container stands in its lifecycle; `paused` is runc's addition.
