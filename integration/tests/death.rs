@@ -81,14 +81,14 @@ fn both_die_and_the_exit_code_is_known_after() {
             "run",
             "-d",
             "--name",
-            "a",
+            "brief",
             "busybox",
             "sh",
             "-c",
             "while [ ! -e /go ]; do sleep 0.01; done; exit 4",
         ])
         .expect();
-    let pid = client.call(["inspect", "-f", "{{.State.Pid}}", "a"]).expect();
+    let pid = client.call(["inspect", "-f", "{{.State.Pid}}", "brief"]).expect();
     for daemon in ["engined", "supervisord"] {
         story.stack.daemon(daemon).unwrap().kill().unwrap();
     }
@@ -97,7 +97,7 @@ fn both_die_and_the_exit_code_is_known_after() {
     story.stack.up().unwrap();
     until("its exit code", || {
         (client
-            .call(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "a"])
+            .call(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "brief"])
             .run()
             .unwrap()
             .stdout

@@ -61,14 +61,14 @@ fn a_foreign_shim_serves_under_our_supervisord() {
     if !require("containerd-shim-runc-v2") || !require("runc") {
         return;
     }
-    let story = Story::with(&["--add-runtime=foreign=io.containerd.runc.v2"]);
+    let story = Story::new();
     let client = story.ctl();
     let ran = client
         .call([
             "run",
             "--rm",
             "--runtime",
-            "foreign",
+            "io.containerd.runc.v2",
             "busybox",
             "sh",
             "-c",
@@ -85,7 +85,7 @@ fn a_foreign_shim_serves_under_our_supervisord() {
             "--name",
             "f",
             "--runtime",
-            "foreign",
+            "io.containerd.runc.v2",
             "busybox",
             "sh",
             "-c",

@@ -48,7 +48,7 @@ fn every_verb_moves_a_container() {
         client.call(["rename", &name, &renamed]).expect();
         client.call(["inspect", &name]).run().unwrap().expect_code(1);
         client.call(["start", &renamed]).expect();
-        client.call(["rm", &renamed]).run().unwrap().expect_code(1).expect_complaint("running container");
+        client.call(["rm", &renamed]).run().unwrap().expect_code(1).expect_complaint("container is running");
         client.call(["rm", "-f", &renamed]).expect();
         client.call(["rm", &renamed]).run().unwrap().expect_code(1).expect_complaint("No such container");
     }

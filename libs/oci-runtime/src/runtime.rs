@@ -191,6 +191,8 @@ impl Runtime {
 
     fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.binary);
+        // A runtime takes this for a request to relay its container's readiness; whoever started us meant us.
+        command.env_remove("NOTIFY_SOCKET");
         command.arg("--root").arg(&self.root).arg("--log").arg(&self.log).arg("--log-format").arg("json");
         if self.systemd_cgroup {
             command.arg("--systemd-cgroup");

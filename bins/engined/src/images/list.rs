@@ -67,7 +67,7 @@ pub async fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageSu
     let (before, since) = (created_of("before").await?, created_of("since").await?);
     let dangling = filters.truth("dangling")?;
     let mut rows = Vec::new();
-    for named in named(engine).await? {
+    for mut named in named(engine).await? {
         let image = &named.image;
         let labels = image.config.labels.clone().unwrap_or_default();
         let at = created(image);
@@ -79,6 +79,8 @@ pub async fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageSu
             && filters.accepts("until", |text| Time::parse(text).is_none_or(|until| at < until))
             && filters.accepts("reference", |pattern| named.tags.iter().any(|tag| matches_reference(pattern, tag)));
         if passes {
+            // Who asks for a name sees that name, not the others that the image has too.
+            named.tags.retain(|tag| filters.accepts("reference", |pattern| matches_reference(pattern, tag)));
             rows.push(row(engine, named, at).await?);
         }
     }

@@ -92,9 +92,8 @@ impl Stream {
         loop {
             if granted < WINDOW_BYTES {
                 granted += WINDOW_BYTES;
-                if !self.answer(pack(&WindowUpdate { update: WINDOW_BYTES })).await {
-                    return;
-                }
+                // A sender that listens no more has sent all it has, but not all of that has been read here.
+                let _ = self.answer(pack(&WindowUpdate { update: WINDOW_BYTES })).await;
             }
             let Some(message) = self.next().await else { return };
             let Ok(data) = unpack::<Data>(&message) else { continue };

@@ -22,11 +22,8 @@ fn from_metadata(metadata: &MetadataMap) -> Result<String> {
     if named.is_empty() {
         return Err(Error::failed_precondition("namespace is required"));
     }
-    if metadata::validate_identifier(named).is_err() {
-        return Err(Error::invalid_argument(format!(
-            "namespace validation: identifier {named:?} is not valid"
-        )));
-    }
+    metadata::validate_identifier(named)
+        .map_err(|cause| Error::invalid_argument("namespace validation").with_source(cause))?;
     Ok(named.to_owned())
 }
 

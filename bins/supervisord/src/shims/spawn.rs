@@ -154,7 +154,9 @@ impl Daemon {
             .env("TTRPC_ADDRESS", &self.ttrpc_address)
             .env("GRPC_ADDRESS", &self.grpc_address)
             .env("NAMESPACE", &bundle.namespace)
-            .process_group(0);
+            .process_group(0)
+            // The readiness that systemd waits for is this daemon's, not a shim's or a container's.
+            .env_remove("NOTIFY_SOCKET");
         command
     }
 }
