@@ -63,12 +63,14 @@ async fn connection(engine: Arc<Engine>, socket: UnixStream) {
 
 /// Resolves when the client has closed both directions, which half-close mode does not look for:
 /// whatever the request was waiting for is given up then.
+// Deprecated because an `AsRawFd` might change its number; an `OwnedFd` never does.
+#[expect(deprecated)]
 fn hung_up(socket: &UnixStream) -> impl Future<Output = ()> + Send + use<> {
     let copy: Option<AsyncFd<OwnedFd>> = socket
         .as_fd()
         .try_clone_to_owned()
         .ok()
-        .and_then(|copy| AsyncFd::register_with_interest(copy, Interest::PRIORITY).ok());
+        .and_then(|copy| AsyncFd::with_interest(copy, Interest::PRIORITY).ok());
     async move {
         if let Some(copy) = copy
             && copy.ready(Interest::PRIORITY).await.is_ok()

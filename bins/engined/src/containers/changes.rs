@@ -29,14 +29,35 @@ pub async fn changes(engine: &Engine, container: &Container) -> Result<Vec<Chang
         .flat_map(|list| list.split(':'))
         .filter_map(|path| rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, rustix::fs::Mode::empty()).ok().map(Root))
         .collect();
+    let places: Vec<String> = container.record().mounts.iter().map(|mount| mount.destination.clone()).collect();
     tokio::task::spawn_blocking(move || {
         let mut found = Vec::new();
         walk(Path::new(&upper), "", &lowers, &mut found);
+        leave_out_mount_points(&mut found, &places);
         found.sort_by(|a, b| a.path.cmp(&b.path));
         found
     })
     .await
     .map_err(|cause| errdefs::Error::internal("cannot compare layers").with_source(cause))
+}
+
+/// What every container gets mounted.
+const ALWAYS: [&str; 7] = ["/dev", "/proc", "/sys", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/sbin/docker-init"];
+
+/// The runtime makes what it mounts on: that is nobody's change, nor is what it does to the
+/// directories above.
+fn leave_out_mount_points(found: &mut Vec<Change>, places: &[String]) {
+    let is_place = |path: &str| ALWAYS.contains(&path) || path.starts_with("/dev/") || places.iter().any(|place| place == path);
+    let above: Vec<String> = found.iter().filter(|change| is_place(&change.path)).filter_map(|change| {
+        change.path.rsplit_once('/').map(|(directory, _)| directory.to_owned())
+    }).collect();
+    found.retain(|change| !is_place(&change.path));
+    let paths: Vec<String> = found.iter().map(|change| format!("{}/", change.path)).collect();
+    found.retain(|change| {
+        let is_parent = above.contains(&change.path) && change.kind == MODIFIED;
+        let own = format!("{}/", change.path);
+        !is_parent || paths.iter().any(|path| path.starts_with(&own) && *path != own)
+    });
 }
 
 fn walk(directory: &Path, shown: &str, lowers: &[Root], found: &mut Vec<Change>) {
@@ -60,4 +81,20 @@ fn walk(directory: &Path, shown: &str, lowers: &[Root], found: &mut Vec<Change>)
 
 fn exists(lower: &Root, path: &str) -> Option<OwnedFd> {
     lower.open(path, OFlags::PATH | OFlags::NOFOLLOW).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_are_nobodys_change() {
+        let change = |path: &str, kind| Change { path: path.into(), kind };
+        let mut found = vec![
+            change("/dev", ADDED), change("/etc", MODIFIED), change("/etc/hosts", ADDED), change("/data", ADDED), change("/tmp", MODIFIED),
+            change("/tmp/x", ADDED),
+        ];
+        leave_out_mount_points(&mut found, &["/data".to_owned()]);
+        assert_eq!(found, [change("/tmp", MODIFIED), change("/tmp/x", ADDED)]);
+    }
 }

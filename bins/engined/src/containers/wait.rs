@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use engine_api::container::{WaitError, WaitResponse};
+use engine_api::container::WaitResponse;
 use errdefs::{Error, Result};
 
 use super::Container;
@@ -35,7 +35,6 @@ impl Condition {
 pub fn wait(container: &Arc<Container>, condition: Condition) -> impl Future<Output = WaitResponse> + Send + use<> {
     let mut progress = container.progress.subscribe();
     let before = *progress.borrow();
-    let container = container.clone();
     async move {
         let met = progress
             .wait_for(|now| match condition {
@@ -45,9 +44,6 @@ pub fn wait(container: &Arc<Container>, condition: Condition) -> impl Future<Out
             })
             .await;
         let code = met.map_or(0, |now| now.exit_code);
-        let record = container.record();
-        let never_ran = !record.has_started && !record.state.error.is_empty();
-        let error = never_ran.then(|| WaitError { message: record.state.error.clone() });
-        WaitResponse { status_code: code, error }
+        WaitResponse { status_code: code, error: None }
     }
 }
