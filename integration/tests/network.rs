@@ -5,6 +5,16 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
+/// Sends every datagram to port 53 back.
+const ECHO_UDP: &str = r#"
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 53))
+while True:
+    data, peer = server.recvfrom(1024)
+    server.sendto(data, peer)
+"#;
+
 /// What a server on `address` says, once it listens.
 fn ask_tcp(address: &str) -> String {
     until(&format!("an answer on {address}"), || {
@@ -57,20 +67,20 @@ fn published_ports_answer_everywhere() {
         let (tcp, udp) = (peer::free_port().unwrap(), peer::free_port().unwrap());
         let name = client.own("published");
         client
-            .call([
-                "run",
-                "-d",
-                "--name",
-                &name,
-                "-p",
-                &format!("{tcp}:80"),
-                "-p",
-                &format!("{udp}:53/udp"),
+            .call(["run", "-d", "--name", &name, "-p", &format!("{tcp}:80"), "-p", &format!("{udp}:53/udp")])
+            // Debian's busybox has no server for UDP: the host's Python serves, from the host's files.
+            .args([
+                "-v",
+                "/usr:/usr:ro",
+                "-v",
+                "/lib:/lib:ro",
+                "-v",
+                "/lib64:/lib64:ro",
                 "busybox",
                 "sh",
                 "-c",
-                "nc -ll -u -p 53 -e cat & exec nc -ll -p 80 -e echo ahoy",
             ])
+            .args([format!("/usr/bin/python3 -c '{ECHO_UDP}' & exec nc -ll -p 80 -e echo ahoy")])
             .expect();
         assert_eq!(ask_tcp(&format!("127.0.0.1:{tcp}")), "ahoy\n");
         if let Some(host) = host_address() {
