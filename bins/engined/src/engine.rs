@@ -62,9 +62,11 @@ impl Engine {
         let networks = Networks::open(&config, &containers)?;
         let programs = Programs {
             logger: crate::programs::find("wherry-logger"),
-            init: config.flags.init_path.clone().or_else(|| {
-                ["docker-init", "tini"].into_iter().find_map(crate::programs::on_path)
-            }),
+            init: config
+                .flags
+                .init_path
+                .clone()
+                .or_else(|| ["docker-init", "tini"].into_iter().find_map(crate::programs::on_path)),
         };
         Ok(Arc::new(Engine {
             id: engine_id(&config)?,
@@ -101,7 +103,11 @@ fn engine_id(config: &Config) -> Result<String> {
     let digits = crate::identity::new_id();
     let id = format!(
         "{}-{}-{}-{}-{}",
-        &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..32]
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..32]
     );
     files::replace(&path, id.as_bytes(), files::Promise::Durable)?;
     Ok(id)

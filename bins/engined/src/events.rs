@@ -34,7 +34,11 @@ impl Events {
         let event = Arc::new(Event {
             status: if old_style { action.to_owned() } else { String::new() },
             id: if old_style { id.to_owned() } else { String::new() },
-            from: if kind == "container" { attributes.get("image").cloned().unwrap_or_default() } else { String::new() },
+            from: if kind == "container" {
+                attributes.get("image").cloned().unwrap_or_default()
+            } else {
+                String::new()
+            },
             kind: kind.to_owned(),
             action: action.to_owned(),
             actor: Actor { id: id.to_owned(), attributes },
@@ -65,8 +69,21 @@ impl Events {
 
 /// The filters of `GET /events`.
 pub const FILTERS: [&str; 15] = [
-    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
-    "service", "type", "volume", "action",
+    "config",
+    "container",
+    "daemon",
+    "event",
+    "image",
+    "label",
+    "network",
+    "node",
+    "plugin",
+    "scope",
+    "secret",
+    "service",
+    "type",
+    "volume",
+    "action",
 ];
 
 /// Whether an event passes.
@@ -89,7 +106,9 @@ pub fn matches(filters: &Filters, event: &Event) -> bool {
             event.actor.id == *name
                 || image == name
                 || bare(image) == *name
-                || attributes.get("name").is_some_and(|own| event.kind == "image" && (own == name || bare(own) == *name))
+                || attributes
+                    .get("name")
+                    .is_some_and(|own| event.kind == "image" && (own == name || bare(own) == *name))
         })
     });
     let action = event.action.split(':').next().unwrap_or_default();
@@ -108,7 +127,8 @@ mod tests {
     #[test]
     fn events_are_replayed_and_filtered() {
         let events = Events::default();
-        let attributes = BTreeMap::from([("name".to_owned(), "web".to_owned()), ("image".to_owned(), "bb:1".to_owned())]);
+        let attributes =
+            BTreeMap::from([("name".to_owned(), "web".to_owned()), ("image".to_owned(), "bb:1".to_owned())]);
         events.tell("container", "exec_create: ls", "abc", attributes);
         let (past, _) = events.listen();
         let passes = |json: &str| matches(&Filters::parse(json, &FILTERS).unwrap(), &past[0]);

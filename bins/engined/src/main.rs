@@ -66,13 +66,17 @@ fn log_to_stderr(config: &Config) {
         _ => LevelFilter::INFO,
     };
     // Only our own words: the libraries' are about their insides.
-    let ours = tracing_subscriber::filter::Targets::new().with_target("engined", level).with_default(LevelFilter::WARN);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(ours);
+    let ours = tracing_subscriber::filter::Targets::new()
+        .with_target("engined", level)
+        .with_default(LevelFilter::WARN);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(ours);
     tracing_subscriber::registry().with(lines).init();
 }
 
 async fn serve(config: Config) -> Result<()> {
-    let mut signals = Signals::catch().map_err(|cause| Error::internal("cannot catch signals").with_source(cause))?;
+    let mut signals =
+        Signals::catch().map_err(|cause| Error::internal("cannot catch signals").with_source(cause))?;
     let pidfile = claim_pidfile(&config)?;
     let sockets = open_sockets(&config)?;
     let engine = tokio::task::spawn_blocking({
@@ -94,7 +98,8 @@ async fn serve(config: Config) -> Result<()> {
     for listener in sockets.listeners {
         tokio::spawn(api::serve::listen(engine.clone(), listener));
     }
-    daemon::ready::ready().map_err(|cause| Error::internal("cannot tell the service manager").with_source(cause))?;
+    daemon::ready::ready()
+        .map_err(|cause| Error::internal("cannot tell the service manager").with_source(cause))?;
     tracing::info!(hosts = ?config.hosts(), supervisor = %engine.supervisor.address().display(), "ready");
     while signals.next().await == Request::Reload {
         tracing::info!("nothing to reload: settings are read at start");
@@ -122,7 +127,9 @@ fn open_sockets(config: &Config) -> Result<Sockets> {
     let inherited = daemon::socket::inherited();
     let wants_inherited = config.hosts().iter().any(|host| host.starts_with("fd://"));
     if wants_inherited && inherited.is_empty() {
-        return Err(Error::invalid_argument("cannot listen on fd://: no sockets were passed by a service manager"));
+        return Err(Error::invalid_argument(
+            "cannot listen on fd://: no sockets were passed by a service manager",
+        ));
     }
     let mut all: Vec<StdListener> = inherited.into_iter().map(StdListener::from).collect();
     for host in config.hosts() {
@@ -134,8 +141,11 @@ fn open_sockets(config: &Config) -> Result<Sockets> {
         sockets.made.push(path);
     }
     for listener in all {
-        let opened = listener.set_nonblocking(true).and_then(|()| tokio::net::UnixListener::from_std(listener));
-        sockets.listeners.push(opened.map_err(|cause| Error::internal("cannot use a socket").with_source(cause))?);
+        let opened =
+            listener.set_nonblocking(true).and_then(|()| tokio::net::UnixListener::from_std(listener));
+        sockets
+            .listeners
+            .push(opened.map_err(|cause| Error::internal("cannot use a socket").with_source(cause))?);
     }
     Ok(sockets)
 }
@@ -145,9 +155,13 @@ fn claim_pidfile(config: &Config) -> Result<Option<PathBuf>> {
     let Some(path) = &config.flags.pidfile else { return Ok(None) };
     let before = std::fs::read_to_string(path).unwrap_or_default();
     let pid = before.trim();
-    let is_live = !pid.is_empty() && std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "engined");
+    let is_live = !pid.is_empty()
+        && std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "engined");
     if is_live && pid != std::process::id().to_string() {
-        return Err(Error::failed_precondition(format!("process with PID {pid} is still running, see {}", path.display())));
+        return Err(Error::failed_precondition(format!(
+            "process with PID {pid} is still running, see {}",
+            path.display()
+        )));
     }
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(files::failed("make directory", directory))?;
@@ -155,4 +169,3 @@ fn claim_pidfile(config: &Config) -> Result<Option<PathBuf>> {
     files::replace(path, std::process::id().to_string().as_bytes(), files::Promise::Process)?;
     Ok(Some(path.clone()))
 }
-

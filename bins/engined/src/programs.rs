@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// A program beside this executable, else on `PATH`.
 pub fn find(name: &str) -> Option<PathBuf> {
-    let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(|directory| directory.join(name)));
+    let beside =
+        std::env::current_exe().ok().and_then(|own| own.parent().map(|directory| directory.join(name)));
     beside.filter(|path| is_program(path)).or_else(|| on_path(name))
 }
 

@@ -37,8 +37,12 @@ impl Time {
         }
         let (days, rest) = (self.seconds().div_euclid(DAY_SECONDS), self.seconds().rem_euclid(DAY_SECONDS));
         let (year, month, day) = civil(days);
-        let mut text =
-            format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
+        let mut text = format!(
+            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
+            rest / 3600,
+            rest / 60 % 60,
+            rest % 60
+        );
         let nanos = self.0.rem_euclid(SECOND);
         if nanos != 0 {
             text.push_str(format!(".{nanos:09}").trim_end_matches('0'));

@@ -49,7 +49,8 @@ pub fn listen(path: &Path, group: Option<&str>) -> Result<UnixListener, Error> {
     rustix::process::umask(mask);
     let listener = listener.map_err(step("listen on"))?;
     if let Some(gid) = group.and_then(group_id) {
-        rustix::fs::chown(path, None, Some(Gid::from_raw(gid))).map_err(|e| step("change group of")(e.into()))?;
+        rustix::fs::chown(path, None, Some(Gid::from_raw(gid)))
+            .map_err(|e| step("change group of")(e.into()))?;
     }
     listener.set_nonblocking(true).map_err(step("listen on"))?;
     Ok(listener)
@@ -64,7 +65,11 @@ fn clear(path: &Path) -> Result<(), Error> {
     if UnixStream::connect(path).is_ok() {
         return Err(Error::InUse(path.to_owned()));
     }
-    std::fs::remove_file(path).map_err(|source| Error::Step { action: "remove", path: path.to_owned(), source })
+    std::fs::remove_file(path).map_err(|source| Error::Step {
+        action: "remove",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The numeric id of a group named in `/etc/group`, or of a number.

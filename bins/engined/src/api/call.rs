@@ -122,7 +122,8 @@ impl Call {
         }
         let auth: AuthConfig = serde_json::from_slice(&json).map_err(|_| bad())?;
         // A server address alone is no credential.
-        let has_none = auth.username.is_empty() && auth.identity_token.is_empty() && auth.registry_token.is_empty();
+        let has_none =
+            auth.username.is_empty() && auth.identity_token.is_empty() && auth.registry_token.is_empty();
         Ok(if has_none { AuthConfig::default() } else { auth })
     }
 }
@@ -134,7 +135,8 @@ pub fn json(value: &impl Serialize) -> Answer {
 
 /// JSON under another status.
 pub fn json_with(status: StatusCode, value: &impl Serialize) -> Answer {
-    let mut bytes = serde_json::to_vec(value).map_err(|cause| Error::internal("cannot encode the answer").with_source(cause))?;
+    let mut bytes = serde_json::to_vec(value)
+        .map_err(|cause| Error::internal("cannot encode the answer").with_source(cause))?;
     bytes.push(b'\n');
     let mut answer = Response::new(Body::from(bytes));
     *answer.status_mut() = status;

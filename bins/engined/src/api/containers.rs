@@ -10,7 +10,10 @@ use super::call::{Answer, Call, empty, json, json_with, pieces};
 use super::system::done;
 use crate::containers::start::Outcome;
 use crate::containers::wait::Condition;
-use crate::containers::{archive, attach, changes, commit, create, export, inspect, kill, list, logs, pause, prune, remove, rename, resize, restart, start, stats, stop, top, update, wait};
+use crate::containers::{
+    archive, attach, changes, commit, create, export, inspect, kill, list, logs, pause, prune, remove,
+    rename, resize, restart, start, stats, stop, top, update, wait,
+};
 use crate::detach::DetachKeys;
 
 pub async fn list(call: Call) -> Answer {
@@ -28,7 +31,10 @@ pub async fn create(mut call: Call) -> Answer {
     let request: CreateRequest = call.json().await?;
     let platform = crate::images::pull::parse_platform(call.query.text("platform"))?;
     if platform.architecture != crate::images::resolve::architecture() || platform.os != "linux" {
-        return Err(Error::not_found(format!("image with reference {} was found but does not match the specified platform: wanted {}/{}", request.config.image, platform.os, platform.architecture)));
+        return Err(Error::not_found(format!(
+            "image with reference {} was found but does not match the specified platform: wanted {}/{}",
+            request.config.image, platform.os, platform.architecture
+        )));
     }
     json_with(StatusCode::CREATED, &create::create(&call.engine, call.query.text("name"), request).await?)
 }
@@ -61,7 +67,11 @@ pub async fn logs(call: Call) -> Answer {
         until: call.query.time("until")?,
         tail,
     };
-    let kind = if container.record().is_tty() { "application/vnd.docker.raw-stream" } else { "application/vnd.docker.multiplexed-stream" };
+    let kind = if container.record().is_tty() {
+        "application/vnd.docker.raw-stream"
+    } else {
+        "application/vnd.docker.multiplexed-stream"
+    };
     pieces(kind, logs::logs(&container, wish)?)
 }
 
@@ -74,7 +84,8 @@ pub async fn export(call: Call) -> Answer {
 }
 
 pub async fn stats(call: Call) -> Answer {
-    let wish = stats::Wish { is_stream: call.query.is_or("stream", true), is_one_shot: call.query.is("one-shot") };
+    let wish =
+        stats::Wish { is_stream: call.query.is_or("stream", true), is_one_shot: call.query.is("one-shot") };
     pieces("application/json", stats::stats(&call.engine, &call.container()?, wish).await?)
 }
 
@@ -93,7 +104,8 @@ pub async fn start(call: Call) -> Answer {
 
 pub async fn stop(call: Call) -> Answer {
     let timeout = call.query.number("t")?;
-    let was_running = stop::stop(&call.engine, &call.container()?, Some(call.query.text("signal")), timeout).await?;
+    let was_running =
+        stop::stop(&call.engine, &call.container()?, Some(call.query.text("signal")), timeout).await?;
     if was_running { done() } else { empty(StatusCode::NOT_MODIFIED) }
 }
 
@@ -171,7 +183,9 @@ pub async fn remove(call: Call) -> Answer {
 }
 
 pub async fn stat_path(call: Call) -> Answer {
-    archive::stat(&call.engine, &*call.container()?, call.query.text("path")).await.and_then(|stat| archive::with_stat(empty(StatusCode::OK)?, &stat))
+    archive::stat(&call.engine, &*call.container()?, call.query.text("path"))
+        .await
+        .and_then(|stat| archive::with_stat(empty(StatusCode::OK)?, &stat))
 }
 
 pub async fn get_archive(call: Call) -> Answer {
@@ -180,7 +194,8 @@ pub async fn get_archive(call: Call) -> Answer {
 }
 
 pub async fn put_archive(call: Call) -> Answer {
-    let (engine, container, path) = (call.engine.clone(), call.container()?, call.query.text("path").to_owned());
+    let (engine, container, path) =
+        (call.engine.clone(), call.container()?, call.query.text("path").to_owned());
     let keeps_kind = call.query.is("noOverwriteDirNonDir");
     archive::put(&engine, &container, &path, keeps_kind, call.pieces()).await?;
     empty(StatusCode::OK)

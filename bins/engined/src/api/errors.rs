@@ -16,9 +16,12 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
         Kind::Unimplemented => StatusCode::NOT_IMPLEMENTED,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::ResourceExhausted | Kind::Canceled | Kind::DeadlineExceeded | Kind::DataLoss | Kind::Internal | Kind::Unknown => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
+        Kind::ResourceExhausted
+        | Kind::Canceled
+        | Kind::DeadlineExceeded
+        | Kind::DataLoss
+        | Kind::Internal
+        | Kind::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -32,7 +35,9 @@ pub fn answer(error: &Error) -> Response<Body> {
     let json = serde_json::to_vec(&ErrorBody { message }).unwrap_or_default();
     let mut answer = Response::new(Body::from(json));
     *answer.status_mut() = status(error.kind());
-    answer.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    answer
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     answer
 }
 
@@ -42,7 +47,14 @@ mod tests {
 
     #[test]
     fn kinds_are_dockers_statuses() {
-        for (kind, code) in [(Kind::InvalidArgument, 400), (Kind::NotFound, 404), (Kind::AlreadyExists, 409), (Kind::FailedPrecondition, 409), (Kind::Unimplemented, 501), (Kind::Internal, 500)] {
+        for (kind, code) in [
+            (Kind::InvalidArgument, 400),
+            (Kind::NotFound, 404),
+            (Kind::AlreadyExists, 409),
+            (Kind::FailedPrecondition, 409),
+            (Kind::Unimplemented, 501),
+            (Kind::Internal, 500),
+        ] {
             assert_eq!(status(kind).as_u16(), code);
         }
     }

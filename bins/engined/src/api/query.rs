@@ -48,7 +48,10 @@ impl Query {
     pub fn number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>> {
         match self.text(key) {
             "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| Error::invalid_argument(format!("invalid value of {key}: \"{text}\""))),
+            text => text
+                .parse()
+                .map(Some)
+                .map_err(|_| Error::invalid_argument(format!("invalid value of {key}: \"{text}\""))),
         }
     }
 
@@ -59,9 +62,11 @@ impl Query {
     pub fn time(&self, key: &str) -> Result<Option<crate::time::Time>> {
         match self.text(key) {
             "" | "0" => Ok(None),
-            text => crate::time::Time::parse(text)
-                .map(Some)
-                .ok_or_else(|| Error::invalid_argument(format!("invalid value for \"{key}\": failed to parse \"{text}\" as a time"))),
+            text => crate::time::Time::parse(text).map(Some).ok_or_else(|| {
+                Error::invalid_argument(format!(
+                    "invalid value for \"{key}\": failed to parse \"{text}\" as a time"
+                ))
+            }),
         }
     }
 }
@@ -72,7 +77,9 @@ pub fn decode(text: &str, is_form: bool) -> String {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let hex = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok())).flatten();
+        let hex = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok()))
+            .flatten();
         match (bytes[at], hex) {
             (_, Some(byte)) => {
                 decoded.push(byte);

@@ -87,12 +87,20 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
 
 /// Docker has these, and we do not yet.
 const MISSING: [(&str, &str); 14] = [
-    ("/build", "builds"), ("/build/cancel", "builds"), ("/session", "sessions"), ("/grpc", "gRPC"),
-    ("/networks/create", "user-defined networks"), ("/networks/{id}/connect", "connecting to networks"),
-    ("/networks/{id}/disconnect", "disconnecting from networks"), ("/containers/{id}/attach/ws", "attaching by websocket"),
-    ("/containers/{id}/checkpoints", "checkpoints"), ("/images/search", "searching a registry"),
-    ("/images/{name*}/attestations", "attestations"), ("/distribution/{name*}/json", "asking a registry"),
-    ("/volumes/{name}", "updating volumes"), ("/plugins/{rest*}", "plugins"),
+    ("/build", "builds"),
+    ("/build/cancel", "builds"),
+    ("/session", "sessions"),
+    ("/grpc", "gRPC"),
+    ("/networks/create", "user-defined networks"),
+    ("/networks/{id}/connect", "connecting to networks"),
+    ("/networks/{id}/disconnect", "disconnecting from networks"),
+    ("/containers/{id}/attach/ws", "attaching by websocket"),
+    ("/containers/{id}/checkpoints", "checkpoints"),
+    ("/images/search", "searching a registry"),
+    ("/images/{name*}/attestations", "attestations"),
+    ("/distribution/{name*}/json", "asking a registry"),
+    ("/volumes/{name}", "updating volumes"),
+    ("/plugins/{rest*}", "plugins"),
 ];
 
 /// Parts of the API that only a swarm has.
@@ -115,17 +123,28 @@ pub async fn answer(engine: Arc<Engine>, request: Request<Incoming>, take_over: 
     };
     tracing::debug!(method = %parts.method, path, status = answer.status().as_u16(), micros = began.elapsed().as_micros() as u64, "call");
     let headers = answer.headers_mut();
-    headers.insert("api-version", HeaderValue::from_str(&versions::MAX.to_string()).unwrap_or(HeaderValue::from_static("")));
+    headers.insert(
+        "api-version",
+        HeaderValue::from_str(&versions::MAX.to_string()).unwrap_or(HeaderValue::from_static("")),
+    );
     headers.insert("docker-experimental", HeaderValue::from_static("false"));
     headers.insert("ostype", HeaderValue::from_static("linux"));
-    headers.insert("server", HeaderValue::from_static(concat!("Wherry/", env!("CARGO_PKG_VERSION"), " (linux)")));
+    headers.insert(
+        "server",
+        HeaderValue::from_static(concat!("Wherry/", env!("CARGO_PKG_VERSION"), " (linux)")),
+    );
     if let Some(id) = parts.headers.get("x-request-id") {
         headers.insert("x-request-id", id.clone());
     }
     answer
 }
 
-async fn route(engine: Arc<Engine>, parts: &http::request::Parts, body: Incoming, take_over: TakeOver) -> Answer {
+async fn route(
+    engine: Arc<Engine>,
+    parts: &http::request::Parts,
+    body: Incoming,
+    take_over: TakeOver,
+) -> Answer {
     let (version, path) = versions::split(parts.uri.path())?;
     let path_parts: Vec<String> = path.split('/').skip(1).map(|part| decode(part, false)).collect();
     for (method, pattern, handler) in ROUTES {
@@ -151,7 +170,11 @@ fn unrouted(method: &Method, path: &[String]) -> Error {
     }
     let is_known = ROUTES.iter().any(|(_, pattern, _)| matched(pattern, path).is_some());
     let path = format!("/{}", path.join("/"));
-    if is_known { Error::not_found(format!("page not found: {method} {path}")) } else { Error::not_found(format!("page not found: {path}")) }
+    if is_known {
+        Error::not_found(format!("page not found: {method} {path}"))
+    } else {
+        Error::not_found(format!("page not found: {path}"))
+    }
 }
 
 /// The words in the braces of a pattern that covers the path.
@@ -205,7 +228,11 @@ mod tests {
         let path = |text: &str| text.split('/').skip(1).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(unrouted(&Method::POST, &path("/build")).kind(), Kind::Unimplemented);
         assert_eq!(unrouted(&Method::POST, &path("/networks/create")).kind(), Kind::Unimplemented);
-        assert!(unrouted(&Method::GET, &path("/services")).to_string().starts_with("This node is not a swarm manager"));
+        assert!(
+            unrouted(&Method::GET, &path("/services"))
+                .to_string()
+                .starts_with("This node is not a swarm manager")
+        );
         assert_eq!(unrouted(&Method::GET, &path("/nothing")).kind(), Kind::NotFound);
     }
 }

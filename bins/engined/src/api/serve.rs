@@ -40,7 +40,8 @@ async fn connection(engine: Arc<Engine>, socket: UnixStream) {
         Box::pin(async move { Ok::<_, Infallible>(super::routes::answer(engine, request, take_over).await) })
     });
     // A client may close its sending half as soon as the request is out.
-    let mut connection = http1::Builder::new().half_close(true).serve_connection(TokioIo::new(socket), service);
+    let mut connection =
+        http1::Builder::new().half_close(true).serve_connection(TokioIo::new(socket), service);
     let successor = tokio::select! {
         biased;
         successor = taken => successor.ok(),

@@ -64,13 +64,16 @@ pub async fn events(call: Call) -> Answer {
             Ok(Bytes::from(line))
         };
         // Without `since` nothing is told again.
-        let told = past.iter().filter(|event| since.is_some_and(|since| event.time_nano >= since.0) && passes(event));
+        let told = past
+            .iter()
+            .filter(|event| since.is_some_and(|since| event.time_nano >= since.0) && passes(event));
         for event in told {
             if send.send(line(event)).await.is_err() {
                 return;
             }
         }
-        let left = until.map(|until| std::time::Duration::from_nanos((until.0 - Time::now().0).max(0).unsigned_abs()));
+        let left = until
+            .map(|until| std::time::Duration::from_nanos((until.0 - Time::now().0).max(0).unsigned_abs()));
         let end = async {
             match left {
                 Some(left) => tokio::time::sleep(left).await,

@@ -55,7 +55,12 @@ mod tests {
         assert_eq!(split("/v1.40/containers/json").unwrap(), (Version(1, 40), "/containers/json"));
         assert_eq!(split("/containers/json").unwrap(), (MAX, "/containers/json"));
         assert_eq!(split("/volumes/v1.2").unwrap(), (MAX, "/volumes/v1.2"));
-        assert!(split("/v1.23/info").unwrap_err().to_string().contains("too old. Minimum supported API version is 1.24"));
+        assert!(
+            split("/v1.23/info")
+                .unwrap_err()
+                .to_string()
+                .contains("too old. Minimum supported API version is 1.24")
+        );
         assert!(split("/v1.99/info").unwrap_err().to_string().contains("too new"));
     }
 }

@@ -20,11 +20,44 @@ const RENAMED: [(&str, &str); 7] = [
 
 /// Keys whose flag has the same name.
 const PLAIN: [&str; 38] = [
-    "bip", "bridge", "cgroup-parent", "containerd", "containerd-namespace", "data-root", "debug",
-    "default-cgroupns-mode", "default-ipc-mode", "default-runtime", "default-shm-size", "dns", "dns-search",
-    "exec-root", "experimental", "fixed-cidr", "group", "icc", "init", "init-path", "ip", "ip-forward", "ip-masq",
-    "iptables", "live-restore", "log-driver", "log-level", "mtu", "no-new-privileges", "pidfile", "seccomp-profile",
-    "shutdown-timeout", "storage-driver", "tls", "tlscacert", "tlscert", "tlskey", "tlsverify",
+    "bip",
+    "bridge",
+    "cgroup-parent",
+    "containerd",
+    "containerd-namespace",
+    "data-root",
+    "debug",
+    "default-cgroupns-mode",
+    "default-ipc-mode",
+    "default-runtime",
+    "default-shm-size",
+    "dns",
+    "dns-search",
+    "exec-root",
+    "experimental",
+    "fixed-cidr",
+    "group",
+    "icc",
+    "init",
+    "init-path",
+    "ip",
+    "ip-forward",
+    "ip-masq",
+    "iptables",
+    "live-restore",
+    "log-driver",
+    "log-level",
+    "mtu",
+    "no-new-privileges",
+    "pidfile",
+    "seccomp-profile",
+    "shutdown-timeout",
+    "storage-driver",
+    "tls",
+    "tlscacert",
+    "tlscert",
+    "tlskey",
+    "tlsverify",
 ];
 
 /// What a file says.
@@ -80,7 +113,8 @@ pub fn translate(text: &str, given: &[String]) -> Result<FromFile> {
 
 /// One flag value for each value of a key.
 fn values(key: &str, value: &Value) -> Result<Vec<String>> {
-    let bad = || Error::invalid_argument(format!("invalid value of {key:?} in the configuration file: {value}"));
+    let bad =
+        || Error::invalid_argument(format!("invalid value of {key:?} in the configuration file: {value}"));
     let plain = |value: &Value| match value {
         Value::String(text) => Ok(text.clone()),
         Value::Bool(on) => Ok(on.to_string()),

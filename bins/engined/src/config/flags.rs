@@ -184,9 +184,9 @@ impl Flags {
     pub fn refuse_what_is_missing(&self) -> Result<()> {
         let refuse = |text: String| Err(Error::invalid_argument(text));
         let must_be = |flag: &str, value: Option<bool>, wanted: bool| match value {
-            Some(value) if value != wanted => {
-                Err(Error::invalid_argument(format!("--{flag}={value} is not supported: it is always {wanted}")))
-            }
+            Some(value) if value != wanted => Err(Error::invalid_argument(format!(
+                "--{flag}={value} is not supported: it is always {wanted}"
+            ))),
             _ => Ok(()),
         };
         must_be("iptables", self.iptables, true)?;
@@ -198,16 +198,28 @@ impl Flags {
             return refuse(format!("storage driver {driver:?} is not supported: use overlay2"));
         }
         if !LOG_DRIVERS.contains(&self.log_driver.as_str()) {
-            return refuse(format!("log driver {:?} is not supported: use one of {}", self.log_driver, LOG_DRIVERS.join(", ")));
+            return refuse(format!(
+                "log driver {:?} is not supported: use one of {}",
+                self.log_driver,
+                LOG_DRIVERS.join(", ")
+            ));
         }
         if !matches!(self.default_ipc_mode.as_str(), "private" | "shareable") {
-            return refuse(format!("IPC mode {:?} is not supported: use private or shareable", self.default_ipc_mode));
+            return refuse(format!(
+                "IPC mode {:?} is not supported: use private or shareable",
+                self.default_ipc_mode
+            ));
         }
         if !matches!(self.default_cgroupns_mode.as_str(), "private" | "host") {
-            return refuse(format!("invalid default cgroup namespace mode {:?}: use private or host", self.default_cgroupns_mode));
+            return refuse(format!(
+                "invalid default cgroup namespace mode {:?}: use private or host",
+                self.default_cgroupns_mode
+            ));
         }
         match self.host.iter().find(|host| !(host.starts_with("unix://") || host.starts_with("fd://"))) {
-            Some(host) => refuse(format!("cannot listen on {host}: only unix:// and fd:// addresses are supported so far")),
+            Some(host) => refuse(format!(
+                "cannot listen on {host}: only unix:// and fd:// addresses are supported so far"
+            )),
             None => Ok(()),
         }
     }

@@ -42,7 +42,8 @@ pub fn load(words: impl Iterator<Item = std::ffi::OsString>) -> Result<Config> {
         Err(answer) => answer.exit(),
     };
     let given: Vec<String> = given(&matches);
-    let on_line = Flags::from_arg_matches(&matches).map_err(|cause| Error::invalid_argument(cause.to_string()))?;
+    let on_line =
+        Flags::from_arg_matches(&matches).map_err(|cause| Error::invalid_argument(cause.to_string()))?;
     let read = read_file(&on_line.config_file, given.iter().any(|name| name == "config_file"))?;
     let from_file = file::translate(&read, &given)?;
     let mut all = vec![words.first().cloned().unwrap_or_else(|| "engined".into())];
@@ -70,7 +71,8 @@ fn read_file(path: &Option<PathBuf>, is_explicit: bool) -> Result<String> {
         Ok(text) => Ok(text),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && !is_explicit => Ok(String::new()),
         Err(cause) => {
-            Err(Error::invalid_argument(format!("cannot read configuration file {}", path.display())).with_source(cause))
+            Err(Error::invalid_argument(format!("cannot read configuration file {}", path.display()))
+                .with_source(cause))
         }
     }
 }
@@ -85,7 +87,9 @@ fn resolve(flags: Flags, from_file: BTreeMap<String, Runtime>) -> Result<Config>
     }
     let default_runtime = flags.default_runtime.clone().unwrap_or_else(|| OUR_RUNTIME.to_owned());
     if !known.contains_key(&default_runtime) && !default_runtime.contains('.') {
-        return Err(Error::invalid_argument(format!("specified default runtime '{default_runtime}' does not exist")));
+        return Err(Error::invalid_argument(format!(
+            "specified default runtime '{default_runtime}' does not exist"
+        )));
     }
     let mut default_ulimits = BTreeMap::new();
     for text in &flags.default_ulimit {
@@ -94,9 +98,9 @@ fn resolve(flags: Flags, from_file: BTreeMap<String, Runtime>) -> Result<Config>
     }
     let mut log_options = BTreeMap::new();
     for option in &flags.log_opt {
-        let (key, value) = option
-            .split_once('=')
-            .ok_or_else(|| Error::invalid_argument(format!("invalid log option {option:?}: expected key=value")))?;
+        let (key, value) = option.split_once('=').ok_or_else(|| {
+            Error::invalid_argument(format!("invalid log option {option:?}: expected key=value"))
+        })?;
         log_options.insert(key.to_owned(), value.to_owned());
     }
     Ok(Config { flags, runtimes: known, default_runtime, default_ulimits, log_options })
@@ -175,7 +179,10 @@ mod tests {
     fn what_we_do_not_have_is_named() {
         let message = |file: &str, words: &[&str]| load_with(file, words).unwrap_err().to_string();
         assert!(message(r#"{"colour":1}"#, &[]).contains("don't match any configuration option: colour"));
-        assert!(message(r#"{"debug":true}"#, &["--debug"]).contains("both as a flag and in the configuration file"));
+        assert!(
+            message(r#"{"debug":true}"#, &["--debug"])
+                .contains("both as a flag and in the configuration file")
+        );
         assert!(message("{", &[]).contains("cannot read"));
         assert!(message(r#"{"iptables":false}"#, &[]).contains("iptables"));
         assert!(message(r#"{"storage-driver":"zfs"}"#, &[]).contains("zfs"));

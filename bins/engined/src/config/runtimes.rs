@@ -44,7 +44,8 @@ pub fn parse(text: &str) -> Result<(String, Runtime)> {
 /// The `runtimes` key of `daemon.json`: `{"NAME": {"path": ..}}` or `{"NAME": {"runtimeType": ..}}`.
 pub fn from_json(value: &Value) -> Result<BTreeMap<String, Runtime>> {
     let bad = |text: String| Error::invalid_argument(text);
-    let named = value.as_object().ok_or_else(|| bad("invalid value of \"runtimes\": expected an object".into()))?;
+    let named =
+        value.as_object().ok_or_else(|| bad("invalid value of \"runtimes\": expected an object".into()))?;
     let mut runtimes = BTreeMap::new();
     for (name, value) in named {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -56,8 +57,14 @@ pub fn from_json(value: &Value) -> Result<BTreeMap<String, Runtime>> {
         let runtime = match (text("path"), text("runtimeType")) {
             (Some(path), None) => Runtime { shim: OUR_RUNTIME.into(), binary: Some(path) },
             (None, Some(shim)) => Runtime { shim, binary },
-            (None, None) => return Err(bad(format!("runtime {name:?}: either a runtimeType or a path must be configured"))),
-            (Some(_), Some(_)) => return Err(bad(format!("runtime {name:?}: cannot configure both path and runtimeType"))),
+            (None, None) => {
+                return Err(bad(format!(
+                    "runtime {name:?}: either a runtimeType or a path must be configured"
+                )));
+            }
+            (Some(_), Some(_)) => {
+                return Err(bad(format!("runtime {name:?}: cannot configure both path and runtimeType")));
+            }
         };
         runtimes.insert(name.clone(), runtime);
     }

@@ -56,7 +56,8 @@ fn look(root: &Root, container: &Container, path: &str) -> Result<PathStat> {
     let (_, name) = split(path);
     let whole = path.trim_end_matches("/.").trim_end_matches('/');
     let node = root.open(whole, OFlags::PATH | OFlags::NOFOLLOW).map_err(|_| missing(container, path))?;
-    let stat = rustix::fs::fstat(&node).map_err(|cause| Error::internal("cannot look at a path").with_source(io::Error::from(cause)))?;
+    let stat = rustix::fs::fstat(&node)
+        .map_err(|cause| Error::internal("cannot look at a path").with_source(io::Error::from(cause)))?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let mut mode = stat.st_mode & 0o777;
     let mut link_target = String::new();
@@ -64,7 +65,9 @@ fn look(root: &Root, container: &Container, path: &str) -> Result<PathStat> {
         FileType::Directory => mode |= GO_DIRECTORY,
         FileType::Symlink => {
             mode |= GO_SYMLINK;
-            link_target = rustix::fs::readlinkat(&node, "", Vec::new()).map(|target| target.to_string_lossy().into_owned()).unwrap_or_default();
+            link_target = rustix::fs::readlinkat(&node, "", Vec::new())
+                .map(|target| target.to_string_lossy().into_owned())
+                .unwrap_or_default();
             // Clients follow it themselves, from the root.
             if !link_target.starts_with('/') {
                 link_target = format!("{}/{link_target}", split(path).0.trim_end_matches('/'));
@@ -77,7 +80,11 @@ fn look(root: &Root, container: &Container, path: &str) -> Result<PathStat> {
         _ => {}
     }
     let mtime = crate::time::Time(stat.st_mtime * 1_000_000_000 + stat.st_mtime_nsec as i64).rfc3339();
-    let name = if name == "." { whole.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("/").to_owned() } else { name };
+    let name = if name == "." {
+        whole.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("/").to_owned()
+    } else {
+        name
+    };
     Ok(PathStat { name, size: stat.st_size, mode, mtime, link_target })
 }
 
@@ -87,9 +94,11 @@ fn look(root: &Root, container: &Container, path: &str) -> Result<PathStat> {
 /// It cannot be a header.
 pub fn with_stat<B>(mut answer: Response<B>, stat: &PathStat) -> Result<Response<B>> {
     use base64::Engine as _;
-    let json = serde_json::to_vec(stat).map_err(|cause| Error::internal("cannot encode a path").with_source(cause))?;
+    let json = serde_json::to_vec(stat)
+        .map_err(|cause| Error::internal("cannot encode a path").with_source(cause))?;
     let text = base64::engine::general_purpose::STANDARD.encode(json);
-    let value = HeaderValue::from_str(&text).map_err(|cause| Error::internal("cannot encode a path").with_source(cause))?;
+    let value = HeaderValue::from_str(&text)
+        .map_err(|cause| Error::internal("cannot encode a path").with_source(cause))?;
     answer.headers_mut().insert("x-docker-container-path-stat", value);
     Ok(answer)
 }
@@ -102,20 +111,31 @@ pub async fn get(engine: &Engine, container: &Container, path: &str) -> Result<(
     let root = Root::of(engine, container, Access::Read).await?;
     let stat = look(&root, container, path)?;
     let (directory, name) = split(path);
-    let parent = root.open(&directory, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|_| missing(container, path))?;
+    let parent =
+        root.open(&directory, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|_| missing(container, path))?;
     engine.tell_container("archive-path", container, &[]);
     let shown = if name == "." { stat.name.trim_matches('/').to_owned() } else { name.clone() };
-    Ok((stat, written(move |writer| {
-        let mut writer = archive::Writer::new(writer);
-        copy_out(&parent, &name, &shown, &mut writer).map_err(io::Error::other)?;
-        writer.finish().map_err(io::Error::other)?.flush()
-    })))
+    Ok((
+        stat,
+        written(move |writer| {
+            let mut writer = archive::Writer::new(writer);
+            copy_out(&parent, &name, &shown, &mut writer).map_err(io::Error::other)?;
+            writer.finish().map_err(io::Error::other)?.flush()
+        }),
+    ))
 }
 
 /// Writes a node under the name that the client expects, and everything below it.
-fn copy_out<W: Write>(parent: &impl AsFd, name: &str, shown: &str, writer: &mut archive::Writer<W>) -> archive::Result<()> {
+fn copy_out<W: Write>(
+    parent: &impl AsFd,
+    name: &str,
+    shown: &str,
+    writer: &mut archive::Writer<W>,
+) -> archive::Result<()> {
     let shown = if shown.is_empty() { "." } else { shown };
-    let Some((entry, file, _)) = archive::describe(parent.as_fd(), name.as_bytes(), shown.as_bytes())? else { return Ok(()) };
+    let Some((entry, file, _)) = archive::describe(parent.as_fd(), name.as_bytes(), shown.as_bytes())? else {
+        return Ok(());
+    };
     match file {
         Some(mut file) => return writer.append(&entry, &mut file),
         None => writer.append(&entry, &mut io::empty())?,
@@ -123,11 +143,23 @@ fn copy_out<W: Write>(parent: &impl AsFd, name: &str, shown: &str, writer: &mut 
     if entry.kind != archive::Kind::Directory {
         return Ok(());
     }
-    let open = |names: OFlags| rustix::fs::openat(parent, name, names | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+    let open = |names: OFlags| {
+        rustix::fs::openat(
+            parent,
+            name,
+            names | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+    };
     let Ok(directory) = open(OFlags::RDONLY) else { return Ok(()) };
     let mut names: Vec<String> = Vec::new();
     if let Ok(entries) = rustix::fs::Dir::read_from(&directory) {
-        names.extend(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(|name| name != "." && name != ".."));
+        names.extend(
+            entries
+                .flatten()
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .filter(|name| name != "." && name != ".."),
+        );
     }
     names.sort();
     names.iter().try_for_each(|name| copy_out(&directory, name, &format!("{shown}/{name}"), writer))
@@ -137,30 +169,52 @@ fn copy_out<W: Write>(parent: &impl AsFd, name: &str, shown: &str, writer: &mut 
 ///
 /// # Errors
 /// The path is no directory, it is read-only, or the archive is broken.
-pub async fn put(engine: &Engine, container: &Container, path: &str, keeps_kind: bool, body: mpsc::Receiver<Bytes>) -> Result<()> {
+pub async fn put(
+    engine: &Engine,
+    container: &Container,
+    path: &str,
+    keeps_kind: bool,
+    body: mpsc::Receiver<Bytes>,
+) -> Result<()> {
     let record = container.record();
     if path.is_empty() {
         return Err(Error::invalid_argument("missing parameter: path"));
     }
-    let inside = |destination: &str| path == destination || path.starts_with(&format!("{}/", destination.trim_end_matches('/')));
-    let read_only_mount = record.mounts.iter().filter(|mount| inside(&mount.destination)).max_by_key(|mount| mount.destination.len());
+    let inside = |destination: &str| {
+        path == destination || path.starts_with(&format!("{}/", destination.trim_end_matches('/')))
+    };
+    let read_only_mount = record
+        .mounts
+        .iter()
+        .filter(|mount| inside(&mount.destination))
+        .max_by_key(|mount| mount.destination.len());
     if read_only_mount.map_or(record.host_config.readonly_rootfs, |mount| mount.is_read_only) {
         let what = if read_only_mount.is_some() { "mounted volume" } else { "container rootfs" };
         return Err(Error::permission_denied(format!("{what} is marked read-only")));
     }
     let root = Root::of(engine, container, Access::Write).await?;
-    let directory = root.open(path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|cause| match cause.raw_os_error() {
-        Some(code) if code == rustix::io::Errno::NOTDIR.raw_os_error() => Error::invalid_argument(format!("extraction point is not a directory: {path}")),
-        _ => missing(container, path),
-    })?;
+    let directory =
+        root.open(path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|cause| match cause.raw_os_error() {
+            Some(code) if code == rustix::io::Errno::NOTDIR.raw_os_error() => {
+                Error::invalid_argument(format!("extraction point is not a directory: {path}"))
+            }
+            _ => missing(container, path),
+        })?;
     let applied = tokio::task::spawn_blocking(move || {
         let stream = BufReader::with_capacity(128 << 10, FromPieces { body, piece: Bytes::new() });
         let options = archive::Options { whiteouts: archive::Whiteouts::Remove, lowers: Vec::new() };
         let _ = keeps_kind;
         archive::apply(directory.as_fd(), stream, options)
     });
-    let applied = applied.await.map_err(|cause| Error::internal("cannot extract an archive").with_source(cause))?;
-    applied.map_err(|cause| Error::new(if cause.kind() == Kind::Unknown { Kind::Internal } else { cause.kind() }, "cannot extract the archive").with_source(cause))?;
+    let applied =
+        applied.await.map_err(|cause| Error::internal("cannot extract an archive").with_source(cause))?;
+    applied.map_err(|cause| {
+        Error::new(
+            if cause.kind() == Kind::Unknown { Kind::Internal } else { cause.kind() },
+            "cannot extract the archive",
+        )
+        .with_source(cause)
+    })?;
     engine.tell_container("extract-to-dir", container, &[]);
     Ok(())
 }
@@ -191,7 +245,13 @@ mod tests {
 
     #[test]
     fn paths_are_split() {
-        for (path, directory, name) in [("/etc/hosts", "/etc", "hosts"), ("/etc/", "/", "etc"), ("/", "/", "."), ("/a/b/.", "/a/b", "."), ("x", "/", "x")] {
+        for (path, directory, name) in [
+            ("/etc/hosts", "/etc", "hosts"),
+            ("/etc/", "/", "etc"),
+            ("/", "/", "."),
+            ("/a/b/.", "/a/b", "."),
+            ("x", "/", "x"),
+        ] {
             assert_eq!(split(path), (directory.to_owned(), name.to_owned()), "{path}");
         }
     }

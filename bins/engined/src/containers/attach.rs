@@ -53,15 +53,27 @@ pub async fn attach(engine: &Arc<Engine>, container: &Arc<Container>, wish: Wish
         let _moving = container.moving.lock().await;
         let record = container.record();
         match record.state.phase {
-            Phase::Paused => return refuse(format!("container {} is paused, unpause the container before attach", container.id)),
-            Phase::Restarting => {
-                return refuse(format!("container {} is restarting, wait until the container is running", container.id));
+            Phase::Paused => {
+                return refuse(format!(
+                    "container {} is paused, unpause the container before attach",
+                    container.id
+                ));
             }
-            Phase::Removing | Phase::Dead => return refuse(format!("container {} is marked for removal", container.id)),
+            Phase::Restarting => {
+                return refuse(format!(
+                    "container {} is restarting, wait until the container is running",
+                    container.id
+                ));
+            }
+            Phase::Removing | Phase::Dead => {
+                return refuse(format!("container {} is marked for removal", container.id));
+            }
             _ if !wish.stream => None,
             Phase::Running => {
                 let output = Output::join(Path::new(&record.attach_path)).await;
-                Some(From::Now(output.map_err(crate::files::failed("attach to", Path::new(&record.attach_path)))?))
+                Some(From::Now(
+                    output.map_err(crate::files::failed("attach to", Path::new(&record.attach_path)))?,
+                ))
             }
             Phase::Created | Phase::Exited => {
                 let (send, receive) = oneshot::channel();
@@ -114,7 +126,8 @@ impl Attached {
     }
 
     async fn replay(&self, write: &mut WriteHalf<Stream>) -> Result<()> {
-        let mut reader = super::logs::open(&self.container, logs::Selection { tail: None, since: None, until: None })?;
+        let mut reader =
+            super::logs::open(&self.container, logs::Selection { tail: None, since: None, until: None })?;
         let is_tty = self.container.record().is_tty();
         let failed = |cause: std::io::Error| Error::internal("cannot replay the log").with_source(cause);
         while let Some(entry) = reader.next().await.map_err(failed)? {
@@ -182,7 +195,8 @@ async fn copy_input(
         if let Some(stdin) = stdin {
             stdin.close().await;
         }
-        let request = CloseIoRequest { container_id: container.id.clone(), exec_id: String::new(), stdin: true };
+        let request =
+            CloseIoRequest { container_id: container.id.clone(), exec_id: String::new(), stdin: true };
         if let Err(status) = engine.supervisor.tasks().close_io(request).await {
             tracing::debug!(container = %container.id, %status, "cannot close standard input");
         }

@@ -22,14 +22,30 @@ const DELETED: u8 = 2;
 /// The snapshot is gone.
 pub async fn changes(engine: &Engine, container: &Container) -> Result<Vec<Change>> {
     let mounts = rootfs::mounts(engine, container).await?;
-    let option = |name: &str| mounts.iter().flat_map(|mount| &mount.options).find_map(|option| option.strip_prefix(name)).map(str::to_owned);
-    let upper = option("upperdir=").or_else(|| mounts.first().map(|mount| mount.source.clone())).unwrap_or_default();
+    let option = |name: &str| {
+        mounts
+            .iter()
+            .flat_map(|mount| &mount.options)
+            .find_map(|option| option.strip_prefix(name))
+            .map(str::to_owned)
+    };
+    let upper =
+        option("upperdir=").or_else(|| mounts.first().map(|mount| mount.source.clone())).unwrap_or_default();
     let lowers: Vec<Root> = option("lowerdir=")
         .iter()
         .flat_map(|list| list.split(':'))
-        .filter_map(|path| rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, rustix::fs::Mode::empty()).ok().map(Root))
+        .filter_map(|path| {
+            rustix::fs::open(
+                path,
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                rustix::fs::Mode::empty(),
+            )
+            .ok()
+            .map(Root)
+        })
         .collect();
-    let places: Vec<String> = container.record().mounts.iter().map(|mount| mount.destination.clone()).collect();
+    let places: Vec<String> =
+        container.record().mounts.iter().map(|mount| mount.destination.clone()).collect();
     tokio::task::spawn_blocking(move || {
         let mut found = Vec::new();
         walk(Path::new(&upper), "", &lowers, &mut found);
@@ -42,15 +58,20 @@ pub async fn changes(engine: &Engine, container: &Container) -> Result<Vec<Chang
 }
 
 /// What every container gets mounted.
-const ALWAYS: [&str; 7] = ["/dev", "/proc", "/sys", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/sbin/docker-init"];
+const ALWAYS: [&str; 7] =
+    ["/dev", "/proc", "/sys", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/sbin/docker-init"];
 
 /// The runtime makes what it mounts on: that is nobody's change, nor is what it does to the
 /// directories above.
 fn leave_out_mount_points(found: &mut Vec<Change>, places: &[String]) {
-    let is_place = |path: &str| ALWAYS.contains(&path) || path.starts_with("/dev/") || places.iter().any(|place| place == path);
-    let above: Vec<String> = found.iter().filter(|change| is_place(&change.path)).filter_map(|change| {
-        change.path.rsplit_once('/').map(|(directory, _)| directory.to_owned())
-    }).collect();
+    let is_place = |path: &str| {
+        ALWAYS.contains(&path) || path.starts_with("/dev/") || places.iter().any(|place| place == path)
+    };
+    let above: Vec<String> = found
+        .iter()
+        .filter(|change| is_place(&change.path))
+        .filter_map(|change| change.path.rsplit_once('/').map(|(directory, _)| directory.to_owned()))
+        .collect();
     found.retain(|change| !is_place(&change.path));
     let paths: Vec<String> = found.iter().map(|change| format!("{}/", change.path)).collect();
     found.retain(|change| {
@@ -91,7 +112,11 @@ mod tests {
     fn mount_points_are_nobodys_change() {
         let change = |path: &str, kind| Change { path: path.into(), kind };
         let mut found = vec![
-            change("/dev", ADDED), change("/etc", MODIFIED), change("/etc/hosts", ADDED), change("/data", ADDED), change("/tmp", MODIFIED),
+            change("/dev", ADDED),
+            change("/etc", MODIFIED),
+            change("/etc/hosts", ADDED),
+            change("/data", ADDED),
+            change("/tmp", MODIFIED),
             change("/tmp/x", ADDED),
         ];
         leave_out_mount_points(&mut found, &["/data".to_owned()]);

@@ -6,9 +6,9 @@ use containerd_api::services::content::v1::{WriteAction, WriteContentRequest};
 use containerd_api::services::diff::v1::DiffRequest;
 use containerd_api::services::snapshots::v1::{RemoveSnapshotRequest, ViewSnapshotRequest};
 use containerd_api::types::Descriptor;
+use engine_api::Words;
 use engine_api::container::Config;
 use engine_api::image::Committed;
-use engine_api::Words;
 use errdefs::{Error, Result};
 use reference::Reference;
 use sha2::{Digest, Sha256};
@@ -69,7 +69,10 @@ pub async fn commit(engine: &Arc<Engine>, wish: Wish) -> Result<Committed> {
     document["author"] = author.into();
     document["config"] = serde_json::to_value(&config).unwrap_or_default();
     push(&mut document["rootfs"]["diff_ids"], diff_id.into());
-    push(&mut document["history"], serde_json::json!({"created": now, "created_by": record.path, "comment": wish.message}));
+    push(
+        &mut document["history"],
+        serde_json::json!({"created": now, "created_by": record.path, "comment": wish.message}),
+    );
     let document = serde_json::to_vec(&document).unwrap_or_default();
     let config_digest = write(engine, "config", &document, Vec::new()).await?;
     let mut layers: Vec<serde_json::Value> =
@@ -85,7 +88,12 @@ pub async fn commit(engine: &Arc<Engine>, wish: Wish) -> Result<Committed> {
         labels.push((format!("containerd.io/gc.ref.content.l.{at}"), digest.clone()));
     }
     let digest = write(engine, "manifest", &manifest, labels).await?;
-    let target = Descriptor { media_type: MANIFEST_TYPE.into(), digest: digest.clone(), size: manifest.len() as i64, ..Descriptor::default() };
+    let target = Descriptor {
+        media_type: MANIFEST_TYPE.into(),
+        digest: digest.clone(),
+        size: manifest.len() as i64,
+        ..Descriptor::default()
+    };
     crate::images::tag::put(engine, &name_of(&wish, &digest)?, target).await?;
     engine.tell_container("commit", &container, &[("imageID", config_digest.clone())]);
     Ok(Committed { id: config_digest })
@@ -114,13 +122,25 @@ fn name_of(wish: &Wish, digest: &str) -> Result<String> {
 async fn diff(engine: &Engine, container: &Container) -> Result<Descriptor> {
     let snapshotter = engine.supervisor.snapshotter.clone();
     let key = format!("commit-{}", crate::identity::new_id());
-    let view = ViewSnapshotRequest { snapshotter: snapshotter.clone(), key: key.clone(), parent: container.record().chain_id.clone(), ..ViewSnapshotRequest::default() };
+    let view = ViewSnapshotRequest {
+        snapshotter: snapshotter.clone(),
+        key: key.clone(),
+        parent: container.record().chain_id.clone(),
+        ..ViewSnapshotRequest::default()
+    };
     let mut snapshots = engine.supervisor.snapshots();
     let left = snapshots.view(view).await.map_err(failed("look at the image's layers"))?.into_inner().mounts;
     let right = rootfs::mounts(engine, container).await?;
     let labels = [("containerd.io/gc.root".to_owned(), Time::now().rfc3339())];
-    let request = DiffRequest { left, right, media_type: LAYER_TYPE.into(), labels: labels.into(), ..DiffRequest::default() };
-    let answer = engine.supervisor.diff().diff(request).await.map_err(failed("collect what a container changed"));
+    let request = DiffRequest {
+        left,
+        right,
+        media_type: LAYER_TYPE.into(),
+        labels: labels.into(),
+        ..DiffRequest::default()
+    };
+    let answer =
+        engine.supervisor.diff().diff(request).await.map_err(failed("collect what a container changed"));
     let _ = snapshots.remove(RemoveSnapshotRequest { snapshotter, key }).await;
     let layer = answer?.into_inner().diff.unwrap_or_default();
     with_diff_id(engine, layer).await
@@ -131,15 +151,31 @@ async fn with_diff_id(engine: &Engine, mut layer: Descriptor) -> Result<Descript
     const LABEL: &str = "containerd.io/uncompressed";
     if !layer.annotations.contains_key(LABEL) {
         let request = containerd_api::services::content::v1::InfoRequest { digest: layer.digest.clone() };
-        let info = engine.supervisor.content().info(request).await.map_err(failed("look at a layer"))?.into_inner().info.unwrap_or_default();
-        let digest = info.labels.get(LABEL).ok_or_else(|| Error::internal("cannot commit: the layer has no diff ID"))?;
+        let info = engine
+            .supervisor
+            .content()
+            .info(request)
+            .await
+            .map_err(failed("look at a layer"))?
+            .into_inner()
+            .info
+            .unwrap_or_default();
+        let digest = info
+            .labels
+            .get(LABEL)
+            .ok_or_else(|| Error::internal("cannot commit: the layer has no diff ID"))?;
         layer.annotations.insert(LABEL.to_owned(), digest.clone());
     }
     Ok(layer)
 }
 
 /// Writes a small blob.
-async fn write(engine: &Engine, purpose: &str, bytes: &[u8], mut labels: Vec<(String, String)>) -> Result<String> {
+async fn write(
+    engine: &Engine,
+    purpose: &str,
+    bytes: &[u8],
+    mut labels: Vec<(String, String)>,
+) -> Result<String> {
     let digest = format!("sha256:{}", hex::encode(Sha256::digest(bytes)));
     if purpose == "config" {
         labels.push(("containerd.io/gc.root".into(), Time::now().rfc3339()));
@@ -162,7 +198,9 @@ async fn write(engine: &Engine, purpose: &str, bytes: &[u8], mut labels: Vec<(St
         Err(status) => Err(status),
     };
     match result {
-        Err(status) if status.code() != tonic::Code::AlreadyExists => Err(failed(format!("write the image's {purpose}"))(status)),
+        Err(status) if status.code() != tonic::Code::AlreadyExists => {
+            Err(failed(format!("write the image's {purpose}"))(status))
+        }
         _ => Ok(digest),
     }
 }
@@ -208,8 +246,16 @@ pub fn change(config: &mut Config, text: &str) -> Result<()> {
             let (key, value) = rest.split_once(char::is_whitespace).ok_or_else(bad)?;
             return Ok(vec![(key.to_owned(), value.trim().to_owned())]);
         }
-        let pair = |word: &str| word.split_once('=').map(|(key, value)| (key.to_owned(), value.trim_matches(['"', '\'']).to_owned())).ok_or_else(bad);
-        if rest.contains(['"', '\'']) { Ok(vec![pair(rest)?]) } else { rest.split_whitespace().map(pair).collect() }
+        let pair = |word: &str| {
+            word.split_once('=')
+                .map(|(key, value)| (key.to_owned(), value.trim_matches(['"', '\'']).to_owned()))
+                .ok_or_else(bad)
+        };
+        if rest.contains(['"', '\'']) {
+            Ok(vec![pair(rest)?])
+        } else {
+            rest.split_whitespace().map(pair).collect()
+        }
     };
     match instruction.to_ascii_uppercase().as_str() {
         "CMD" => config.cmd = Some(command()),
@@ -227,7 +273,10 @@ pub fn change(config: &mut Config, text: &str) -> Result<()> {
         }
         "VOLUME" => {
             let paths = list().unwrap_or_else(|| rest.split_whitespace().map(str::to_owned).collect());
-            config.volumes.get_or_insert_default().extend(paths.into_iter().map(|path| (path, engine_api::Empty {})));
+            config
+                .volumes
+                .get_or_insert_default()
+                .extend(paths.into_iter().map(|path| (path, engine_api::Empty {})));
         }
         other => return Err(Error::invalid_argument(format!("{other} is not a valid change command"))),
     }
@@ -241,7 +290,16 @@ mod tests {
     #[test]
     fn instructions_change_the_configuration() {
         let mut config = Config::default();
-        for text in ["CMD [\"a\",\"b\"]", "ENTRYPOINT run it", "ENV A=1 B=2", "ENV C three four", "EXPOSE 80 53/udp", "LABEL x=y", "VOLUME /v", "WORKDIR /w"] {
+        for text in [
+            "CMD [\"a\",\"b\"]",
+            "ENTRYPOINT run it",
+            "ENV A=1 B=2",
+            "ENV C three four",
+            "EXPOSE 80 53/udp",
+            "LABEL x=y",
+            "VOLUME /v",
+            "WORKDIR /w",
+        ] {
             change(&mut config, text).unwrap();
         }
         assert_eq!(config.cmd.unwrap().0, ["a", "b"]);

@@ -18,7 +18,8 @@ pub async fn handle(engine: &Arc<Engine>, id: &str, pid: Option<u32>, status: u3
     }
     let record = container.record();
     let deleting = async {
-        let answer = engine.supervisor.tasks().delete(DeleteTaskRequest { container_id: id.to_owned() }).await;
+        let answer =
+            engine.supervisor.tasks().delete(DeleteTaskRequest { container_id: id.to_owned() }).await;
         match answer {
             Ok(answer) => {
                 let answer = answer.into_inner();
@@ -45,10 +46,14 @@ pub async fn handle(engine: &Arc<Engine>, id: &str, pid: Option<u32>, status: u3
         record.state.exit_code = code;
         record.state.finished = at;
     });
-    engine.tell_container("die", &container, &[
-        ("exitCode", code.to_string()),
-        ("execDuration", ((at.0 - record.state.started.0).max(0) / 1_000_000_000).to_string()),
-    ]);
+    engine.tell_container(
+        "die",
+        &container,
+        &[
+            ("exitCode", code.to_string()),
+            ("execDuration", ((at.0 - record.state.started.0).max(0) / 1_000_000_000).to_string()),
+        ],
+    );
     container.progress.send_modify(|progress| {
         progress.is_running = next.is_some();
         progress.exits += 1;

@@ -23,7 +23,12 @@ pub async fn export(engine: &Engine, container: &Container) -> Result<Pieces> {
     let root = Root::of(engine, container, Access::Read).await?;
     engine.tell_container("export", container, &[]);
     Ok(written(move |writer| {
-        let directory = rustix::fs::openat(&root.0, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let directory = rustix::fs::openat(
+            &root.0,
+            ".",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         let mut writer = archive::Writer::new(writer);
         archive::pack(directory.as_fd(), &mut writer).map_err(io::Error::other)?;
         writer.finish().map_err(io::Error::other)?.flush()

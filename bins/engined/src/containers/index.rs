@@ -33,7 +33,9 @@ impl Index {
             let path = entry.path();
             match read(&path) {
                 Ok(record) => all.add(Container::new(path, record)),
-                Err(error) => tracing::error!(path = %path.display(), error = %error.chain(), "cannot load a container"),
+                Err(error) => {
+                    tracing::error!(path = %path.display(), error = %error.chain(), "cannot load a container")
+                }
             }
         }
         Ok(Index { directory: directory.to_owned(), all: RwLock::new(all) })
@@ -147,7 +149,8 @@ impl All {
 fn read(directory: &Path) -> Result<Record> {
     let path = directory.join("config.json");
     let text = fs::read(&path).map_err(failed("read", &path))?;
-    serde_json::from_slice(&text).map_err(|cause| Error::internal(format!("cannot read {}", path.display())).with_source(cause))
+    serde_json::from_slice(&text)
+        .map_err(|cause| Error::internal(format!("cannot read {}", path.display())).with_source(cause))
 }
 
 #[cfg(test)]

@@ -27,7 +27,11 @@ pub async fn inspect(engine: &Engine, container: &Container, with_size: bool) ->
         resolv_conf_path: file("resolv.conf"),
         hostname_path: file("hostname"),
         hosts_path: file("hosts"),
-        log_path: if has_log { super::logs::path(container).to_string_lossy().into_owned() } else { String::new() },
+        log_path: if has_log {
+            super::logs::path(container).to_string_lossy().into_owned()
+        } else {
+            String::new()
+        },
         name: format!("/{}", record.name),
         restart_count: record.restart_count,
         driver: "overlay2".into(),

@@ -12,8 +12,22 @@ use crate::time::Time;
 
 /// The filters of a list.
 pub const FILTERS: [&str; 16] = [
-    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
-    "publish", "since", "status", "volume", "label!",
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
+    "label!",
 ];
 
 /// Which rows.
@@ -35,7 +49,10 @@ pub async fn list(engine: &Arc<Engine>, wish: Wish) -> Result<Vec<Summary>> {
         .containers
         .all()
         .into_iter()
-        .map(|container| { let record = container.record(); (container, record) })
+        .map(|container| {
+            let record = container.record();
+            (container, record)
+        })
         .collect();
     all.sort_by_key(|(_, record)| std::cmp::Reverse(record.created));
     let test = Test::of(engine, &wish).await?;
@@ -45,7 +62,9 @@ pub async fn list(engine: &Arc<Engine>, wish: Wish) -> Result<Vec<Summary>> {
             break;
         }
         let mut row = summary(engine, record);
-        if wish.with_size && let Ok((own, whole)) = super::inspect::size(engine, container).await {
+        if wish.with_size
+            && let Ok((own, whole)) = super::inspect::size(engine, container).await
+        {
             row.size_rw = own;
             row.size_root_fs = whole;
         }
@@ -82,9 +101,15 @@ impl Test {
                 Some(ids)
             }
         };
-        let code = |text: &String| text.parse().map_err(|_| Error::invalid_argument(format!("invalid filter 'exited={text}'")));
-        let exited = filters.values("exited").map(|values| values.iter().map(code).collect::<Result<_>>()).transpose()?;
-        const PHASES: [&str; 7] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+        let code = |text: &String| {
+            text.parse().map_err(|_| Error::invalid_argument(format!("invalid filter 'exited={text}'")))
+        };
+        let exited = filters
+            .values("exited")
+            .map(|values| values.iter().map(code).collect::<Result<_>>())
+            .transpose()?;
+        const PHASES: [&str; 7] =
+            ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
         for status in filters.values("status").unwrap_or_default() {
             if !PHASES.contains(&status.as_str()) {
                 return Err(Error::invalid_argument(format!("invalid filter 'status={status}'")));
@@ -92,13 +117,18 @@ impl Test {
         }
         for health in filters.values("health").unwrap_or_default() {
             if !["starting", "healthy", "unhealthy", "none"].contains(&health.as_str()) {
-                return Err(Error::invalid_argument(format!("unrecognised filter value for health: {health}")));
+                return Err(Error::invalid_argument(format!(
+                    "unrecognised filter value for health: {health}"
+                )));
             }
         }
         Ok(Test {
             before: created("before")?,
             since: created("since")?,
-            is_any_phase: wish.all || wish.limit.is_some() || filters.values("status").is_some() || exited.is_some(),
+            is_any_phase: wish.all
+                || wish.limit.is_some()
+                || filters.values("status").is_some()
+                || exited.is_some(),
             ancestors,
             exited,
         })
@@ -169,7 +199,8 @@ fn uses_volume(record: &Record, wanted: &str) -> bool {
 
 /// A row.
 pub fn summary(engine: &Engine, record: &Record) -> Summary {
-    let words: Vec<&str> = std::iter::once(record.path.as_str()).chain(record.args.iter().map(String::as_str)).collect();
+    let words: Vec<&str> =
+        std::iter::once(record.path.as_str()).chain(record.args.iter().map(String::as_str)).collect();
     Summary {
         id: record.id.clone(),
         names: vec![format!("/{}", record.name)],
@@ -231,9 +262,17 @@ mod tests {
     #[test]
     fn spans_in_dockers_words() {
         for (seconds, words) in [
-            (0, "Less than a second"), (1, "1 second"), (59, "59 seconds"), (60, "About a minute"), (150, "2 minutes"),
-            (3600, "About an hour"), (7200, "2 hours"), (86_400 * 3, "3 days"), (86_400 * 20, "2 weeks"),
-            (86_400 * 90, "3 months"), (86_400 * 800, "2 years"),
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (150, "2 minutes"),
+            (3600, "About an hour"),
+            (7200, "2 hours"),
+            (86_400 * 3, "3 days"),
+            (86_400 * 20, "2 weeks"),
+            (86_400 * 90, "3 months"),
+            (86_400 * 800, "2 years"),
         ] {
             assert_eq!(span(seconds), words, "{seconds}");
         }

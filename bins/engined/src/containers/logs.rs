@@ -47,7 +47,10 @@ pub fn check(log: &LogConfig) -> Result<()> {
     };
     for (option, value) in &log.config {
         if !known.contains(&option.as_str()) {
-            return Err(Error::invalid_argument(format!("unknown log opt '{option}' for {} log driver", log.kind)));
+            return Err(Error::invalid_argument(format!(
+                "unknown log opt '{option}' for {} log driver",
+                log.kind
+            )));
         }
         if option == "compress" && value != "false" {
             return Err(Error::unimplemented("log option compress=true is not implemented"));
@@ -66,7 +69,9 @@ pub fn open(container: &Container, selection: logs::Selection) -> Result<logs::R
     if kind == "none" {
         return Err(Error::invalid_argument("configured logging driver does not support reading"));
     }
-    let driver = kind.parse::<logs::Driver>().map_err(|cause| Error::internal("cannot read the log").with_source(cause))?;
+    let driver = kind
+        .parse::<logs::Driver>()
+        .map_err(|cause| Error::internal("cannot read the log").with_source(cause))?;
     let path = path(container);
     logs::Reader::open(driver, &path, selection).map_err(crate::files::failed("open", &path))
 }
@@ -89,7 +94,8 @@ pub fn logs(container: &Arc<Container>, wish: Wish) -> Result<mpsc::Receiver<std
         return Err(Error::invalid_argument("Bad parameters: you must choose at least one stream"));
     }
     let at = |time: Option<Time>| time.map(log_time);
-    let mut reader = open(container, logs::Selection { tail: wish.tail, since: at(wish.since), until: at(wish.until) })?;
+    let mut reader =
+        open(container, logs::Selection { tail: wish.tail, since: at(wish.since), until: at(wish.until) })?;
     let record = container.record();
     if wish.follow && container.progress.borrow().is_running {
         let mut progress = container.progress.subscribe();

@@ -17,14 +17,24 @@ pub async fn pause(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<(
     let _moving = container.moving.lock().await;
     match container.record().state.phase {
         Phase::Running => {}
-        Phase::Paused => return Err(Error::failed_precondition(format!("container {} is already paused", container.id))),
+        Phase::Paused => {
+            return Err(Error::failed_precondition(format!("container {} is already paused", container.id)));
+        }
         Phase::Restarting => {
-            return Err(Error::failed_precondition(format!("container {} is restarting, wait until the container is running", container.id)));
+            return Err(Error::failed_precondition(format!(
+                "container {} is restarting, wait until the container is running",
+                container.id
+            )));
         }
         _ => return Err(Error::failed_precondition(format!("container {} is not running", container.id))),
     }
     let request = PauseTaskRequest { container_id: container.id.clone() };
-    engine.supervisor.tasks().pause(request).await.map_err(failed(format!("pause container {}", container.id)))?;
+    engine
+        .supervisor
+        .tasks()
+        .pause(request)
+        .await
+        .map_err(failed(format!("pause container {}", container.id)))?;
     container.update(|record| record.state.phase = Phase::Paused);
     engine.tell_container("pause", container, &[]);
     Ok(())
@@ -40,7 +50,12 @@ pub async fn unpause(engine: &Arc<Engine>, container: &Arc<Container>) -> Result
         return Err(Error::failed_precondition(format!("container {} is not paused", container.id)));
     }
     let request = ResumeTaskRequest { container_id: container.id.clone() };
-    engine.supervisor.tasks().resume(request).await.map_err(failed(format!("unpause container {}", container.id)))?;
+    engine
+        .supervisor
+        .tasks()
+        .resume(request)
+        .await
+        .map_err(failed(format!("unpause container {}", container.id)))?;
     container.update(|record| record.state.phase = Phase::Running);
     engine.tell_container("unpause", container, &[]);
     Ok(())

@@ -116,7 +116,10 @@ fn joined_pid(engine: &Engine, mode: &str) -> Result<Option<u32>> {
     let other = engine.containers.find(name)?;
     let state = &other.record().state;
     if !state.phase.is_live() {
-        return Err(Error::failed_precondition(format!("cannot join namespace of a non running container: {}", other.id)));
+        return Err(Error::failed_precondition(format!(
+            "cannot join namespace of a non running container: {}",
+            other.id
+        )));
     }
     Ok(Some(state.pid))
 }
@@ -145,7 +148,9 @@ fn shm_path(engine: &Engine, container: &Container, record: &Record) -> Result<O
         std::fs::create_dir_all(&path).map_err(failed("make directory", &path))?;
         let bytes = if record.host_config.shm_size > 0 { record.host_config.shm_size } else { 64 << 20 };
         let data = std::ffi::CString::new(format!("mode=1777,size={bytes}")).unwrap_or_default();
-        let flags = rustix::mount::MountFlags::NOSUID | rustix::mount::MountFlags::NOEXEC | rustix::mount::MountFlags::NODEV;
+        let flags = rustix::mount::MountFlags::NOSUID
+            | rustix::mount::MountFlags::NOEXEC
+            | rustix::mount::MountFlags::NODEV;
         rustix::mount::mount("shm", &path, "tmpfs", flags, Some(data.as_c_str()))
             .map_err(|cause| failed("mount", &path)(cause.into()))?;
     }
@@ -163,8 +168,10 @@ pub fn drop_shm(engine: &Engine, id: &str) {
 
 fn init_path(engine: &Engine, record: &Record) -> Result<Option<String>> {
     match (record.host_config.init, &engine.programs.init) {
-        (Some(true), None) => Err(Error::failed_precondition("cannot give the container an init: neither docker-init nor tini is on PATH")
-            .with_hint("Install tini, or name an init program with --init-path.")),
+        (Some(true), None) => Err(Error::failed_precondition(
+            "cannot give the container an init: neither docker-init nor tini is on PATH",
+        )
+        .with_hint("Install tini, or name an init program with --init-path.")),
         (_, path) => Ok(path.as_ref().map(|path| path.to_string_lossy().into_owned())),
     }
 }
@@ -176,7 +183,8 @@ fn devices(record: &Record) -> Result<Vec<HostDevice>> {
         walk_devices(Path::new("/dev"), &mut found);
     }
     for wish in record.host_config.resources.devices.iter().flatten() {
-        let path = if wish.path_in_container.is_empty() { &wish.path_on_host } else { &wish.path_in_container };
+        let path =
+            if wish.path_in_container.is_empty() { &wish.path_on_host } else { &wish.path_in_container };
         let access = if wish.cgroup_permissions.is_empty() { "rwm" } else { &wish.cgroup_permissions };
         let host = Path::new(&wish.path_on_host);
         if host.is_dir() {

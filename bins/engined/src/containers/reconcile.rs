@@ -41,7 +41,9 @@ pub async fn one(engine: &Arc<Engine>, container: &Arc<Container>) {
     let answer = engine.supervisor.tasks().get(request).await;
     match supervisor::optional(answer, "look for a task") {
         Ok(answer) => settle(engine, container, answer.and_then(|answer| answer.process).as_ref()).await,
-        Err(error) => tracing::warn!(container = %container.id, error = %error.chain(), "cannot look for a task"),
+        Err(error) => {
+            tracing::warn!(container = %container.id, error = %error.chain(), "cannot look for a task")
+        }
     }
 }
 
@@ -51,7 +53,9 @@ fn status(task: &Process) -> Status {
 
 /// Takes over a task that runs: what this process does not remember of it.
 fn adopt(container: &Container, task: Option<&Process>) {
-    let Some(task) = task.filter(|task| matches!(status(task), Status::Running | Status::Paused | Status::Pausing)) else {
+    let Some(task) =
+        task.filter(|task| matches!(status(task), Status::Running | Status::Paused | Status::Pausing))
+    else {
         return;
     };
     let record = container.record();
@@ -73,7 +77,9 @@ fn adopt(container: &Container, task: Option<&Process>) {
     if !has_stdin && !task.stdin.is_empty() {
         match super::Stdin::open(Path::new(&task.stdin)) {
             Ok(stdin) => container.live().stdin = Some(Arc::new(stdin)),
-            Err(error) => tracing::warn!(container = %container.id, %error, "cannot open standard input again"),
+            Err(error) => {
+                tracing::warn!(container = %container.id, %error, "cannot open standard input again")
+            }
         }
     }
 }
@@ -96,7 +102,9 @@ async fn settle(engine: &Arc<Engine>, container: &Arc<Container>, task: Option<&
             super::remove::automatically(engine, container).await;
         }
         // A start was cut off between its steps.
-        (Phase::Created | Phase::Exited, Some(task)) if matches!(status(task), Status::Created | Status::Stopped) => {
+        (Phase::Created | Phase::Exited, Some(task))
+            if matches!(status(task), Status::Created | Status::Stopped) =>
+        {
             let Ok(_moving) = container.moving.try_lock() else { return };
             start::clear_task(engine, &container.id).await;
             crate::networks::disconnect(engine, container).await;

@@ -64,10 +64,17 @@ pub struct MountRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Source {
     /// A path of the host.
-    Bind { path: String },
-    Volume { name: String, is_anonymous: bool },
+    Bind {
+        path: String,
+    },
+    Volume {
+        name: String,
+        is_anonymous: bool,
+    },
     /// Options of mount(8).
-    Tmpfs { options: Vec<String> },
+    Tmpfs {
+        options: Vec<String>,
+    },
 }
 
 impl Default for Source {

@@ -28,13 +28,18 @@ pub async fn remove(engine: &Arc<Engine>, container: &Arc<Container>, options: O
     let record = container.record();
     let phase = record.state.phase;
     if phase == Phase::Removing {
-        return Err(Error::failed_precondition(format!("removal of container {} is already in progress", record.name)));
+        return Err(Error::failed_precondition(format!(
+            "removal of container {} is already in progress",
+            record.name
+        )));
     }
     let refuse = |text: &str| {
         Err(Error::failed_precondition(format!("cannot remove container \"/{}\": {text}", record.name)))
     };
     match phase {
-        Phase::Paused if !options.is_forced => return refuse("container is paused and must be unpaused first"),
+        Phase::Paused if !options.is_forced => {
+            return refuse("container is paused and must be unpaused first");
+        }
         Phase::Running if !options.is_forced => {
             return refuse("container is running: stop the container before removing or force remove");
         }
@@ -108,7 +113,8 @@ async fn take_apart(engine: &Arc<Engine>, container: &Arc<Container>, with_volum
 async fn from_supervisor(engine: &Engine, id: &str) -> Result<()> {
     let mut containers = engine.supervisor.containers();
     let mut snapshots = engine.supervisor.snapshots();
-    let snapshot = RemoveSnapshotRequest { snapshotter: engine.supervisor.snapshotter.clone(), key: id.to_owned() };
+    let snapshot =
+        RemoveSnapshotRequest { snapshotter: engine.supervisor.snapshotter.clone(), key: id.to_owned() };
     let (record, snapshot) = tokio::join!(
         containers.delete(DeleteContainerRequest { id: id.to_owned() }),
         snapshots.remove(snapshot),
@@ -121,10 +127,13 @@ async fn from_supervisor(engine: &Engine, id: &str) -> Result<()> {
 fn remove_volumes(engine: &Engine, container: &Container) {
     for mount in &container.record().mounts {
         let Source::Volume { name, is_anonymous: true } = &mount.source else { continue };
-        let is_used = engine.containers.all().iter().any(|other| {
-            other.id != container.id
-                && other.record().mounts.iter().any(|mount| matches!(&mount.source, Source::Volume { name: used, .. } if used == name))
-        });
+        let is_used =
+            engine.containers.all().iter().any(|other| {
+                other.id != container.id
+                    && other.record().mounts.iter().any(
+                        |mount| matches!(&mount.source, Source::Volume { name: used, .. } if used == name),
+                    )
+            });
         if !is_used && let Err(error) = engine.volumes.remove(name) {
             tracing::warn!(volume = name, error = %error.chain(), "cannot remove an anonymous volume");
         }

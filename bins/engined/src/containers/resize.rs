@@ -15,8 +15,13 @@ pub async fn resize(engine: &Engine, container: &Container, height: u32, width: 
     if !container.record().state.phase.is_live() {
         return Err(Error::failed_precondition(format!("container {} is not running", container.id)));
     }
-    let request = ResizePtyRequest { container_id: container.id.clone(), exec_id: String::new(), width, height };
+    let request =
+        ResizePtyRequest { container_id: container.id.clone(), exec_id: String::new(), width, height };
     engine.supervisor.tasks().resize_pty(request).await.map_err(failed("resize the terminal"))?;
-    engine.tell_container("resize", container, &[("height", height.to_string()), ("width", width.to_string())]);
+    engine.tell_container(
+        "resize",
+        container,
+        &[("height", height.to_string()), ("width", width.to_string())],
+    );
     Ok(())
 }

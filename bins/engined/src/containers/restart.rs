@@ -55,7 +55,8 @@ fn wants_restart(record: &Record, code: i64) -> bool {
         "always" => true,
         "unless-stopped" => !record.is_stopped_by_hand,
         "on-failure" => {
-            code != 0 && (policy.maximum_retry_count == 0 || record.restart_count < policy.maximum_retry_count)
+            code != 0
+                && (policy.maximum_retry_count == 0 || record.restart_count < policy.maximum_retry_count)
         }
         _ => false,
     }
@@ -100,7 +101,12 @@ pub fn later(engine: Arc<Engine>, container: Arc<Container>, delay: Duration) {
 ///
 /// # Errors
 /// Either fails.
-pub async fn restart(engine: &Arc<Engine>, container: &Arc<Container>, signal: Option<&str>, timeout: Option<i64>) -> Result<()> {
+pub async fn restart(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    signal: Option<&str>,
+    timeout: Option<i64>,
+) -> Result<()> {
     stop::stop(engine, container, signal, timeout).await?;
     start::start(engine, container).await?;
     engine.tell_container("restart", container, &[]);

@@ -42,7 +42,9 @@ impl Root {
         }
         let mounts = mounts(engine, container).await?;
         let at = engine.config.run("mounts").join(crate::identity::short(&crate::identity::new_id()));
-        tokio::task::spawn_blocking(move || mounted(&mounts, &at, access)).await.map_err(|cause| Error::internal("cannot mount a root").with_source(cause))?
+        tokio::task::spawn_blocking(move || mounted(&mounts, &at, access))
+            .await
+            .map_err(|cause| Error::internal("cannot mount a root").with_source(cause))?
     }
 
     /// Opens a path below the root; links are followed as the container would.
@@ -82,7 +84,8 @@ pub async fn mounts(engine: &Engine, container: &Container) -> Result<Vec<Mount>
     if let Some(mounts) = container.live().rootfs.clone() {
         return Ok(mounts);
     }
-    let request = MountsRequest { snapshotter: engine.supervisor.snapshotter.clone(), key: container.id.clone() };
+    let request =
+        MountsRequest { snapshotter: engine.supervisor.snapshotter.clone(), key: container.id.clone() };
     let mounts = engine
         .supervisor
         .snapshots()
@@ -112,14 +115,16 @@ pub fn mounted(mounts: &[Mount], at: &Path, access: Access) -> Result<Root> {
         let text = format!("cannot {action} {}", at.display());
         move |cause: rustix::io::Errno| Error::internal(text).with_source(std::io::Error::from(cause))
     };
-    let data = std::ffi::CString::new(data).map_err(|_| Error::internal("cannot mount a root: an option holds a zero byte"))?;
-    let result = rustix::mount::mount(mount.source.as_str(), at, mount.r#type.as_str(), flags, Some(data.as_c_str()))
-        .map_err(step("mount"))
-        .and_then(|()| {
-            let root = open(at);
-            rustix::mount::unmount(at, UnmountFlags::DETACH).map_err(step("unmount"))?;
-            root
-        });
+    let data = std::ffi::CString::new(data)
+        .map_err(|_| Error::internal("cannot mount a root: an option holds a zero byte"))?;
+    let result =
+        rustix::mount::mount(mount.source.as_str(), at, mount.r#type.as_str(), flags, Some(data.as_c_str()))
+            .map_err(step("mount"))
+            .and_then(|()| {
+                let root = open(at);
+                rustix::mount::unmount(at, UnmountFlags::DETACH).map_err(step("unmount"))?;
+                root
+            });
     let _ = std::fs::remove_dir(at);
     result
 }
@@ -133,7 +138,8 @@ fn open(path: &Path) -> Result<Root> {
 /// Flags and data of mount(2). A reader gets an overlay of lower layers only, so that it never
 /// touches the writable one.
 fn options(mount: &Mount, access: Access) -> (MountFlags, String) {
-    let value = |name: &str| mount.options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
+    let value =
+        |name: &str| mount.options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
     let is_read = access == Access::Read;
     let mut flags = if is_read { MountFlags::RDONLY } else { MountFlags::empty() };
     let mut data = Vec::new();
@@ -154,7 +160,8 @@ fn options(mount: &Mount, access: Access) -> (MountFlags, String) {
 
 /// Removes what a killed engine left of its short-lived mounts.
 pub fn sweep(directory: &Path) {
-    let entries: Vec<PathBuf> = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let entries: Vec<PathBuf> =
+        std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     for path in entries {
         let _ = rustix::mount::unmount(&path, UnmountFlags::DETACH);
         let _ = std::fs::remove_dir(&path);
@@ -174,6 +181,9 @@ mod tests {
             ..Mount::default()
         };
         assert_eq!(options(&mount, Access::Read), (MountFlags::RDONLY, "lowerdir=/u:/b:/a".into()));
-        assert_eq!(options(&mount, Access::Write), (MountFlags::empty(), "index=off,workdir=/w,upperdir=/u,lowerdir=/b:/a".into()));
+        assert_eq!(
+            options(&mount, Access::Write),
+            (MountFlags::empty(), "index=off,workdir=/w,upperdir=/u,lowerdir=/b:/a".into())
+        );
     }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use containerd_api::runc::v1::Options;
-use containerd_api::services::containers::v1::{Container as TaskRecord, CreateContainerRequest, UpdateContainerRequest, container};
+use containerd_api::services::containers::v1::{
+    Container as TaskRecord, CreateContainerRequest, UpdateContainerRequest, container,
+};
 use containerd_api::services::tasks::v1::{CreateTaskRequest, DeleteTaskRequest, StartRequest};
 use containerd_api::{FieldMask, SPEC_URL, pack, pack_json};
 use errdefs::{Error, Kind, Result};
@@ -89,7 +91,8 @@ async fn launch(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<()> 
     }
     let record = container.record();
     let spec = super::spec_for(engine, container, &record).await?;
-    let spec = serde_json::to_vec(&spec).map_err(|cause| Error::internal("cannot encode the runtime spec").with_source(cause))?;
+    let spec = serde_json::to_vec(&spec)
+        .map_err(|cause| Error::internal("cannot encode the runtime spec").with_source(cause))?;
     let (network, kept, mounts) = tokio::join!(
         crate::networks::connect(engine, container),
         keep_record(engine, container, spec),
@@ -113,7 +116,8 @@ async fn launch(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<()> 
     };
     created.map_err(runtime_failure)?;
     serve_waiting(container).await;
-    let started = tasks.start(StartRequest { container_id: container.id.clone(), exec_id: String::new() }).await;
+    let started =
+        tasks.start(StartRequest { container_id: container.id.clone(), exec_id: String::new() }).await;
     let pid = started.map_err(runtime_failure)?.into_inner().pid;
     container.update(|record| {
         record.has_started = true;
@@ -143,7 +147,10 @@ async fn keep_record(engine: &Engine, container: &Container, spec: Vec<u8>) -> R
         id: container.id.clone(),
         labels: [("containerd.io/moby".to_owned(), engine.id.clone())].into(),
         image: record.image_name.clone(),
-        runtime: Some(container::Runtime { name: runtime.shim.clone(), options: Some(runtime_options(&runtime)) }),
+        runtime: Some(container::Runtime {
+            name: runtime.shim.clone(),
+            options: Some(runtime_options(&runtime)),
+        }),
         spec: Some(pack_json(SPEC_URL, spec.clone())),
         snapshotter: engine.supervisor.snapshotter.clone(),
         snapshot_key: container.id.clone(),
@@ -188,7 +195,11 @@ fn forget_on_power_cut(mounts: &mut [containerd_api::types::Mount]) {
     }
 }
 
-fn task_request(engine: &Engine, container: &Arc<Container>, rootfs: Vec<containerd_api::types::Mount>) -> Result<CreateTaskRequest> {
+fn task_request(
+    engine: &Engine,
+    container: &Arc<Container>,
+    rootfs: Vec<containerd_api::types::Mount>,
+) -> Result<CreateTaskRequest> {
     let record = container.record();
     let attach = engine.config.run("attach").join(&container.id[..24]);
     // A socket of an earlier run would stand in the new logger's way.
@@ -199,7 +210,13 @@ fn task_request(engine: &Engine, container: &Arc<Container>, rootfs: Vec<contain
         driver: &record.host_config.log_config.kind,
         log_path: &log_path,
         attach_path: &attach,
-        options: record.host_config.log_config.config.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+        options: record
+            .host_config
+            .log_config
+            .config
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect(),
         is_terminal: record.is_tty(),
     }
     .uri();
@@ -234,8 +251,11 @@ fn logger(engine: &Engine, runtime: &str) -> Result<std::path::PathBuf> {
     if runtime.shim == crate::config::OUR_RUNTIME {
         return Ok(Path::new("/usr/lib/wherry/wherry-logger").to_owned());
     }
-    Err(Error::failed_precondition(format!("runtime {} needs wherry-logger, which is neither beside engined nor on PATH", runtime.shim))
-        .with_hint("Install wherry-logger beside engined."))
+    Err(Error::failed_precondition(format!(
+        "runtime {} needs wherry-logger, which is neither beside engined nor on PATH",
+        runtime.shim
+    ))
+    .with_hint("Install wherry-logger beside engined."))
 }
 
 /// Joins the logger for every client that attached before the start: they miss nothing.
@@ -246,7 +266,9 @@ async fn serve_waiting(container: &Arc<Container>) {
         match Output::join(Path::new(&path)).await {
             // A client that has just left needs no output.
             Ok(output) => drop(client.send(output)),
-            Err(error) => tracing::warn!(container = %container.id, %error, path, "cannot attach to a starting container"),
+            Err(error) => {
+                tracing::warn!(container = %container.id, %error, path, "cannot attach to a starting container")
+            }
         }
     }
 }
@@ -272,7 +294,12 @@ fn runtime_failure(status: tonic::Status) -> Error {
 pub fn exit_code(text: &str) -> i64 {
     let text = text.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if has(&["executable file not found", "no such file or directory", "system cannot find the file specified", "not a directory"]) {
+    if has(&[
+        "executable file not found",
+        "no such file or directory",
+        "system cannot find the file specified",
+        "not a directory",
+    ]) {
         127
     } else if has(&["permission denied", "is a directory"]) {
         126
@@ -309,7 +336,10 @@ pub async fn clear_task(engine: &Engine, id: &str) {
         ..Default::default()
     };
     if tasks.kill(kill).await.is_ok() {
-        let wait = containerd_api::services::tasks::v1::WaitRequest { container_id: id.to_owned(), exec_id: String::new() };
+        let wait = containerd_api::services::tasks::v1::WaitRequest {
+            container_id: id.to_owned(),
+            exec_id: String::new(),
+        };
         let _ = tokio::time::timeout(std::time::Duration::from_secs(10), tasks.wait(wait)).await;
     }
     if let Err(status) = tasks.delete(delete).await
@@ -338,7 +368,8 @@ mod tests {
 
     #[test]
     fn a_missing_command_is_the_askers_fault() {
-        let error = runtime_failure(tonic::Status::unknown("exec: \"foo\": executable file not found in $PATH"));
+        let error =
+            runtime_failure(tonic::Status::unknown("exec: \"foo\": executable file not found in $PATH"));
         assert_eq!(error.kind(), Kind::InvalidArgument);
         assert!(error.to_string().contains("executable file not found in $PATH"));
     }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use containerd_api::cgroups::{v1, v2};
 use containerd_api::services::tasks::v1::MetricsRequest;
 use containerd_api::unpack;
-use engine_api::stats::{BlkioRow, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, Stats, Throttling};
+use engine_api::stats::{
+    BlkioRow, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, Stats, Throttling,
+};
 use errdefs::Result;
 use tokio::sync::mpsc;
 
@@ -83,7 +85,12 @@ async fn sample(engine: &Engine, container: &Container) -> Result<Stats> {
         return Ok(stats);
     }
     let request = MetricsRequest { filters: vec![format!("id=={}", container.id)] };
-    let answer = engine.supervisor.tasks().metrics(request).await.map_err(crate::supervisor::failed("measure a container"))?;
+    let answer = engine
+        .supervisor
+        .tasks()
+        .metrics(request)
+        .await
+        .map_err(crate::supervisor::failed("measure a container"))?;
     if let Some(data) = answer.into_inner().metrics.into_iter().next().and_then(|metric| metric.data) {
         if let Ok(metrics) = unpack::<v1::Metrics>(&data) {
             of_v1(&mut stats, &metrics);
@@ -153,7 +160,16 @@ fn of_v1(stats: &mut Stats, metrics: &v1::Metrics) {
     }
     if let Some(blkio) = &metrics.blkio {
         let rows = |list: &[v1::BlkIoEntry]| {
-            Some(list.iter().map(|row| BlkioRow { major: row.major, minor: row.minor, op: row.op.clone(), value: row.value }).collect())
+            Some(
+                list.iter()
+                    .map(|row| BlkioRow {
+                        major: row.major,
+                        minor: row.minor,
+                        op: row.op.clone(),
+                        value: row.value,
+                    })
+                    .collect(),
+            )
         };
         stats.blkio_stats = BlkioStats {
             io_service_bytes_recursive: rows(&blkio.io_service_bytes_recursive),
@@ -175,7 +191,11 @@ fn of_v2(stats: &mut Stats, metrics: &v2::Metrics) {
                 usage_in_usermode: cpu.user_usec * 1000,
                 ..CpuUsage::default()
             },
-            throttling_data: Throttling { periods: cpu.nr_periods, throttled_periods: cpu.nr_throttled, throttled_time: cpu.throttled_usec * 1000 },
+            throttling_data: Throttling {
+                periods: cpu.nr_periods,
+                throttled_periods: cpu.nr_throttled,
+                throttled_time: cpu.throttled_usec * 1000,
+            },
             ..CpuStats::default()
         };
     }
@@ -203,8 +223,12 @@ fn of_v2(stats: &mut Stats, metrics: &v2::Metrics) {
     }
     if let Some(io) = &metrics.io {
         let rows = io.usage.iter().flat_map(|row| {
-            [("read", row.rbytes), ("write", row.wbytes)]
-                .map(|(op, value)| BlkioRow { major: row.major, minor: row.minor, op: op.to_owned(), value })
+            [("read", row.rbytes), ("write", row.wbytes)].map(|(op, value)| BlkioRow {
+                major: row.major,
+                minor: row.minor,
+                op: op.to_owned(),
+                value,
+            })
         });
         stats.blkio_stats.io_service_bytes_recursive = Some(rows.collect());
     }
@@ -215,13 +239,15 @@ fn host_cpu_nanos() -> u64 {
     let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = text.lines().next().unwrap_or_default();
     // user, nice, system, idle, iowait, irq, softirq: what comes after is counted in these.
-    let ticks: u64 = line.split_whitespace().skip(1).take(7).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 =
+        line.split_whitespace().skip(1).take(7).filter_map(|field| field.parse::<u64>().ok()).sum();
     ticks * TICK_NANOS
 }
 
 fn host_memory() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    text.lines().next().and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) * 1024
+    text.lines().next().and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
+        * 1024
 }
 
 /// Counters of a process's network links, the loopback left out.

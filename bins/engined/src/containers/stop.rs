@@ -17,7 +17,12 @@ const KILL_PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// The signal is none, or the process does not end even when killed.
-pub async fn stop(engine: &Arc<Engine>, container: &Arc<Container>, signal: Option<&str>, timeout: Option<i64>) -> Result<bool> {
+pub async fn stop(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    signal: Option<&str>,
+    timeout: Option<i64>,
+) -> Result<bool> {
     let record = container.record();
     if record.state.phase == Phase::Restarting {
         return Ok(give_up_restart(container).await);
@@ -50,12 +55,18 @@ pub async fn stop(engine: &Arc<Engine>, container: &Arc<Container>, signal: Opti
 ///
 /// # Errors
 /// The process does not end.
-pub async fn kill_and_wait(engine: &Arc<Engine>, container: &Arc<Container>, exits_before: u64) -> Result<()> {
+pub async fn kill_and_wait(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    exits_before: u64,
+) -> Result<()> {
     let mut progress = container.progress.subscribe();
     container.live().is_stopping = true;
     kill::send(engine, container, SIGKILL).await?;
     engine.tell_container("kill", container, &[("signal", SIGKILL.to_string())]);
-    match tokio::time::timeout(KILL_PATIENCE, progress.wait_for(|progress| progress.exits > exits_before)).await {
+    match tokio::time::timeout(KILL_PATIENCE, progress.wait_for(|progress| progress.exits > exits_before))
+        .await
+    {
         Ok(_) => Ok(()),
         Err(_) => Err(Error::internal(format!(
             "cannot stop container: {}: tried to kill container, but did not receive an exit event",

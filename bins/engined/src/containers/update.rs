@@ -16,7 +16,11 @@ use crate::supervisor::failed;
 ///
 /// # Errors
 /// A wish is malformed or contradicts another.
-pub async fn update(engine: &Arc<Engine>, container: &Arc<Container>, wish: UpdateRequest) -> Result<Updated> {
+pub async fn update(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    wish: UpdateRequest,
+) -> Result<Updated> {
     let _moving = container.moving.lock().await;
     let record = container.record();
     let mut host = record.host_config.clone();
@@ -27,9 +31,19 @@ pub async fn update(engine: &Arc<Engine>, container: &Arc<Container>, wish: Upda
     spec::refuse::unsupported(&engine_api::container::Config::default(), &HostConfig { ..host.clone() })?;
     let resources = spec::resources::limits(&host.resources)?;
     if record.state.phase.is_live() {
-        let json = serde_json::to_vec(&resources).map_err(|cause| Error::internal("cannot encode limits").with_source(cause))?;
-        let request = UpdateTaskRequest { container_id: container.id.clone(), resources: Some(pack_json(RESOURCES_URL, json)), ..UpdateTaskRequest::default() };
-        engine.supervisor.tasks().update(request).await.map_err(failed(format!("update container {}", container.id)))?;
+        let json = serde_json::to_vec(&resources)
+            .map_err(|cause| Error::internal("cannot encode limits").with_source(cause))?;
+        let request = UpdateTaskRequest {
+            container_id: container.id.clone(),
+            resources: Some(pack_json(RESOURCES_URL, json)),
+            ..UpdateTaskRequest::default()
+        };
+        engine
+            .supervisor
+            .tasks()
+            .update(request)
+            .await
+            .map_err(failed(format!("update container {}", container.id)))?;
     }
     container.try_update(Promise::Durable, |record| record.host_config = host)?;
     engine.tell_container("update", container, &[]);
@@ -41,8 +55,19 @@ fn merge(kept: &mut Resources, wish: &Resources) {
         ($($field:ident),*) => { $(if !engine_api::is_default(&wish.$field) { kept.$field = wish.$field.clone(); })* };
     }
     take!(
-        cpu_shares, memory, nano_cpus, blkio_weight, cpu_period, cpu_quota, cpu_realtime_period, cpu_realtime_runtime,
-        cpuset_cpus, cpuset_mems, memory_reservation, memory_swap, pids_limit
+        cpu_shares,
+        memory,
+        nano_cpus,
+        blkio_weight,
+        cpu_period,
+        cpu_quota,
+        cpu_realtime_period,
+        cpu_realtime_runtime,
+        cpuset_cpus,
+        cpuset_mems,
+        memory_reservation,
+        memory_swap,
+        pids_limit
     );
     // A quota replaces a number of CPUs and the other way round.
     if wish.nano_cpus != 0 {

@@ -46,13 +46,22 @@ impl Accounts {
         if group.is_empty()
             && let Some(account) = &account
         {
-            gids.extend(self.groups().filter(|entry| entry.members.split(',').any(|member| member == account.name)).map(|entry| entry.gid));
+            gids.extend(
+                self.groups()
+                    .filter(|entry| entry.members.split(',').any(|member| member == account.name))
+                    .map(|entry| entry.gid),
+            );
         }
         for name in more {
             gids.push(self.group_id(name)?);
         }
         let mut seen = Vec::new();
-        gids.retain(|gid| !seen.contains(gid) && { seen.push(*gid); true });
+        gids.retain(|gid| {
+            !seen.contains(gid) && {
+                seen.push(*gid);
+                true
+            }
+        });
         let home = account.map_or("/", |account| account.home);
         Ok((User { uid, gid, additional_gids: gids, ..User::default() }, home.to_owned()))
     }
@@ -108,7 +117,8 @@ mod tests {
 
     fn accounts() -> Accounts {
         Accounts {
-            passwd: "root:x:0:0:root:/root:/bin/sh\nweb:x:33:44::/srv:/bin/sh\nbad:x:4294967296:0::/:\n".into(),
+            passwd: "root:x:0:0:root:/root:/bin/sh\nweb:x:33:44::/srv:/bin/sh\nbad:x:4294967296:0::/:\n"
+                .into(),
             group: "root:x:0:\nwheel:x:10:root\nstaff:x:50:web,root\n".into(),
         }
     }

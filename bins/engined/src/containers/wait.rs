@@ -32,7 +32,10 @@ impl Condition {
 }
 
 /// Waits; what counts as "next" counts from this call on, not from the first poll.
-pub fn wait(container: &Arc<Container>, condition: Condition) -> impl Future<Output = WaitResponse> + Send + use<> {
+pub fn wait(
+    container: &Arc<Container>,
+    condition: Condition,
+) -> impl Future<Output = WaitResponse> + Send + use<> {
     let mut progress = container.progress.subscribe();
     let before = *progress.borrow();
     async move {

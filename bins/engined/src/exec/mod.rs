@@ -71,9 +71,17 @@ impl Execs {
 pub fn create(engine: &Arc<Engine>, container: &Arc<Container>, wish: ExecCreate) -> Result<ExecCreated> {
     match container.record().state.phase {
         Phase::Running => {}
-        Phase::Paused => return Err(Error::failed_precondition(format!("container {} is paused, unpause the container before exec", container.id))),
+        Phase::Paused => {
+            return Err(Error::failed_precondition(format!(
+                "container {} is paused, unpause the container before exec",
+                container.id
+            )));
+        }
         Phase::Restarting => {
-            return Err(Error::failed_precondition(format!("container {} is restarting, wait until the container is running", container.id)));
+            return Err(Error::failed_precondition(format!(
+                "container {} is restarting, wait until the container is running",
+                container.id
+            )));
         }
         _ => return Err(Error::failed_precondition(format!("container {} is not running", container.id))),
     }
@@ -136,7 +144,8 @@ pub async fn resize(engine: &Engine, typed: &str, height: u32, width: u32) -> Re
     if !exec.is_running() {
         return Err(Error::failed_precondition(format!("exec {} is not running", exec.id)));
     }
-    let request = ResizePtyRequest { container_id: exec.container.id.clone(), exec_id: exec.id.clone(), width, height };
+    let request =
+        ResizePtyRequest { container_id: exec.container.id.clone(), exec_id: exec.id.clone(), width, height };
     engine.supervisor.tasks().resize_pty(request).await.map_err(failed("resize the terminal"))?;
     Ok(())
 }
@@ -159,7 +168,11 @@ async fn finish(engine: &Arc<Engine>, exec: &Exec, code: i64) {
     if !is_first {
         return;
     }
-    engine.tell_container("exec_die", &exec.container, &[("execID", exec.id.clone()), ("exitCode", code.to_string())]);
+    engine.tell_container(
+        "exec_die",
+        &exec.container,
+        &[("execID", exec.id.clone()), ("exitCode", code.to_string())],
+    );
     let request = DeleteProcessRequest { container_id: exec.container.id.clone(), exec_id: exec.id.clone() };
     if let Err(status) = engine.supervisor.tasks().delete_process(request).await
         && status.code() != tonic::Code::NotFound

@@ -75,8 +75,11 @@ async fn begin(engine: &Arc<Engine>, exec: &Arc<Exec>, fifos: &Fifos) -> Result<
     let more = record.host_config.group_add.clone().unwrap_or_default();
     let (user, home) = accounts.resolve(user, &more)?;
     let process = spec::exec_process(&record, &exec.wish, user, &home, &plan::all_capabilities())?;
-    let json = serde_json::to_vec(&process).map_err(|cause| Error::internal("cannot encode a process").with_source(cause))?;
-    let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+    let json = serde_json::to_vec(&process)
+        .map_err(|cause| Error::internal("cannot encode a process").with_source(cause))?;
+    let text = |path: &Option<PathBuf>| {
+        path.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
+    };
     let request = ExecProcessRequest {
         container_id: container.id.clone(),
         exec_id: exec.id.clone(),
@@ -97,7 +100,10 @@ async fn begin(engine: &Arc<Engine>, exec: &Arc<Exec>, fifos: &Fifos) -> Result<
             Ok(())
         }
         Err(status) => {
-            let request = containerd_api::services::tasks::v1::DeleteProcessRequest { container_id: container.id.clone(), exec_id: exec.id.clone() };
+            let request = containerd_api::services::tasks::v1::DeleteProcessRequest {
+                container_id: container.id.clone(),
+                exec_id: exec.id.clone(),
+            };
             let _ = tasks.delete_process(request).await;
             Err(runtime_failure(status))
         }
@@ -111,7 +117,10 @@ fn runtime_failure(status: tonic::Status) -> Error {
         126 | 127 => Kind::InvalidArgument,
         _ => cause.kind(),
     };
-    Error::new(kind, format!("OCI runtime exec failed: {}", text.trim_start_matches("OCI runtime exec failed: ")))
+    Error::new(
+        kind,
+        format!("OCI runtime exec failed: {}", text.trim_start_matches("OCI runtime exec failed: ")),
+    )
 }
 
 /// Serves a client: a failure to start is told on its stream, as Docker does.
@@ -131,8 +140,19 @@ async fn attached(engine: &Arc<Engine>, exec: &Arc<Exec>, stream: Stream) -> Res
         stdout: fifo("out", wish.attach_stdout)?,
         stderr: fifo("err", wish.attach_stderr && !wish.tty)?,
     };
-    let stdin = fifos.stdin.as_deref().map(Stdin::open).transpose().map_err(|cause| Error::internal("cannot open a fifo").with_source(cause))?.map(Arc::new);
-    let open = |path: &Option<PathBuf>| path.as_deref().map(Output::open).transpose().map_err(|cause| Error::internal("cannot open a fifo").with_source(cause));
+    let stdin = fifos
+        .stdin
+        .as_deref()
+        .map(Stdin::open)
+        .transpose()
+        .map_err(|cause| Error::internal("cannot open a fifo").with_source(cause))?
+        .map(Arc::new);
+    let open = |path: &Option<PathBuf>| {
+        path.as_deref()
+            .map(Output::open)
+            .transpose()
+            .map_err(|cause| Error::internal("cannot open a fifo").with_source(cause))
+    };
     let (stdout, stderr) = (open(&fifos.stdout)?, open(&fifos.stderr)?);
     if let Err(error) = begin(engine, exec, &fifos).await {
         exec.state.send_modify(|state| state.exit_code = Some(code_of(&error)));
@@ -167,7 +187,11 @@ async fn attached(engine: &Arc<Engine>, exec: &Arc<Exec>, stream: Stream) -> Res
 
 /// Sends the output on; the stream ends only when the exit code is known, because the client asks
 /// for it as soon as the stream ends.
-async fn send_on(pieces: &mut mpsc::Receiver<Bytes>, write: &mut WriteHalf<Stream>, ended: &mut watch::Receiver<super::State>) {
+async fn send_on(
+    pieces: &mut mpsc::Receiver<Bytes>,
+    write: &mut WriteHalf<Stream>,
+    ended: &mut watch::Receiver<super::State>,
+) {
     while let Some(piece) = pieces.recv().await {
         if write.write_all(&piece).await.is_err() {
             return;
@@ -199,7 +223,10 @@ impl Output {
             if length == 0 {
                 return;
             }
-            let piece = number.map_or_else(|| Bytes::copy_from_slice(&buffer[..length]), |number| frame(number, &buffer[..length]));
+            let piece = number.map_or_else(
+                || Bytes::copy_from_slice(&buffer[..length]),
+                |number| frame(number, &buffer[..length]),
+            );
             if send.send(piece).await.is_err() {
                 return;
             }
@@ -208,7 +235,12 @@ impl Output {
 }
 
 /// Copies the client's input; true when the client has left for good.
-async fn copy_input(engine: Arc<Engine>, exec: Arc<Exec>, stdin: Option<Arc<Stdin>>, mut read: ReadHalf<Stream>) -> bool {
+async fn copy_input(
+    engine: Arc<Engine>,
+    exec: Arc<Exec>,
+    stdin: Option<Arc<Stdin>>,
+    mut read: ReadHalf<Stream>,
+) -> bool {
     let Some(stdin) = stdin else {
         crate::containers::attach::gone(&mut read).await;
         return true;
@@ -233,8 +265,11 @@ async fn copy_input(engine: Arc<Engine>, exec: Arc<Exec>, stdin: Option<Arc<Stdi
         }
     }
     stdin.close().await;
-    let request = CloseIoRequest { container_id: exec.container.id.clone(), exec_id: exec.id.clone(), stdin: true };
-    if let Err(error) = engine.supervisor.tasks().close_io(request).await.map_err(failed("close standard input")) {
+    let request =
+        CloseIoRequest { container_id: exec.container.id.clone(), exec_id: exec.id.clone(), stdin: true };
+    if let Err(error) =
+        engine.supervisor.tasks().close_io(request).await.map_err(failed("close standard input"))
+    {
         tracing::debug!(exec = exec.id, error = %error.chain(), "the input of a process stays open");
     }
     false

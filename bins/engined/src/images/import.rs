@@ -30,7 +30,12 @@ pub struct Wish {
 ///
 /// # Errors
 /// The name is malformed, or the archive cannot be read.
-pub async fn import(engine: Arc<Engine>, wish: Wish, body: mpsc::Receiver<Bytes>, report: Report) -> Result<()> {
+pub async fn import(
+    engine: Arc<Engine>,
+    wish: Wish,
+    body: mpsc::Receiver<Bytes>,
+    report: Report,
+) -> Result<()> {
     let name = name_of(&wish)?;
     let spooled = spool(&engine, body).await?;
     let (archive, id) = tokio::task::spawn_blocking({
@@ -41,7 +46,12 @@ pub async fn import(engine: Arc<Engine>, wish: Wish, body: mpsc::Receiver<Bytes>
     .map_err(|cause| Error::internal("cannot import an archive").with_source(cause))??;
     let names = super::load::import(&engine, feed(archive), &report).await?;
     report.status(format!("sha256:{id}")).await;
-    engine.events.tell("image", "import", &format!("sha256:{id}"), [("name".to_owned(), names.join(","))].into());
+    engine.events.tell(
+        "image",
+        "import",
+        &format!("sha256:{id}"),
+        [("name".to_owned(), names.join(","))].into(),
+    );
     Ok(())
 }
 
@@ -75,7 +85,8 @@ fn nameless(engine: &Engine) -> Result<std::fs::File> {
     let directory = engine.config.data("tmp");
     let flags = rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
     let file = rustix::fs::open(&directory, flags, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
-    file.map(std::fs::File::from).map_err(|cause| crate::files::failed("make a file in", &directory)(cause.into()))
+    file.map(std::fs::File::from)
+        .map_err(|cause| crate::files::failed("make a file in", &directory)(cause.into()))
 }
 
 fn failed_spool(cause: std::io::Error) -> Error {
@@ -91,21 +102,29 @@ fn plain(mut file: std::fs::File) -> Result<Box<dyn Read>> {
         [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(file)),
         [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(file).map_err(failed_spool)?),
         [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X'] => {
-            return Err(Error::unimplemented("archives compressed with bzip2 or xz are not implemented: use gzip or zstd"));
+            return Err(Error::unimplemented(
+                "archives compressed with bzip2 or xz are not implemented: use gzip or zstd",
+            ));
         }
         _ => Box::new(file),
     })
 }
 
 /// Puts config and manifest around the layer, as `docker save` writes them.
-fn docker_archive(spooled: std::fs::File, wish: &Wish, name: Option<&Reference>) -> Result<(std::fs::File, String)> {
+fn docker_archive(
+    spooled: std::fs::File,
+    wish: &Wish,
+    name: Option<&Reference>,
+) -> Result<(std::fs::File, String)> {
     let mut layer = tempfile_beside(&spooled)?;
     let mut digest = Sha256::new();
     let mut reader = plain(spooled)?;
     let mut buffer = vec![0; 128 << 10];
     let mut length = 0_u64;
     loop {
-        let count = reader.read(&mut buffer).map_err(|cause| Error::invalid_argument("cannot read the archive").with_source(cause))?;
+        let count = reader
+            .read(&mut buffer)
+            .map_err(|cause| Error::invalid_argument("cannot read the archive").with_source(cause))?;
         if count == 0 {
             break;
         }
@@ -125,7 +144,8 @@ fn docker_archive(spooled: std::fs::File, wish: &Wish, name: Option<&Reference>)
     let config = serde_json::to_vec(&config).unwrap_or_default();
     let id = hex::encode(Sha256::digest(&config));
     let tags: Vec<String> = name.iter().map(|name| name.familiar()).collect();
-    let manifest = serde_json::json!([{"Config": format!("{id}.json"), "RepoTags": tags, "Layers": ["layer.tar"]}]);
+    let manifest =
+        serde_json::json!([{"Config": format!("{id}.json"), "RepoTags": tags, "Layers": ["layer.tar"]}]);
     let mut archive = tar::Builder::new(tempfile_beside(&layer)?);
     append(&mut archive, &format!("{id}.json"), config.len() as u64, config.as_slice())?;
     append(&mut archive, "layer.tar", length, layer)?;

@@ -14,7 +14,8 @@ use crate::filters::Filters;
 use crate::time::Time;
 
 /// The filters of a list.
-pub const FILTERS: [&str; 8] = ["before", "dangling", "label", "label!", "reference", "since", "until", "intermediate"];
+pub const FILTERS: [&str; 8] =
+    ["before", "dangling", "label", "label!", "reference", "since", "until", "intermediate"];
 
 /// An image with all its names.
 pub struct Named {
@@ -77,7 +78,8 @@ pub async fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageSu
             && filters.labels("label", &labels)
             && filters.without_labels(&labels)
             && filters.accepts("until", |text| Time::parse(text).is_none_or(|until| at < until))
-            && filters.accepts("reference", |pattern| named.tags.iter().any(|tag| matches_reference(pattern, tag)));
+            && filters
+                .accepts("reference", |pattern| named.tags.iter().any(|tag| matches_reference(pattern, tag)));
         if passes {
             // Who asks for a name sees that name, not the others that the image has too.
             named.tags.retain(|tag| filters.accepts("reference", |pattern| matches_reference(pattern, tag)));
@@ -120,7 +122,8 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.first(), text.first()) {
         (None, None) => true,
         (Some(b'*'), _) => {
-            glob(&pattern[1..], text) || text.first().is_some_and(|byte| *byte != b'/' && glob(pattern, &text[1..]))
+            glob(&pattern[1..], text)
+                || text.first().is_some_and(|byte| *byte != b'/' && glob(pattern, &text[1..]))
         }
         (Some(b'?'), Some(byte)) if *byte != b'/' => glob(&pattern[1..], &text[1..]),
         (Some(wanted), Some(byte)) if wanted == byte => glob(&pattern[1..], &text[1..]),
@@ -134,7 +137,13 @@ mod tests {
 
     #[test]
     fn patterns_cover_names_and_tags() {
-        for (pattern, tag) in [("busybox", "busybox:latest"), ("busy*", "busybox:1"), ("*:1", "busybox:1"), ("a.b/c/*", "a.b/c/d:1"), ("localhost:5000/x", "localhost:5000/x:2")] {
+        for (pattern, tag) in [
+            ("busybox", "busybox:latest"),
+            ("busy*", "busybox:1"),
+            ("*:1", "busybox:1"),
+            ("a.b/c/*", "a.b/c/d:1"),
+            ("localhost:5000/x", "localhost:5000/x:2"),
+        ] {
             assert!(matches_reference(pattern, tag), "{pattern}");
         }
         for (pattern, tag) in [("busy", "busybox:latest"), ("*", "a/b:1"), ("busybox:2", "busybox:1")] {

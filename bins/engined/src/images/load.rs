@@ -23,9 +23,17 @@ pub async fn load(engine: Arc<Engine>, body: mpsc::Receiver<Bytes>, report: Repo
     let names = import(&engine, body, &report).await?;
     for name in names {
         let line = match Reference::parse_normalized(&name) {
-            Ok(named) if !name.starts_with(super::resolve::DANGLING) => format!("Loaded image: {}\n", named.familiar()),
+            Ok(named) if !name.starts_with(super::resolve::DANGLING) => {
+                format!("Loaded image: {}\n", named.familiar())
+            }
             _ => {
-                let id = engine.images.all(&engine).await?.into_iter().find(|(record, _)| record.name == name).map(|(_, image)| image.id.clone());
+                let id = engine
+                    .images
+                    .all(&engine)
+                    .await?
+                    .into_iter()
+                    .find(|(record, _)| record.name == name)
+                    .map(|(_, image)| image.id.clone());
                 format!("Loaded image ID: {}\n", id.unwrap_or(name))
             }
         };
@@ -39,7 +47,11 @@ pub async fn load(engine: Arc<Engine>, body: mpsc::Receiver<Bytes>, report: Repo
 ///
 /// # Errors
 /// As [`load`].
-pub async fn import(engine: &Arc<Engine>, mut body: mpsc::Receiver<Bytes>, report: &Report) -> Result<Vec<String>> {
+pub async fn import(
+    engine: &Arc<Engine>,
+    mut body: mpsc::Receiver<Bytes>,
+    report: &Report,
+) -> Result<Vec<String>> {
     let stream = engine.supervisor.open_stream("import").await?;
     let source = ImageImportStream { stream: stream.id.clone(), ..ImageImportStream::default() };
     let platform = super::pull::parse_platform("")?;
@@ -51,7 +63,10 @@ pub async fn import(engine: &Arc<Engine>, mut body: mpsc::Receiver<Bytes>, repor
             add_digest: true,
             skip_named_digest: true,
         }],
-        unpacks: vec![UnpackConfiguration { platform: Some(platform), snapshotter: engine.supervisor.snapshotter.clone() }],
+        unpacks: vec![UnpackConfiguration {
+            platform: Some(platform),
+            snapshotter: engine.supervisor.snapshotter.clone(),
+        }],
         ..ImageStore::default()
     };
     let sending = tokio::spawn(async move {
@@ -60,7 +75,9 @@ pub async fn import(engine: &Arc<Engine>, mut body: mpsc::Receiver<Bytes>, repor
         let body = tokio::sync::Mutex::new(body);
         stream.send_bytes(|| async { body.lock().await.recv().await }).await;
     });
-    let seen = super::pull::transfer(engine, pack(&source), pack(&store), Some(sending), report, Direction::Local).await?;
+    let seen =
+        super::pull::transfer(engine, pack(&source), pack(&store), Some(sending), report, Direction::Local)
+            .await?;
     let mut names = seen.saved;
     names.dedup();
     Ok(names)

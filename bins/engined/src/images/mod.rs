@@ -118,7 +118,8 @@ impl Images {
         let mut name = chain_id.to_owned();
         while !name.is_empty() {
             bytes += usage(engine, &name).await?;
-            let request = StatSnapshotRequest { snapshotter: engine.supervisor.snapshotter.clone(), key: name };
+            let request =
+                StatSnapshotRequest { snapshotter: engine.supervisor.snapshotter.clone(), key: name };
             let info = optional(engine.supervisor.snapshots().stat(request).await, "look at a snapshot")?;
             name = info.and_then(|answer| answer.info).map(|info| info.parent).unwrap_or_default();
         }

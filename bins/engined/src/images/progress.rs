@@ -129,14 +129,25 @@ impl Seen {
         if !is_layer || direction == Direction::Local {
             return None;
         }
-        let digest = progress.desc.as_ref().map_or(progress.name.as_str(), |descriptor| descriptor.digest.as_str());
+        let digest =
+            progress.desc.as_ref().map_or(progress.name.as_str(), |descriptor| descriptor.digest.as_str());
         let id = short(digest.trim_start_matches("sha256:")).to_owned();
         let before = self.states.insert(id.clone(), word.to_owned());
         if before.as_deref() == Some(word) && !has_detail {
             return None;
         }
-        let detail = has_detail.then(|| Detail { current: progress.progress, total: progress.total, ..Detail::default() });
-        Some(Message { status: word.into(), progress: detail.as_ref().map(bar).unwrap_or_default(), progress_detail: Some(detail.unwrap_or_default()), id, ..Message::default() })
+        let detail = has_detail.then(|| Detail {
+            current: progress.progress,
+            total: progress.total,
+            ..Detail::default()
+        });
+        Some(Message {
+            status: word.into(),
+            progress: detail.as_ref().map(bar).unwrap_or_default(),
+            progress_detail: Some(detail.unwrap_or_default()),
+            id,
+            ..Message::default()
+        })
     }
 }
 
@@ -146,7 +157,13 @@ fn bar(detail: &Detail) -> String {
         return size(detail.current);
     }
     let filled = usize::try_from(detail.current.clamp(0, detail.total) * 50 / detail.total).unwrap_or(0);
-    format!("[{}>{}]  {}/{}", "=".repeat(filled), " ".repeat(50 - filled), size(detail.current), size(detail.total))
+    format!(
+        "[{}>{}]  {}/{}",
+        "=".repeat(filled),
+        " ".repeat(50 - filled),
+        size(detail.current),
+        size(detail.total)
+    )
 }
 
 /// Bytes in units of 1000, four digits, as Docker prints them.
@@ -159,7 +176,15 @@ fn size(bytes: i64) -> String {
         value /= 1000.0;
         unit = next;
     }
-    let digits = if value >= 1000.0 { 0 } else if value >= 100.0 { 1 } else if value >= 10.0 { 2 } else { 3 };
+    let digits = if value >= 1000.0 {
+        0
+    } else if value >= 100.0 {
+        1
+    } else if value >= 10.0 {
+        2
+    } else {
+        3
+    };
     let text = format!("{value:.digits$}");
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{text}{unit}")
@@ -171,19 +196,33 @@ mod tests {
     use containerd_api::types::Descriptor;
 
     fn progress(event: &str, current: i64) -> Progress {
-        let desc = Descriptor { media_type: "application/vnd.oci.image.layer.v1.tar+gzip".into(), digest: format!("sha256:{}", "ab".repeat(32)), ..Descriptor::default() };
-        Progress { event: event.into(), progress: current, total: 2000, desc: Some(desc), ..Progress::default() }
+        let desc = Descriptor {
+            media_type: "application/vnd.oci.image.layer.v1.tar+gzip".into(),
+            digest: format!("sha256:{}", "ab".repeat(32)),
+            ..Descriptor::default()
+        };
+        Progress {
+            event: event.into(),
+            progress: current,
+            total: 2000,
+            desc: Some(desc),
+            ..Progress::default()
+        }
     }
 
     #[test]
     fn a_layers_life_in_dockers_words() {
         let mut seen = Seen::default();
-        let words: Vec<String> = ["waiting", "downloading", "downloading", "complete", "complete", "extracted"]
-            .iter()
-            .filter_map(|event| seen.message(&progress(event, 1000), Direction::Pull))
-            .map(|message| message.status)
-            .collect();
-        assert_eq!(words, ["Pulling fs layer", "Downloading", "Downloading", "Download complete", "Pull complete"]);
+        let words: Vec<String> =
+            ["waiting", "downloading", "downloading", "complete", "complete", "extracted"]
+                .iter()
+                .filter_map(|event| seen.message(&progress(event, 1000), Direction::Pull))
+                .map(|message| message.status)
+                .collect();
+        assert_eq!(
+            words,
+            ["Pulling fs layer", "Downloading", "Downloading", "Download complete", "Pull complete"]
+        );
         assert!(seen.is_new);
     }
 

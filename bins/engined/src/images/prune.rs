@@ -18,7 +18,8 @@ pub const FILTERS: [&str; 4] = ["dangling", "label", "label!", "until"];
 /// A filter's value is malformed.
 pub async fn prune(engine: &Arc<Engine>, filters: &Filters) -> Result<ImagesPruned> {
     let only_dangling = filters.truth("dangling")?.unwrap_or(true);
-    let used: Vec<String> = engine.containers.all().iter().map(|container| container.record().image_id.clone()).collect();
+    let used: Vec<String> =
+        engine.containers.all().iter().map(|container| container.record().image_id.clone()).collect();
     let mut pruned = ImagesPruned { images_deleted: Some(Vec::new()), space_reclaimed: 0 };
     for named in super::list::named(engine).await? {
         let labels = named.image.config.labels.clone().unwrap_or_default();

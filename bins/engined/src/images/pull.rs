@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use containerd_api::services::transfer::v1::{TransferOptions, TransferRequest};
 use containerd_api::types::Platform;
-use containerd_api::types::transfer::{AuthRequest, AuthResponse, ImageStore, OciRegistry, RegistryResolver, UnpackConfiguration};
+use containerd_api::types::transfer::{
+    AuthRequest, AuthResponse, ImageStore, OciRegistry, RegistryResolver, UnpackConfiguration,
+};
 use containerd_api::{Any, pack, unpack};
 use engine_api::auth::AuthConfig;
 use errdefs::{Error, Result};
@@ -68,20 +70,27 @@ pub fn parse_platform(text: &str) -> Result<Platform> {
 /// The registry cannot be reached, refuses, or does not have it.
 pub async fn pull(engine: Arc<Engine>, wish: Wish, report: Report) -> Result<()> {
     let name = &wish.name;
-    let shown = name.tag().map_or_else(|| name.digest().map(ToString::to_string).unwrap_or_default(), str::to_owned);
+    let shown =
+        name.tag().map_or_else(|| name.digest().map(ToString::to_string).unwrap_or_default(), str::to_owned);
     report.about(&shown, &format!("Pulling from {}", short_repository(name))).await;
-    let before = engine.images.records(&engine).await?.into_iter().find(|record| record.name == name.canonical());
+    let before =
+        engine.images.records(&engine).await?.into_iter().find(|record| record.name == name.canonical());
     let store = ImageStore {
         name: name.canonical(),
         platforms: vec![wish.platform.clone()],
-        unpacks: vec![UnpackConfiguration { platform: Some(wish.platform.clone()), snapshotter: engine.supervisor.snapshotter.clone() }],
+        unpacks: vec![UnpackConfiguration {
+            platform: Some(wish.platform.clone()),
+            snapshotter: engine.supervisor.snapshotter.clone(),
+        }],
         ..ImageStore::default()
     };
     let source = registry(&engine, name, &wish.auth).await?;
     let seen = transfer(&engine, pack(&source.0), pack(&store), source.1, &report, Direction::Pull).await;
     let _seen = seen.map_err(|error| pull_error(name, error))?;
-    let record = engine.images.records(&engine).await?.into_iter().find(|record| record.name == name.canonical());
-    let digest = record.as_ref().map(|record| super::resolve::digest_of(record).to_owned()).unwrap_or_default();
+    let record =
+        engine.images.records(&engine).await?.into_iter().find(|record| record.name == name.canonical());
+    let digest =
+        record.as_ref().map(|record| super::resolve::digest_of(record).to_owned()).unwrap_or_default();
     let is_same = before.as_ref().is_some_and(|before| super::resolve::digest_of(before) == digest);
     report.status(format!("Digest: {digest}")).await;
     let words = if is_same { "Image is up to date for" } else { "Downloaded newer image for" };
@@ -101,9 +110,15 @@ fn pull_error(name: &Reference, error: Error) -> Error {
     let text = error.chain();
     let shown = name.familiar();
     if error.kind() == errdefs::Kind::NotFound || text.contains("not found") {
-        return Error::not_found(format!("manifest for {shown} not found: manifest unknown: manifest unknown")).with_source(error);
+        return Error::not_found(format!(
+            "manifest for {shown} not found: manifest unknown: manifest unknown"
+        ))
+        .with_source(error);
     }
-    if text.contains("401") || text.to_lowercase().contains("unauthorized") || text.contains("authorization failed") {
+    if text.contains("401")
+        || text.to_lowercase().contains("unauthorized")
+        || text.contains("authorization failed")
+    {
         return Error::not_found(format!(
             "pull access denied for {}, repository does not exist or may require 'docker login'",
             name.familiar_name()
@@ -118,10 +133,18 @@ fn pull_error(name: &Reference, error: Error) -> Error {
 ///
 /// # Errors
 /// The stream for credentials cannot be opened.
-pub async fn registry(engine: &Arc<Engine>, name: &Reference, auth: &AuthConfig) -> Result<(OciRegistry, Option<tokio::task::JoinHandle<()>>)> {
+pub async fn registry(
+    engine: &Arc<Engine>,
+    name: &Reference,
+    auth: &AuthConfig,
+) -> Result<(OciRegistry, Option<tokio::task::JoinHandle<()>>)> {
     let mut resolver = RegistryResolver {
         host_dir: crate::system::registries::hosts_directory(engine)?,
-        default_scheme: if crate::system::registries::is_insecure(engine, name.domain()) { "http".into() } else { String::new() },
+        default_scheme: if crate::system::registries::is_insecure(engine, name.domain()) {
+            "http".into()
+        } else {
+            String::new()
+        },
         ..RegistryResolver::default()
     };
     let mut serving = None;
@@ -131,7 +154,8 @@ pub async fn registry(engine: &Arc<Engine>, name: &Reference, auth: &AuthConfig)
         let auth = auth.clone();
         serving = Some(tokio::spawn(async move {
             while let Some(message) = stream.next().await {
-                if unpack::<AuthRequest>(&message).is_ok() && !stream.answer(pack(&credentials(&auth))).await {
+                if unpack::<AuthRequest>(&message).is_ok() && !stream.answer(pack(&credentials(&auth))).await
+                {
                     return;
                 }
             }
@@ -145,9 +169,18 @@ fn credentials(auth: &AuthConfig) -> AuthResponse {
         return AuthResponse { auth_type: 2, secret: auth.identity_token.clone(), ..AuthResponse::default() };
     }
     if !auth.registry_token.is_empty() {
-        return AuthResponse { auth_type: 3, secret: format!("Bearer {}", auth.registry_token), ..AuthResponse::default() };
+        return AuthResponse {
+            auth_type: 3,
+            secret: format!("Bearer {}", auth.registry_token),
+            ..AuthResponse::default()
+        };
     }
-    AuthResponse { auth_type: 1, username: auth.username.clone(), secret: auth.password.clone(), ..AuthResponse::default() }
+    AuthResponse {
+        auth_type: 1,
+        username: auth.username.clone(),
+        secret: auth.password.clone(),
+        ..AuthResponse::default()
+    }
 }
 
 /// Runs one transfer to its end, telling its progress.
@@ -164,7 +197,8 @@ pub async fn transfer(
 ) -> Result<Seen> {
     let stream = engine.supervisor.open_stream("progress").await?;
     let options = TransferOptions { progress_stream: stream.id.clone() };
-    let request = TransferRequest { source: Some(source), destination: Some(destination), options: Some(options) };
+    let request =
+        TransferRequest { source: Some(source), destination: Some(destination), options: Some(options) };
     let mut client = engine.supervisor.transfer();
     let following = tokio::spawn(follow(stream, report.clone(), direction));
     let result = client.transfer(request).await;
@@ -186,7 +220,9 @@ mod tests {
 
     #[test]
     fn parameters_become_a_name() {
-        let name = |image: &str, tag: &str| Wish::parse(image, tag, "", AuthConfig::default()).map(|wish| wish.name.canonical());
+        let name = |image: &str, tag: &str| {
+            Wish::parse(image, tag, "", AuthConfig::default()).map(|wish| wish.name.canonical())
+        };
         assert_eq!(name("busybox", "").unwrap(), "docker.io/library/busybox:latest");
         assert_eq!(name("localhost:5000/a", "1").unwrap(), "localhost:5000/a:1");
         let digest = format!("sha256:{}", "a".repeat(64));

@@ -17,18 +17,22 @@ use crate::engine::Engine;
 ///
 /// # Errors
 /// The image is not there, or the registry refuses.
-pub async fn push(engine: Arc<Engine>, typed: String, tag: String, auth: AuthConfig, report: Report) -> Result<()> {
+pub async fn push(
+    engine: Arc<Engine>,
+    typed: String,
+    tag: String,
+    auth: AuthConfig,
+    report: Report,
+) -> Result<()> {
     let bad = |cause: reference::ParseError| Error::invalid_argument(cause.to_string());
     let mut name = Reference::parse_normalized(&typed).map_err(bad)?;
     if !tag.is_empty() {
         name = name.with_tag(&tag).map_err(bad)?;
     }
     let name = name.with_default_tag();
-    let (record, image) = engine
-        .images
-        .find_record(&engine, &name.familiar())
-        .await
-        .map_err(|_| Error::not_found(format!("An image does not exist locally with the tag: {}", name.familiar_name())))?;
+    let (record, image) = engine.images.find_record(&engine, &name.familiar()).await.map_err(|_| {
+        Error::not_found(format!("An image does not exist locally with the tag: {}", name.familiar_name()))
+    })?;
     report.status(format!("The push refers to repository [{}]", name.name())).await;
     let store = ImageStore { name: record.name.clone(), ..ImageStore::default() };
     let (registry, serving) = super::pull::registry(&engine, &name, &auth).await?;

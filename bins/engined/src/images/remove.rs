@@ -23,7 +23,10 @@ pub async fn remove(engine: &Arc<Engine>, typed: &str, is_forced: bool) -> Resul
     let all = named(engine).await?;
     let Some(whole) = all.into_iter().find(|named| named.image.id == image.id) else { return Ok(Vec::new()) };
     let is_by_name = matches!(AnyReference::parse(typed), Ok(AnyReference::Named(_)))
-        && Reference::parse_normalized(&record.name).is_ok_and(|name| name.familiar().starts_with(typed.split(['@']).next().unwrap_or(typed)) || name.canonical().starts_with(typed));
+        && Reference::parse_normalized(&record.name).is_ok_and(|name| {
+            name.familiar().starts_with(typed.split(['@']).next().unwrap_or(typed))
+                || name.canonical().starts_with(typed)
+        });
     let records = if is_by_name { vec![record.name.clone()] } else { whole.records.clone() };
     let is_last = records.len() == whole.records.len();
     if !is_by_name && whole.tags.len() > 1 && !is_forced {
@@ -70,7 +73,12 @@ fn refuse_if_used(engine: &Engine, whole: &Named, typed: &str, is_forced: bool) 
 ///
 /// # Errors
 /// The supervisor refuses.
-pub async fn delete(engine: &Arc<Engine>, whole: &Named, records: &[String], is_last: bool) -> Result<Vec<ImageDeleted>> {
+pub async fn delete(
+    engine: &Arc<Engine>,
+    whole: &Named,
+    records: &[String],
+    is_last: bool,
+) -> Result<Vec<ImageDeleted>> {
     let mut rows = Vec::new();
     let image = &whole.image;
     for (at, name) in records.iter().enumerate() {
@@ -82,17 +90,32 @@ pub async fn delete(engine: &Arc<Engine>, whole: &Named, records: &[String], is_
             && let Ok(name) = Reference::parse_normalized(name)
         {
             rows.push(ImageDeleted { untagged: name.familiar(), ..ImageDeleted::default() });
-            engine.events.tell("image", "untag", &image.id, BTreeMap::from([("name".to_owned(), name.familiar())]));
+            engine.events.tell(
+                "image",
+                "untag",
+                &image.id,
+                BTreeMap::from([("name".to_owned(), name.familiar())]),
+            );
         }
     }
     if is_last {
-        rows.extend(whole.digests.iter().map(|digest| ImageDeleted { untagged: digest.clone(), ..ImageDeleted::default() }));
+        rows.extend(
+            whole
+                .digests
+                .iter()
+                .map(|digest| ImageDeleted { untagged: digest.clone(), ..ImageDeleted::default() }),
+        );
         rows.push(ImageDeleted { deleted: image.id.clone(), ..ImageDeleted::default() });
         for diff_id in image.document.rootfs.diff_ids.iter().rev() {
             rows.push(ImageDeleted { deleted: diff_id.clone(), ..ImageDeleted::default() });
         }
         engine.images.forget(&image.target);
-        engine.events.tell("image", "delete", &image.id, BTreeMap::from([("name".to_owned(), image.id.clone())]));
+        engine.events.tell(
+            "image",
+            "delete",
+            &image.id,
+            BTreeMap::from([("name".to_owned(), image.id.clone())]),
+        );
     }
     Ok(rows)
 }

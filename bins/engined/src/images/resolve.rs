@@ -50,7 +50,8 @@ pub fn architecture() -> &'static str {
 }
 
 fn missing(typed: &str) -> Error {
-    let shown = Reference::parse_normalized(typed).map_or(typed.to_owned(), |name| name.with_default_tag().familiar());
+    let shown = Reference::parse_normalized(typed)
+        .map_or(typed.to_owned(), |name| name.with_default_tag().familiar());
     Error::not_found(format!("No such image: {shown}"))
 }
 
@@ -101,7 +102,8 @@ impl Images {
         if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(missing(typed));
         }
-        let is_meant = |digest: &str| digest.strip_prefix("sha256:").is_some_and(|hex| hex.starts_with(prefix));
+        let is_meant =
+            |digest: &str| digest.strip_prefix("sha256:").is_some_and(|hex| hex.starts_with(prefix));
         let mut found: Option<(StoredImage, Arc<Image>)> = None;
         for (record, image) in self.all(engine).await? {
             if is_meant(&image.id) || is_meant(&image.target) || is_meant(&image.manifest) {
@@ -119,7 +121,12 @@ impl Images {
     /// # Errors
     /// The supervisor does not answer.
     pub async fn records(&self, engine: &Engine) -> Result<Vec<StoredImage>> {
-        let answer = engine.supervisor.images().list(ListImagesRequest::default()).await.map_err(failed("list images"))?;
+        let answer = engine
+            .supervisor
+            .images()
+            .list(ListImagesRequest::default())
+            .await
+            .map_err(failed("list images"))?;
         Ok(answer.into_inner().images)
     }
 
@@ -133,7 +140,9 @@ impl Images {
             match self.read(engine, &record).await {
                 Ok(image) => all.push((record, image)),
                 Err(error) if error.kind() == errdefs::Kind::Unavailable => return Err(error),
-                Err(error) => tracing::debug!(image = record.name, error = %error.chain(), "an image is left out"),
+                Err(error) => {
+                    tracing::debug!(image = record.name, error = %error.chain(), "an image is left out")
+                }
             }
         }
         Ok(all)
@@ -178,9 +187,9 @@ async fn read(engine: &Engine, target: &str) -> Result<Image> {
         manifest = choose(engine, &either.manifests).await?;
         either = engine.supervisor.read_json(&manifest).await?;
     }
-    let config = either
-        .config
-        .ok_or_else(|| Error::new(errdefs::Kind::DataLoss, format!("cannot read manifest {manifest}: it names no config")))?;
+    let config = either.config.ok_or_else(|| {
+        Error::new(errdefs::Kind::DataLoss, format!("cannot read manifest {manifest}: it names no config"))
+    })?;
     let document: Document = engine.supervisor.read_json(&config.digest).await?;
     Ok(Image {
         id: config.digest,
@@ -197,12 +206,16 @@ async fn read(engine: &Engine, target: &str) -> Result<Image> {
 /// The manifest for this platform; of several (variants), one that is in the store.
 async fn choose(engine: &Engine, manifests: &[IndexEntry]) -> Result<String> {
     let fits = |entry: &&IndexEntry| {
-        entry.platform.as_ref().is_none_or(|platform| {
-            platform.os == "linux" && platform.architecture == architecture()
-        })
+        entry
+            .platform
+            .as_ref()
+            .is_none_or(|platform| platform.os == "linux" && platform.architecture == architecture())
     };
     let rank = |entry: &&IndexEntry| {
-        entry.platform.as_ref().map_or(1, |platform| i32::from(!matches!(platform.variant.as_str(), "" | "v8")))
+        entry
+            .platform
+            .as_ref()
+            .map_or(1, |platform| i32::from(!matches!(platform.variant.as_str(), "" | "v8")))
     };
     let mut candidates: Vec<&IndexEntry> = manifests.iter().filter(fits).collect();
     candidates.sort_by_key(rank);

@@ -29,13 +29,22 @@ pub async fn save(engine: &Arc<Engine>, names: &[String]) -> Result<mpsc::Receiv
     };
     let store = ImageStore {
         name: first,
-        extra_references: records.iter().skip(1).map(|name| ImageReference { name: name.clone(), ..ImageReference::default() }).collect(),
+        extra_references: records
+            .iter()
+            .skip(1)
+            .map(|name| ImageReference { name: name.clone(), ..ImageReference::default() })
+            .collect(),
         ..ImageStore::default()
     };
     let stream = engine.supervisor.open_stream("export").await?;
     let platform = super::pull::parse_platform("")?;
-    let destination = ImageExportStream { stream: stream.id.clone(), platforms: vec![platform], ..ImageExportStream::default() };
-    let request = TransferRequest { source: Some(pack(&store)), destination: Some(pack(&destination)), options: None };
+    let destination = ImageExportStream {
+        stream: stream.id.clone(),
+        platforms: vec![platform],
+        ..ImageExportStream::default()
+    };
+    let request =
+        TransferRequest { source: Some(pack(&store)), destination: Some(pack(&destination)), options: None };
     let (send, receive) = mpsc::channel(16);
     let mut client = engine.supervisor.transfer();
     tokio::spawn(async move {

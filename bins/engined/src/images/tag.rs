@@ -42,7 +42,10 @@ pub async fn put(engine: &Engine, name: &str, target: Descriptor) -> Result<()> 
     match images.create(CreateImageRequest { image: Some(image.clone()), source_date_epoch: None }).await {
         Ok(_) => Ok(()),
         Err(status) if status.code() == tonic::Code::AlreadyExists => {
-            images.update(UpdateImageRequest { image: Some(image), ..Default::default() }).await.map_err(failed("tag an image"))?;
+            images
+                .update(UpdateImageRequest { image: Some(image), ..Default::default() })
+                .await
+                .map_err(failed("tag an image"))?;
             Ok(())
         }
         Err(status) => Err(failed("tag an image")(status)),

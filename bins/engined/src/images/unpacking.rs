@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use containerd_api::services::diff::v1::ApplyRequest;
-use containerd_api::services::snapshots::v1::{CommitSnapshotRequest, PrepareSnapshotRequest, RemoveSnapshotRequest, StatSnapshotRequest};
+use containerd_api::services::snapshots::v1::{
+    CommitSnapshotRequest, PrepareSnapshotRequest, RemoveSnapshotRequest, StatSnapshotRequest,
+};
 use containerd_api::types::Descriptor;
 use errdefs::{Error, Result};
 
@@ -18,7 +20,10 @@ use crate::supervisor::{failed, optional};
 pub async fn unpack(engine: &Arc<Engine>, image: &Image) -> Result<()> {
     let diff_ids = &image.document.rootfs.diff_ids;
     if diff_ids.len() != image.layers.len() {
-        return Err(Error::new(errdefs::Kind::DataLoss, format!("cannot unpack image {}: config and manifest do not agree", image.name)));
+        return Err(Error::new(
+            errdefs::Kind::DataLoss,
+            format!("cannot unpack image {}: config and manifest do not agree", image.name),
+        ));
     }
     let snapshotter = &engine.supervisor.snapshotter;
     let mut snapshots = engine.supervisor.snapshots();
@@ -29,13 +34,25 @@ pub async fn unpack(engine: &Arc<Engine>, image: &Image) -> Result<()> {
         if optional(snapshots.stat(stat).await, "look at a snapshot")?.is_none() {
             let key = format!("extract-{} {name}", crate::identity::short(&crate::identity::new_id()));
             let labels = [("containerd.io/gc.root".to_owned(), crate::time::Time::now().rfc3339())];
-            let prepare = PrepareSnapshotRequest { snapshotter: snapshotter.clone(), key: key.clone(), parent: parent.clone(), labels: labels.into() };
-            let mounts = snapshots.prepare(prepare).await.map_err(failed("prepare a layer"))?.into_inner().mounts;
+            let prepare = PrepareSnapshotRequest {
+                snapshotter: snapshotter.clone(),
+                key: key.clone(),
+                parent: parent.clone(),
+                labels: labels.into(),
+            };
+            let mounts =
+                snapshots.prepare(prepare).await.map_err(failed("prepare a layer"))?.into_inner().mounts;
             if let Err(error) = apply(engine, layer, mounts, &diff_ids[at]).await {
-                let _ = snapshots.remove(RemoveSnapshotRequest { snapshotter: snapshotter.clone(), key }).await;
+                let _ =
+                    snapshots.remove(RemoveSnapshotRequest { snapshotter: snapshotter.clone(), key }).await;
                 return Err(error);
             }
-            let commit = CommitSnapshotRequest { snapshotter: snapshotter.clone(), name: name.clone(), key, ..Default::default() };
+            let commit = CommitSnapshotRequest {
+                snapshotter: snapshotter.clone(),
+                name: name.clone(),
+                key,
+                ..Default::default()
+            };
             snapshots.commit(commit).await.map_err(failed("keep a layer"))?;
         }
         parent = name;
@@ -43,7 +60,12 @@ pub async fn unpack(engine: &Arc<Engine>, image: &Image) -> Result<()> {
     Ok(())
 }
 
-async fn apply(engine: &Engine, layer: &super::Layer, mounts: Vec<containerd_api::types::Mount>, diff_id: &str) -> Result<()> {
+async fn apply(
+    engine: &Engine,
+    layer: &super::Layer,
+    mounts: Vec<containerd_api::types::Mount>,
+    diff_id: &str,
+) -> Result<()> {
     let descriptor = Descriptor {
         media_type: layer.media_type.clone(),
         digest: layer.digest.clone(),
@@ -51,10 +73,18 @@ async fn apply(engine: &Engine, layer: &super::Layer, mounts: Vec<containerd_api
         ..Descriptor::default()
     };
     let request = ApplyRequest { diff: Some(descriptor), mounts, ..ApplyRequest::default() };
-    let applied = engine.supervisor.diff().apply(request).await.map_err(failed(format!("unpack layer {}", layer.digest)))?;
+    let applied = engine
+        .supervisor
+        .diff()
+        .apply(request)
+        .await
+        .map_err(failed(format!("unpack layer {}", layer.digest)))?;
     let found = applied.into_inner().applied.unwrap_or_default().digest;
     if found != diff_id {
-        return Err(Error::new(errdefs::Kind::DataLoss, format!("cannot unpack layer {}: its content is {found}, not {diff_id}", layer.digest)));
+        return Err(Error::new(
+            errdefs::Kind::DataLoss,
+            format!("cannot unpack layer {}: its content is {found}, not {diff_id}", layer.digest),
+        ));
     }
     Ok(())
 }

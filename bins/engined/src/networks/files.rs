@@ -32,7 +32,8 @@ pub fn write(engine: &Engine, container: &Container, address: Option<Ipv4Addr>) 
         if !record.config.domainname.is_empty() {
             names.insert(0, format!("{}.{}", record.config.hostname, record.config.domainname));
         }
-        let own: Vec<HostEntry> = address.map(|address| HostEntry { address: address.into(), names }).into_iter().collect();
+        let own: Vec<HostEntry> =
+            address.map(|address| HostEntry { address: address.into(), names }).into_iter().collect();
         put("hosts", &hosts_file(&own, &extra))?;
     }
     put("resolv.conf", &resolv_conf(engine, host, record.is_host_network())?)
@@ -44,15 +45,26 @@ fn resolv_conf(engine: &Engine, host: &HostConfig, is_host_network: bool) -> Res
     let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let mut servers = Vec::new();
     for server in &host.dns {
-        servers.push(server.parse::<IpAddr>().map_err(|_| Error::invalid_argument(format!("{server} is not an ip address")))?);
+        servers.push(
+            server
+                .parse::<IpAddr>()
+                .map_err(|_| Error::invalid_argument(format!("{server} is not an ip address")))?,
+        );
     }
-    let own = |list: &[String], default: &[String]| if list.is_empty() { default.to_vec() } else { list.to_vec() };
+    let own =
+        |list: &[String], default: &[String]| if list.is_empty() { default.to_vec() } else { list.to_vec() };
     if servers.is_empty() {
         servers.clone_from(&flags.dns);
     }
     let parsed = ResolvConf::parse(&text);
     let base = if is_host_network { parsed } else { parsed.for_container() };
-    Ok(base.with_overrides(&servers, &own(&host.dns_search, &flags.dns_search), &own(&host.dns_options, &flags.dns_opt)).render())
+    Ok(base
+        .with_overrides(
+            &servers,
+            &own(&host.dns_search, &flags.dns_search),
+            &own(&host.dns_options, &flags.dns_opt),
+        )
+        .render())
 }
 
 /// `--add-host NAME:ADDRESS`; `host-gateway` is the bridge's own address.
@@ -71,8 +83,9 @@ pub fn extra_hosts(host: &HostConfig, gateway: Option<Ipv4Addr>) -> Result<Vec<H
             }
             let address = match address {
                 "host-gateway" => gateway.unwrap_or(Ipv4Addr::LOCALHOST).into(),
-                text => text.trim_matches(['[', ']']).parse::<IpAddr>()
-                    .map_err(|_| Error::invalid_argument(format!("invalid IP address in add-host: \"{text}\"")))?,
+                text => text.trim_matches(['[', ']']).parse::<IpAddr>().map_err(|_| {
+                    Error::invalid_argument(format!("invalid IP address in add-host: \"{text}\""))
+                })?,
             };
             Ok(HostEntry { address, names: vec![name.to_owned()] })
         })
@@ -85,9 +98,15 @@ mod tests {
 
     #[test]
     fn extra_hosts_are_read() {
-        let host = HostConfig { extra_hosts: Some(vec!["a:1.2.3.4".into(), "g:host-gateway".into(), "six:[::1]".into()]), ..HostConfig::default() };
+        let host = HostConfig {
+            extra_hosts: Some(vec!["a:1.2.3.4".into(), "g:host-gateway".into(), "six:[::1]".into()]),
+            ..HostConfig::default()
+        };
         let entries = extra_hosts(&host, Some(Ipv4Addr::new(10, 0, 0, 1))).unwrap();
-        assert_eq!(entries.iter().map(|entry| entry.address.to_string()).collect::<Vec<_>>(), ["1.2.3.4", "10.0.0.1", "::1"]);
+        assert_eq!(
+            entries.iter().map(|entry| entry.address.to_string()).collect::<Vec<_>>(),
+            ["1.2.3.4", "10.0.0.1", "::1"]
+        );
         for bad in ["a", ":1.2.3.4", "a:b", "a b:1.2.3.4"] {
             let host = HostConfig { extra_hosts: Some(vec![bad.into()]), ..HostConfig::default() };
             assert!(extra_hosts(&host, None).is_err(), "{bad}");

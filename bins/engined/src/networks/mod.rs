@@ -59,7 +59,8 @@ impl Networks {
         };
         let mut networks = Vec::new();
         if let Some(name) = &bridge {
-            let endpoints = containers.all().iter().filter_map(|container| container.record().endpoint.clone()).collect();
+            let endpoints =
+                containers.all().iter().filter_map(|container| container.record().endpoint.clone()).collect();
             networks.push(network::Network { bridge: bridge_config(config, name)?, endpoints });
         }
         let restored = stack.restore(networks).map_err(told)?;
@@ -92,7 +93,8 @@ fn bridge_config(config: &Config, name: &str) -> Result<BridgeConfig> {
     let flags = &config.flags;
     let mut bridge = BridgeConfig::new(name);
     let net = |flag: &str, text: &str| {
-        text.parse::<network::Ipv4Net>().map_err(|_| Error::invalid_argument(format!("invalid --{flag} {text:?}: expected ADDRESS/BITS")))
+        text.parse::<network::Ipv4Net>()
+            .map_err(|_| Error::invalid_argument(format!("invalid --{flag} {text:?}: expected ADDRESS/BITS")))
     };
     if let Some(bip) = &flags.bip {
         bridge = bridge.with_bip(net("bip", bip)?);
@@ -110,11 +112,18 @@ fn bridge_config(config: &Config, name: &str) -> Result<BridgeConfig> {
 ///
 /// # Errors
 /// The network is not there, or cannot do what is asked.
-pub fn check(engine: &Engine, config: &ContainerConfig, host: &mut HostConfig, wishes: &BTreeMap<String, EndpointSettings>) -> Result<()> {
+pub fn check(
+    engine: &Engine,
+    config: &ContainerConfig,
+    host: &mut HostConfig,
+    wishes: &BTreeMap<String, EndpointSettings>,
+) -> Result<()> {
     let mode = host.network_mode.clone();
     match mode.as_str() {
         "bridge" if engine.networks.bridge.is_none() => {
-            return Err(Error::invalid_argument("the default bridge is switched off (--bridge=none): use --network none or host"));
+            return Err(Error::invalid_argument(
+                "the default bridge is switched off (--bridge=none): use --network none or host",
+            ));
         }
         "bridge" | "host" | "none" => {}
         other => match Record::joined(other) {
@@ -131,11 +140,19 @@ pub fn check(engine: &Engine, config: &ContainerConfig, host: &mut HostConfig, w
                 Error::not_found(format!("network {name} not found"))
             });
         }
-        if wish.ipam_config.as_ref().is_some_and(|ipam| !ipam.ipv4_address.is_empty() || !ipam.ipv6_address.is_empty()) {
-            return Err(Error::invalid_argument("invalid config for network bridge: user specified IP address is supported on user defined networks only"));
+        if wish
+            .ipam_config
+            .as_ref()
+            .is_some_and(|ipam| !ipam.ipv4_address.is_empty() || !ipam.ipv6_address.is_empty())
+        {
+            return Err(Error::invalid_argument(
+                "invalid config for network bridge: user specified IP address is supported on user defined networks only",
+            ));
         }
         if wish.aliases.as_ref().is_some_and(|aliases| !aliases.is_empty()) && mode == "bridge" {
-            return Err(Error::invalid_argument("invalid endpoint settings:\nnetwork-scoped alias is supported only for containers in user defined networks"));
+            return Err(Error::invalid_argument(
+                "invalid endpoint settings:\nnetwork-scoped alias is supported only for containers in user defined networks",
+            ));
         }
         if wish.links.as_ref().is_some_and(|links| !links.is_empty()) {
             return Err(Error::unimplemented("EndpointsConfig.Links is not implemented"));
@@ -149,9 +166,13 @@ pub fn check(engine: &Engine, config: &ContainerConfig, host: &mut HostConfig, w
         return Err(Error::invalid_argument("conflicting options: mac-address and the network mode"));
     }
     if Record::joined(&mode).is_some() && (!host.port_bindings.is_empty() || host.publish_all_ports) {
-        return Err(Error::invalid_argument("conflicting options: port publishing and the container type network mode"));
+        return Err(Error::invalid_argument(
+            "conflicting options: port publishing and the container type network mode",
+        ));
     }
-    if Record::joined(&mode).is_some() && (!host.dns.is_empty() || host.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty())) {
+    if Record::joined(&mode).is_some()
+        && (!host.dns.is_empty() || host.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()))
+    {
         return Err(Error::invalid_argument("conflicting options: dns and the network mode"));
     }
     ports::requests(config, host, engine.config.flags.ip)?;
@@ -173,7 +194,10 @@ pub fn namespace_of(engine: &Engine, container: &Container) -> Result<Option<Str
         let other = engine.containers.find(name)?;
         let state = &other.record().state;
         if !state.phase.is_live() {
-            return Err(Error::failed_precondition(format!("cannot join network of a non running container: {}", other.id)));
+            return Err(Error::failed_precondition(format!(
+                "cannot join network of a non running container: {}",
+                other.id
+            )));
         }
         return Ok(Some(format!("/proc/{}/ns/net", state.pid)));
     }
@@ -214,10 +238,16 @@ pub async fn connect(engine: &Arc<Engine>, container: &Arc<Container>) -> Result
                 let endpoint = engine.networks.stack.connect(&netns, request).map_err(told)?;
                 container.update(|record| record.endpoint = Some(endpoint));
             }
-            files::write(&engine, &container, container.record().endpoint.as_ref().map(|endpoint| endpoint.address))
+            files::write(
+                &engine,
+                &container,
+                container.record().endpoint.as_ref().map(|endpoint| endpoint.address),
+            )
         }
     };
-    tokio::task::spawn_blocking(work).await.map_err(|cause| Error::internal("cannot connect a container").with_source(cause))??;
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|cause| Error::internal("cannot connect a container").with_source(cause))??;
     tell(engine, container, "connect");
     Ok(())
 }
@@ -237,7 +267,9 @@ pub async fn disconnect(engine: &Arc<Engine>, container: &Arc<Container>) {
     let is_shared = engine.containers.all().iter().any(|other| {
         let other = other.record();
         let joined = Record::joined(&other.host_config.network_mode);
-        other.state.phase.is_live() && joined.is_some_and(|name| engine.containers.find(name).is_ok_and(|found| found.id == container.id))
+        other.state.phase.is_live()
+            && joined
+                .is_some_and(|name| engine.containers.find(name).is_ok_and(|found| found.id == container.id))
     });
     let work = {
         let (engine, container) = (engine.clone(), container.clone());
@@ -319,7 +351,9 @@ pub fn find(engine: &Engine, typed: &str) -> Result<Network> {
     let mut found = known.iter().filter(|(_, network)| !typed.is_empty() && network.id.starts_with(typed));
     match (found.next(), found.next()) {
         (Some((name, network)), None) => Ok(show(engine, name, network, true)),
-        (Some(_), Some(_)) => Err(Error::invalid_argument(format!("network {typed} is ambiguous ({typed} matches more than one network)"))),
+        (Some(_), Some(_)) => Err(Error::invalid_argument(format!(
+            "network {typed} is ambiguous ({typed} matches more than one network)"
+        ))),
         (None, _) => Err(Error::not_found(format!("network {typed} not found"))),
     }
 }
@@ -338,13 +372,22 @@ fn show(engine: &Engine, name: &str, known: &Known, with_containers: bool) -> Ne
         scope: "local".into(),
         driver: driver(name).into(),
         enable_ipv4: true,
-        ipam: Ipam { driver: "default".into(), options: None, config: Some(bridge.iter().map(pool).collect()) },
+        ipam: Ipam {
+            driver: "default".into(),
+            options: None,
+            config: Some(bridge.iter().map(pool).collect()),
+        },
         options: Some(bridge.as_ref().map(options).unwrap_or_default()),
         labels: Some(BTreeMap::new()),
         ..Network::default()
     };
     if with_containers {
-        network.containers = engine.containers.all().iter().filter_map(|container| resource(&container.record(), name)).collect();
+        network.containers = engine
+            .containers
+            .all()
+            .iter()
+            .filter_map(|container| resource(&container.record(), name))
+            .collect();
     }
     network
 }
@@ -358,7 +401,9 @@ fn resource(record: &Record, name: &str) -> Option<(String, EndpointResource)> {
         name: record.name.clone(),
         endpoint_id: endpoint.map(|endpoint| endpoint.id.clone()).unwrap_or_default(),
         mac_address: endpoint.map(|endpoint| endpoint.mac.to_string()).unwrap_or_default(),
-        ipv4_address: endpoint.map(|endpoint| format!("{}/{}", endpoint.address, endpoint.prefix_len)).unwrap_or_default(),
+        ipv4_address: endpoint
+            .map(|endpoint| format!("{}/{}", endpoint.address, endpoint.prefix_len))
+            .unwrap_or_default(),
         ipv6_address: String::new(),
     };
     Some((record.id.clone(), resource))

@@ -13,7 +13,11 @@ use crate::containers::Record;
 ///
 /// # Errors
 /// A port, range or address is malformed.
-pub fn requests(config: &Config, host: &HostConfig, default_address: Option<IpAddr>) -> Result<Vec<PortRequest>> {
+pub fn requests(
+    config: &Config,
+    host: &HostConfig,
+    default_address: Option<IpAddr>,
+) -> Result<Vec<PortRequest>> {
     let mut all = Vec::new();
     for (port, bindings) in &host.port_bindings {
         let (container_port, protocol) = parse(port)?;
@@ -32,7 +36,12 @@ pub fn requests(config: &Config, host: &HostConfig, default_address: Option<IpAd
         for port in config.exposed_ports.keys().filter(|port| !host.port_bindings.contains_key(*port)) {
             let (container_port, protocol) = parse(port)?;
             let host_address = address("", default_address)?;
-            all.push(PortRequest { protocol, container_port, host_address, host_ports: HostPorts::Ephemeral });
+            all.push(PortRequest {
+                protocol,
+                container_port,
+                host_address,
+                host_ports: HostPorts::Ephemeral,
+            });
         }
     }
     Ok(all)
@@ -53,7 +62,8 @@ fn address(text: &str, default: Option<IpAddr>) -> Result<Option<IpAddr>> {
     if text.is_empty() {
         return Ok(default.filter(|address| !address.is_unspecified()));
     }
-    let address: IpAddr = text.parse().map_err(|_| Error::invalid_argument(format!("invalid host IP address: {text}")))?;
+    let address: IpAddr =
+        text.parse().map_err(|_| Error::invalid_argument(format!("invalid host IP address: {text}")))?;
     // Every IPv6 address: the engine publishes on IPv4, which the wildcard includes for a client.
     Ok(Some(address).filter(|address| !address.is_unspecified()))
 }
@@ -83,7 +93,8 @@ pub fn shown(record: &Record) -> PortMap {
     }
     for port in record.endpoint.iter().flat_map(|endpoint| &endpoint.ports) {
         let key = format!("{}/{}", port.container_port, port.protocol);
-        let binding = PortBinding { host_ip: port.host_address.to_string(), host_port: port.host_port.to_string() };
+        let binding =
+            PortBinding { host_ip: port.host_address.to_string(), host_port: port.host_port.to_string() };
         map.entry(key).or_default().get_or_insert_default().push(binding);
     }
     map
@@ -123,7 +134,10 @@ mod tests {
 
     fn host(port: &str, ip: &str, host_port: &str) -> HostConfig {
         let binding = PortBinding { host_ip: ip.into(), host_port: host_port.into() };
-        HostConfig { port_bindings: PortMap::from([(port.to_owned(), Some(vec![binding]))]), ..HostConfig::default() }
+        HostConfig {
+            port_bindings: PortMap::from([(port.to_owned(), Some(vec![binding]))]),
+            ..HostConfig::default()
+        }
     }
 
     #[test]
@@ -138,8 +152,18 @@ mod tests {
 
     #[test]
     fn malformed_ones_are_refused() {
-        for (port, ip, host_port) in [("0/tcp", "", ""), ("x", "", ""), ("80/ftp", "", ""), ("80", "1.2.3", ""), ("80", "", "9-1"), ("80", "", "70000")] {
-            assert!(requests(&Config::default(), &host(port, ip, host_port), None).is_err(), "{port} {ip} {host_port}");
+        for (port, ip, host_port) in [
+            ("0/tcp", "", ""),
+            ("x", "", ""),
+            ("80/ftp", "", ""),
+            ("80", "1.2.3", ""),
+            ("80", "", "9-1"),
+            ("80", "", "70000"),
+        ] {
+            assert!(
+                requests(&Config::default(), &host(port, ip, host_port), None).is_err(),
+                "{port} {ip} {host_port}"
+            );
         }
     }
 

@@ -23,7 +23,9 @@ impl Supervisor {
         while let Some(chunk) = chunks.next().await {
             blob.extend_from_slice(&chunk.map_err(failed(&action))?.data);
             if blob.len() > DOCUMENT_LIMIT_BYTES {
-                return Err(Error::invalid_argument(format!("cannot {action}: it is larger than {DOCUMENT_LIMIT_BYTES} bytes")));
+                return Err(Error::invalid_argument(format!(
+                    "cannot {action}: it is larger than {DOCUMENT_LIMIT_BYTES} bytes"
+                )));
             }
         }
         Ok(blob)
@@ -35,8 +37,9 @@ impl Supervisor {
     /// As [`Supervisor::read_blob`], or it is not such JSON.
     pub async fn read_json<T: DeserializeOwned>(&self, digest: &str) -> Result<T> {
         let blob = self.read_blob(digest).await?;
-        serde_json::from_slice(&blob)
-            .map_err(|cause| Error::new(errdefs::Kind::DataLoss, format!("cannot read content {digest}")).with_source(cause))
+        serde_json::from_slice(&blob).map_err(|cause| {
+            Error::new(errdefs::Kind::DataLoss, format!("cannot read content {digest}")).with_source(cause)
+        })
     }
 
     /// Whether a blob is in the store.

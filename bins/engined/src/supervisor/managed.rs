@@ -46,7 +46,11 @@ fn start(config: &Config, state: &Path, address: &Path) -> Result<()> {
     })?;
     std::fs::create_dir_all(state).map_err(failed("make directory", state))?;
     let log_path = config.data("supervisord.log");
-    let log = std::fs::File::options().append(true).create(true).open(&log_path).map_err(failed("open", &log_path))?;
+    let log = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(&log_path)
+        .map_err(failed("open", &log_path))?;
     let error_log = log.try_clone().map_err(failed("open", &log_path))?;
     // A session of its own: what ends the engine must not end it.
     let mut child = Command::new("setsid")
@@ -65,7 +69,10 @@ fn start(config: &Config, state: &Path, address: &Path) -> Result<()> {
     let deadline = Instant::now() + START_TIMEOUT;
     while !answers(address) {
         if let Ok(Some(status)) = child.try_wait() {
-            return Err(Error::unavailable(format!("{PROGRAM} ended at once ({status}); see {}", log_path.display())));
+            return Err(Error::unavailable(format!(
+                "{PROGRAM} ended at once ({status}); see {}",
+                log_path.display()
+            )));
         }
         if Instant::now() > deadline {
             return Err(Error::unavailable(format!("{PROGRAM} does not answer on {}", address.display())));

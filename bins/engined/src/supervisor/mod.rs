@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 
 use containerd_api::services::{
     containers::v1::containers_client::ContainersClient, content::v1::content_client::ContentClient,
-    diff::v1::diff_client::DiffClient, events::v1::events_client::EventsClient, images::v1::images_client::ImagesClient,
-
-    snapshots::v1::snapshots_client::SnapshotsClient, streaming::v1::streaming_client::StreamingClient,
-    tasks::v1::tasks_client::TasksClient, transfer::v1::transfer_client::TransferClient,
-    version::v1::version_client::VersionClient,
+    diff::v1::diff_client::DiffClient, events::v1::events_client::EventsClient,
+    images::v1::images_client::ImagesClient, snapshots::v1::snapshots_client::SnapshotsClient,
+    streaming::v1::streaming_client::StreamingClient, tasks::v1::tasks_client::TasksClient,
+    transfer::v1::transfer_client::TransferClient, version::v1::version_client::VersionClient,
 };
 use errdefs::{Error, Result};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -30,7 +29,10 @@ const NAMESPACE_HEADER: &str = "containerd-namespace";
 pub struct InNamespace(MetadataValue<Ascii>);
 
 impl tonic::service::Interceptor for InNamespace {
-    fn call(&mut self, mut request: tonic::Request<()>) -> std::result::Result<tonic::Request<()>, tonic::Status> {
+    fn call(
+        &mut self,
+        mut request: tonic::Request<()>,
+    ) -> std::result::Result<tonic::Request<()>, tonic::Status> {
         request.metadata_mut().insert(NAMESPACE_HEADER, self.0.clone());
         Ok(request)
     }
@@ -103,7 +105,12 @@ impl Supervisor {
     /// # Errors
     /// It does not answer.
     pub async fn hello(&self) -> Result<(String, String)> {
-        let answer = self.version().version(()).await.map_err(failed("ask the version of the supervisor"))?.into_inner();
+        let answer = self
+            .version()
+            .version(())
+            .await
+            .map_err(failed("ask the version of the supervisor"))?
+            .into_inner();
         Ok((answer.version, answer.revision))
     }
 }
@@ -121,7 +128,10 @@ pub fn failed(action: impl Into<String>) -> impl FnOnce(tonic::Status) -> Error 
 ///
 /// # Errors
 /// Every other failure.
-pub fn optional<T>(answer: std::result::Result<tonic::Response<T>, tonic::Status>, action: &str) -> Result<Option<T>> {
+pub fn optional<T>(
+    answer: std::result::Result<tonic::Response<T>, tonic::Status>,
+    action: &str,
+) -> Result<Option<T>> {
     match answer {
         Ok(answer) => Ok(Some(answer.into_inner())),
         Err(status) if status.code() == tonic::Code::NotFound => Ok(None),

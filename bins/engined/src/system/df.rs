@@ -19,14 +19,21 @@ pub async fn usage(engine: &Arc<Engine>, kinds: &[String]) -> Result<DiskUsage> 
     if is_asked("image") {
         let mut images = crate::images::list::list(engine, &Filters::default()).await?;
         for image in &mut images {
-            image.containers = engine.containers.all().iter().filter(|container| container.record().image_id == image.id).count() as i64;
+            image.containers = engine
+                .containers
+                .all()
+                .iter()
+                .filter(|container| container.record().image_id == image.id)
+                .count() as i64;
             image.shared_size = 0;
         }
         usage.layers_size = images.iter().map(|image| image.size).sum();
         usage.images = Some(images);
     }
     if is_asked("container") {
-        usage.containers = Some(list::list(engine, list::Wish { all: true, with_size: true, ..list::Wish::default() }).await?);
+        usage.containers = Some(
+            list::list(engine, list::Wish { all: true, with_size: true, ..list::Wish::default() }).await?,
+        );
     }
     if is_asked("volume") {
         let engine = engine.clone();

@@ -13,7 +13,8 @@ use crate::time::Time;
 pub async fn info(engine: &Engine) -> Info {
     let flags = &engine.config.flags;
     let host = rustix::system::uname();
-    let phases: Vec<Phase> = engine.containers.all().iter().map(|container| container.record().state.phase).collect();
+    let phases: Vec<Phase> =
+        engine.containers.all().iter().map(|container| container.record().state.phase).collect();
     let count = |test: fn(Phase) -> bool| phases.iter().filter(|phase| test(**phase)).count() as i64;
     let images = crate::images::list::named(engine).await.map_or(0, |all| all.len() as i64);
     let supervisor = engine.supervisor.hello().await.unwrap_or_default();
@@ -26,7 +27,10 @@ pub async fn info(engine: &Engine) -> Info {
         containers_stopped: count(|phase| !phase.is_live() && phase != Phase::Restarting),
         images,
         driver: "overlay2".into(),
-        driver_status: vec![["driver-type".into(), "io.containerd.snapshotter.v1".into()], ["snapshotter".into(), engine.supervisor.snapshotter.clone()]],
+        driver_status: vec![
+            ["driver-type".into(), "io.containerd.snapshotter.v1".into()],
+            ["snapshotter".into(), engine.supervisor.snapshotter.clone()],
+        ],
         plugins: Plugins {
             volume: vec!["local".into()],
             network: ["bridge", "host", "null"].map(str::to_owned).to_vec(),
@@ -71,7 +75,12 @@ pub async fn info(engine: &Engine) -> Info {
         default_runtime: engine.config.default_runtime.clone(),
         swarm: Swarm { local_node_state: "inactive".into(), ..Swarm::default() },
         live_restore_enabled: true,
-        init_binary: engine.programs.init.as_ref().map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned()).unwrap_or_default(),
+        init_binary: engine
+            .programs
+            .init
+            .as_ref()
+            .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+            .unwrap_or_default(),
         containerd_commit: Commit { id: supervisor.1, ..Commit::default() },
         security_options: security_options(flags),
         ..Info::default()
@@ -119,7 +128,12 @@ impl Cgroups {
         let controllers = if is_v2 {
             read("/sys/fs/cgroup/cgroup.controllers")
         } else {
-            std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().replace(',', " ") + " ").collect()
+            std::fs::read_dir(root)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.file_name().to_string_lossy().replace(',', " ") + " ")
+                .collect()
         };
         let has_swap = is_v2 || root.join("memory/memory.memsw.limit_in_bytes").exists();
         Cgroups { is_v2, controllers, has_swap }
@@ -142,6 +156,8 @@ fn operating_system() -> String {
 
 fn memory_bytes() -> i64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<i64>().ok());
+    let kibibytes = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<i64>().ok());
     kibibytes.unwrap_or(0) * 1024
 }

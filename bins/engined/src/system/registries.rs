@@ -17,15 +17,20 @@ pub fn is_insecure(engine: &Engine, domain: &str) -> bool {
 }
 
 fn is_listed(listed: &[String], domain: &str) -> bool {
-    let host = domain.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(domain, |(host, _)| host);
+    let host = domain
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(domain, |(host, _)| host);
     let host = host.trim_matches(['[', ']']);
     let address = if host == "localhost" { Some(IpAddr::from([127, 0, 0, 1])) } else { host.parse().ok() };
     address.is_some_and(|address: IpAddr| address.is_loopback())
         || listed.iter().any(|entry| {
-            entry == domain || entry == host || matches!((in_net(entry), address), (Some((net, bits)), Some(IpAddr::V4(address))) if {
-                let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-                u32::from(net) & mask == u32::from(address) & mask
-            })
+            entry == domain
+                || entry == host
+                || matches!((in_net(entry), address), (Some((net, bits)), Some(IpAddr::V4(address))) if {
+                    let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+                    u32::from(net) & mask == u32::from(address) & mask
+                })
         })
 }
 
@@ -48,10 +53,17 @@ pub fn hosts_directory(engine: &Engine) -> Result<String> {
     let hub = directory.join(HUB);
     let mut text = "server = \"https://registry-1.docker.io\"\n".to_owned();
     for mirror in mirrors {
-        if !mirror.starts_with("http://") && !mirror.starts_with("https://") || mirror.contains(['"', '\\', '\n']) {
-            return Err(Error::invalid_argument(format!("invalid mirror {mirror:?}: expected http:// or https://")));
+        if !mirror.starts_with("http://") && !mirror.starts_with("https://")
+            || mirror.contains(['"', '\\', '\n'])
+        {
+            return Err(Error::invalid_argument(format!(
+                "invalid mirror {mirror:?}: expected http:// or https://"
+            )));
         }
-        text.push_str(&format!("\n[host.\"{}\"]\n  capabilities = [\"pull\", \"resolve\"]\n", mirror.trim_end_matches('/')));
+        text.push_str(&format!(
+            "\n[host.\"{}\"]\n  capabilities = [\"pull\", \"resolve\"]\n",
+            mirror.trim_end_matches('/')
+        ));
     }
     std::fs::create_dir_all(&hub).map_err(failed("make directory", &hub))?;
     replace(&hub.join("hosts.toml"), text.as_bytes(), Promise::Process)?;
@@ -62,7 +74,15 @@ pub fn hosts_directory(engine: &Engine) -> Result<String> {
 pub fn shown(engine: &Engine) -> RegistryConfig {
     let flags = &engine.config.flags;
     let index = |name: &str, secure: bool, official: bool| {
-        (name.to_owned(), IndexConfig { name: name.to_owned(), mirrors: if official { flags.registry_mirror.clone() } else { Vec::new() }, secure, official })
+        (
+            name.to_owned(),
+            IndexConfig {
+                name: name.to_owned(),
+                mirrors: if official { flags.registry_mirror.clone() } else { Vec::new() },
+                secure,
+                official,
+            },
+        )
     };
     let mut index_configs = BTreeMap::from([index(HUB, true, true)]);
     let mut cidrs = vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()];
@@ -73,7 +93,11 @@ pub fn shown(engine: &Engine) -> RegistryConfig {
             index_configs.extend([index(entry, false, false)]);
         }
     }
-    RegistryConfig { insecure_registry_cidrs: cidrs, index_configs, mirrors: Some(flags.registry_mirror.clone()) }
+    RegistryConfig {
+        insecure_registry_cidrs: cidrs,
+        index_configs,
+        mirrors: Some(flags.registry_mirror.clone()),
+    }
 }
 
 #[cfg(test)]
@@ -83,7 +107,9 @@ mod tests {
     #[test]
     fn loopback_and_listed_registries_need_no_tls() {
         let listed = ["reg.local:5000".to_owned(), "10.1.0.0/16".to_owned()];
-        for domain in ["localhost:5000", "127.0.0.1:1", "127.1.2.3", "[::1]:5000", "reg.local:5000", "10.1.2.3:80"] {
+        for domain in
+            ["localhost:5000", "127.0.0.1:1", "127.1.2.3", "[::1]:5000", "reg.local:5000", "10.1.2.3:80"]
+        {
             assert!(is_listed(&listed, domain), "{domain}");
         }
         for domain in ["docker.io", "10.2.0.1", "reg.local", "localhost.evil.org"] {

@@ -22,11 +22,19 @@ pub async fn version(engine: &Engine) -> Version {
         ("GoVersion", String::new()),
         ("BuildTime", String::new()),
     ];
-    let component = |name: &str, version: &str, details: BTreeMap<String, String>| Component { name: name.into(), version: version.into(), details };
+    let component = |name: &str, version: &str, details: BTreeMap<String, String>| Component {
+        name: name.into(),
+        version: version.into(),
+        details,
+    };
     let mut components =
         vec![component("Engine", own, details.map(|(key, value)| (key.to_owned(), value)).into())];
     if let Ok((version, revision)) = engine.supervisor.hello().await {
-        components.push(component("containerd", &version, BTreeMap::from([("GitCommit".to_owned(), revision)])));
+        components.push(component(
+            "containerd",
+            &version,
+            BTreeMap::from([("GitCommit".to_owned(), revision)]),
+        ));
     }
     Version {
         platform: Platform { name: "Wherry".into() },

@@ -33,8 +33,14 @@ pub async fn copy_up(engine: &Arc<Engine>, record: &Record, _image: &Image) -> R
     if wanted.is_empty() {
         return Ok(());
     }
-    let request = MountsRequest { snapshotter: engine.supervisor.snapshotter.clone(), key: record.id.clone() };
-    let mounts = engine.supervisor.snapshots().mounts(request).await.map_err(supervisor::failed("find the image's files"))?;
+    let request =
+        MountsRequest { snapshotter: engine.supervisor.snapshotter.clone(), key: record.id.clone() };
+    let mounts = engine
+        .supervisor
+        .snapshots()
+        .mounts(request)
+        .await
+        .map_err(supervisor::failed("find the image's files"))?;
     let mounts = mounts.into_inner().mounts;
     let at = engine.config.run("mounts").join(crate::identity::short(&record.id));
     let copied = tokio::task::spawn_blocking(move || {

@@ -79,14 +79,22 @@ impl Volumes {
     ///
     /// # Errors
     /// The name or an option is malformed, or the existing volume differs.
-    pub fn create(&self, name: &str, options: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> Result<String> {
+    pub fn create(
+        &self,
+        name: &str,
+        options: &BTreeMap<String, String>,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<String> {
         if let Some(option) = options.keys().next() {
             return Err(Error::unimplemented(format!("volume option {option:?} is not implemented")));
         }
         let name = if name.is_empty() { crate::identity::new_id() } else { name.to_owned() };
         check_name(&name)?;
         let is_anonymous = labels.contains_key("com.docker.volume.anonymous");
-        self.make(&name, Kept { created: Time::now(), labels: labels.clone(), options: options.clone(), is_anonymous })?;
+        self.make(
+            &name,
+            Kept { created: Time::now(), labels: labels.clone(), options: options.clone(), is_anonymous },
+        )?;
         Ok(name)
     }
 
@@ -128,7 +136,12 @@ impl Volumes {
         if subpath.is_empty() {
             return Ok(data.to_string_lossy().into_owned());
         }
-        let refuse = || Error::invalid_argument(format!("cannot access path {}: no such directory in volume {name}", data.join(subpath).display()));
+        let refuse = || {
+            Error::invalid_argument(format!(
+                "cannot access path {}: no such directory in volume {name}",
+                data.join(subpath).display()
+            ))
+        };
         let root = data.canonicalize().map_err(|_| refuse())?;
         let path = root.join(subpath).canonicalize().map_err(|_| refuse())?;
         if !path.starts_with(&root) {
@@ -177,7 +190,13 @@ fn missing(name: &str) -> Error {
 /// Identifiers of the containers that use a volume.
 fn users(engine: &Engine, name: &str) -> Vec<String> {
     let uses = |mount: &crate::containers::MountRecord| matches!(&mount.source, Source::Volume { name: used, .. } if used == name);
-    engine.containers.all().iter().filter(|container| container.record().mounts.iter().any(uses)).map(|container| container.id.clone()).collect()
+    engine
+        .containers
+        .all()
+        .iter()
+        .filter(|container| container.record().mounts.iter().any(uses))
+        .map(|container| container.id.clone())
+        .collect()
 }
 
 /// One volume.
@@ -217,10 +236,18 @@ pub fn list(engine: &Engine, filters: &Filters) -> Result<VolumeList> {
 /// As [`Volumes::create`].
 pub fn create(engine: &Engine, wish: &engine_api::volume::VolumeCreate) -> Result<Volume> {
     if !matches!(wish.driver.as_str(), "" | "local") {
-        return Err(Error::not_found(format!("error looking up volume plugin {}: plugin \"{}\" not found", wish.driver, wish.driver)));
+        return Err(Error::not_found(format!(
+            "error looking up volume plugin {}: plugin \"{}\" not found",
+            wish.driver, wish.driver
+        )));
     }
     let name = engine.volumes.create(&wish.name, &wish.driver_opts, &wish.labels)?;
-    engine.events.tell("volume", "create", &name, BTreeMap::from([("driver".to_owned(), "local".to_owned())]));
+    engine.events.tell(
+        "volume",
+        "create",
+        &name,
+        BTreeMap::from([("driver".to_owned(), "local".to_owned())]),
+    );
     inspect(engine, &name)
 }
 
@@ -231,13 +258,21 @@ pub fn create(engine: &Engine, wish: &engine_api::volume::VolumeCreate) -> Resul
 pub fn remove(engine: &Engine, name: &str, is_forced: bool) -> Result<()> {
     let users = users(engine, name);
     if !users.is_empty() {
-        return Err(Error::failed_precondition(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
+        return Err(Error::failed_precondition(format!(
+            "remove {name}: volume is in use - [{}]",
+            users.join(", ")
+        )));
     }
     match engine.volumes.remove(name) {
         Err(error) if error.kind() == errdefs::Kind::NotFound && is_forced => return Ok(()),
         other => other?,
     }
-    engine.events.tell("volume", "destroy", name, BTreeMap::from([("driver".to_owned(), "local".to_owned())]));
+    engine.events.tell(
+        "volume",
+        "destroy",
+        name,
+        BTreeMap::from([("driver".to_owned(), "local".to_owned())]),
+    );
     Ok(())
 }
 
@@ -249,7 +284,9 @@ pub fn prune(engine: &Engine, filters: &Filters, with_named: bool) -> Result<Vol
     let with_named = filters.truth("all")?.unwrap_or(with_named);
     let mut pruned = VolumesPruned { volumes_deleted: Some(Vec::new()), space_reclaimed: 0 };
     for (name, kept) in engine.volumes.snapshot() {
-        let is_wanted = (with_named || kept.is_anonymous) && filters.labels("label", &kept.labels) && filters.without_labels(&kept.labels);
+        let is_wanted = (with_named || kept.is_anonymous)
+            && filters.labels("label", &kept.labels)
+            && filters.without_labels(&kept.labels);
         if !is_wanted || !users(engine, &name).is_empty() {
             continue;
         }
@@ -270,7 +307,10 @@ pub fn usage(engine: &Engine) -> Vec<Volume> {
         .snapshot()
         .iter()
         .map(|(name, kept)| {
-            let usage = engine_api::volume::UsageData { ref_count: users(engine, name).len() as i64, size: size(name) };
+            let usage = engine_api::volume::UsageData {
+                ref_count: users(engine, name).len() as i64,
+                size: size(name),
+            };
             Volume { usage_data: Some(usage), ..engine.volumes.show(name, kept) }
         })
         .collect()

@@ -39,7 +39,10 @@ pub fn complete(config: &mut Config, image: &Image) -> Result<()> {
         labels.entry(key.clone()).or_insert_with(|| value.clone());
     }
     if let Some(volumes) = &from.volumes {
-        config.volumes.get_or_insert_default().extend(volumes.iter().map(|(path, nothing)| (path.clone(), *nothing)));
+        config
+            .volumes
+            .get_or_insert_default()
+            .extend(volumes.iter().map(|(path, nothing)| (path.clone(), *nothing)));
     }
     // An entry point of one's own drops the image's command with the image's entry point.
     let is_unset = config.entrypoint.as_ref().is_none_or(|words| words.is_empty());

@@ -109,7 +109,9 @@ fn command(config: &Config) -> Result<Vec<String>> {
         config.entrypoint.iter().chain(&config.cmd).flat_map(|words| words.iter().cloned()).collect();
     match words.first() {
         None => Err(Error::invalid_argument("no command specified")),
-        Some(first) if first.is_empty() && words.len() == 1 => Err(Error::invalid_argument("no command specified")),
+        Some(first) if first.is_empty() && words.len() == 1 => {
+            Err(Error::invalid_argument("no command specified"))
+        }
         Some(_) => Ok(words),
     }
 }
@@ -124,7 +126,8 @@ fn complete_host(engine: &Engine, host: &mut HostConfig) -> Result<()> {
         host.ipc_mode.clone_from(&flags.default_ipc_mode);
     }
     if host.cgroupns_mode.is_empty() {
-        host.cgroupns_mode = if host.privileged { "host".into() } else { flags.default_cgroupns_mode.clone() };
+        host.cgroupns_mode =
+            if host.privileged { "host".into() } else { flags.default_cgroupns_mode.clone() };
     }
     if host.restart_policy.name.is_empty() {
         host.restart_policy.name = "no".into();
@@ -175,7 +178,11 @@ async fn keep(engine: &Arc<Engine>, record: Record, image: &Image) -> Result<()>
 }
 
 /// The writable layer on top of the image's.
-async fn prepare(engine: &Arc<Engine>, record: &Record, image: &Image) -> Result<Vec<containerd_api::types::Mount>> {
+async fn prepare(
+    engine: &Arc<Engine>,
+    record: &Record,
+    image: &Image,
+) -> Result<Vec<containerd_api::types::Mount>> {
     let request = PrepareSnapshotRequest {
         snapshotter: engine.supervisor.snapshotter.clone(),
         key: record.id.clone(),
@@ -192,7 +199,8 @@ async fn prepare(engine: &Arc<Engine>, record: &Record, image: &Image) -> Result
         }
         other => other,
     };
-    let answer = answer.map_err(supervisor::failed(format!("prepare the root of a container from image {}", image.name)))?;
+    let answer = answer
+        .map_err(supervisor::failed(format!("prepare the root of a container from image {}", image.name)))?;
     Ok(answer.into_inner().mounts)
 }
 

@@ -83,9 +83,12 @@ fn parse_bind(text: &str) -> Result<MountRecord> {
     if source.is_empty() || destination.is_empty() {
         return Err(bad());
     }
-    let mut mount = MountRecord { destination: clean(destination)?, mode: options.to_owned(), ..MountRecord::default() };
+    let mut mount =
+        MountRecord { destination: clean(destination)?, mode: options.to_owned(), ..MountRecord::default() };
     if mount.destination == "/" {
-        return Err(Error::invalid_argument(format!("invalid volume specification: '{text}': destination can't be '/'")));
+        return Err(Error::invalid_argument(format!(
+            "invalid volume specification: '{text}': destination can't be '/'"
+        )));
     }
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
@@ -93,7 +96,9 @@ fn parse_bind(text: &str) -> Result<MountRecord> {
             // Labels of a module that this host does not have, and hints for other systems.
             "rw" | "z" | "Z" | "consistent" | "cached" | "delegated" => {}
             "nocopy" | "volume-nocopy" => mount.mode = "nocopy".into(),
-            "shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate" => mount.propagation = option.into(),
+            "shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate" => {
+                mount.propagation = option.into()
+            }
             other => return Err(Error::invalid_argument(format!("invalid mode: {other}"))),
         }
     }
@@ -110,24 +115,35 @@ fn parse_bind(text: &str) -> Result<MountRecord> {
 }
 
 fn from_mount(engine: &Engine, wish: &Mount) -> Result<MountRecord> {
-    let bad = |text: &str| Error::invalid_argument(format!("invalid mount config for type \"{}\": {text}", wish.kind));
+    let bad = |text: &str| {
+        Error::invalid_argument(format!("invalid mount config for type \"{}\": {text}", wish.kind))
+    };
     if wish.target.is_empty() {
         return Err(bad("field Target must not be empty"));
     }
-    let mut mount = MountRecord { destination: clean(&wish.target)?, is_read_only: wish.read_only, ..MountRecord::default() };
+    let mut mount = MountRecord {
+        destination: clean(&wish.target)?,
+        is_read_only: wish.read_only,
+        ..MountRecord::default()
+    };
     match wish.kind.as_str() {
         "bind" => {
             if wish.source.is_empty() {
                 return Err(bad("field Source must not be empty"));
             }
             if !wish.source.starts_with('/') {
-                return Err(bad(&format!("invalid mount path: '{}' mount path must be absolute", wish.source)));
+                return Err(bad(&format!(
+                    "invalid mount path: '{}' mount path must be absolute",
+                    wish.source
+                )));
             }
             let options = wish.bind_options.clone().unwrap_or_default();
-            mount.propagation = if options.propagation.is_empty() { "rprivate".into() } else { options.propagation };
+            mount.propagation =
+                if options.propagation.is_empty() { "rprivate".into() } else { options.propagation };
             mount.is_non_recursive = options.non_recursive;
             if options.create_mountpoint && !Path::new(&wish.source).exists() {
-                std::fs::create_dir_all(&wish.source).map_err(crate::files::failed("make directory", Path::new(&wish.source)))?;
+                std::fs::create_dir_all(&wish.source)
+                    .map_err(crate::files::failed("make directory", Path::new(&wish.source)))?;
             }
             if !Path::new(&wish.source).exists() {
                 return Err(bad(&format!("bind source path does not exist: {}", wish.source)));
@@ -138,7 +154,10 @@ fn from_mount(engine: &Engine, wish: &Mount) -> Result<MountRecord> {
             let options = wish.volume_options.clone().unwrap_or_default();
             let driver = options.driver_config.unwrap_or_default();
             if !matches!(driver.name.as_str(), "" | "local") {
-                return Err(Error::unimplemented(format!("volume driver {:?} is not implemented", driver.name)));
+                return Err(Error::unimplemented(format!(
+                    "volume driver {:?} is not implemented",
+                    driver.name
+                )));
             }
             mount.subpath = options.subpath;
             if options.no_copy {
@@ -168,7 +187,11 @@ fn from_mount(engine: &Engine, wish: &Mount) -> Result<MountRecord> {
         "image" | "npipe" | "cluster" => {
             return Err(Error::unimplemented(format!("mounts of type {:?} are not implemented", wish.kind)));
         }
-        other => return Err(Error::invalid_argument(format!("invalid mount config for type \"{other}\": mount type unknown"))),
+        other => {
+            return Err(Error::invalid_argument(format!(
+                "invalid mount config for type \"{other}\": mount type unknown"
+            )));
+        }
     }
     Ok(mount)
 }
@@ -195,7 +218,8 @@ fn make_source(engine: &Engine, mount: &MountRecord, host: &HostConfig) -> Resul
         Source::Bind { path } => {
             let is_from_bind = !host.mounts.iter().any(|wish| wish.target == mount.destination);
             if is_from_bind && !Path::new(path).exists() {
-                std::fs::create_dir_all(path).map_err(crate::files::failed("make directory", Path::new(path)))?;
+                std::fs::create_dir_all(path)
+                    .map_err(crate::files::failed("make directory", Path::new(path)))?;
             }
             Ok(())
         }
@@ -206,7 +230,9 @@ fn make_source(engine: &Engine, mount: &MountRecord, host: &HostConfig) -> Resul
 /// An absolute path without `.`, `..` and doubled slashes.
 fn clean(path: &str) -> Result<String> {
     if !path.starts_with('/') {
-        return Err(Error::invalid_argument(format!("invalid mount path: '{path}' mount path must be absolute")));
+        return Err(Error::invalid_argument(format!(
+            "invalid mount path: '{path}' mount path must be absolute"
+        )));
     }
     let mut cleaned = PathBuf::from("/");
     for part in Path::new(path).components() {
@@ -228,7 +254,10 @@ mod tests {
     fn binds_and_volumes() {
         let mount = parse_bind("/a/../b:/c/:ro,rslave").unwrap();
         assert_eq!(mount.source, Source::Bind { path: "/b".into() });
-        assert_eq!((mount.destination.as_str(), mount.is_read_only, mount.propagation.as_str()), ("/c", true, "rslave"));
+        assert_eq!(
+            (mount.destination.as_str(), mount.is_read_only, mount.propagation.as_str()),
+            ("/c", true, "rslave")
+        );
         let mount = parse_bind("data:/var").unwrap();
         assert_eq!(mount.source, Source::Volume { name: "data".into(), is_anonymous: false });
         assert!(matches!(parse_bind("/only").unwrap().source, Source::Volume { is_anonymous: true, .. }));

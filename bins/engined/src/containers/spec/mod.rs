@@ -75,7 +75,11 @@ pub fn build(inputs: &Inputs<'_>) -> Result<Spec> {
         process: Some(process::of(inputs)?),
         root: Some(root),
         hostname: if host.uts_mode == "host" { String::new() } else { inputs.record.config.hostname.clone() },
-        domainname: if host.uts_mode == "host" { String::new() } else { inputs.record.config.domainname.clone() },
+        domainname: if host.uts_mode == "host" {
+            String::new()
+        } else {
+            inputs.record.config.domainname.clone()
+        },
         mounts: mounts::of(inputs),
         annotations: host.annotations.clone(),
         linux: Some(linux),
@@ -108,7 +112,14 @@ pub mod tests {
     use engine_api::host_config::HostConfig;
 
     pub fn record(host_config: HostConfig, config: Config) -> Record {
-        Record { id: "abc".into(), path: "/bin/echo".into(), args: vec!["hi".into()], host_config, config, ..Record::default() }
+        Record {
+            id: "abc".into(),
+            path: "/bin/echo".into(),
+            args: vec!["hi".into()],
+            host_config,
+            config,
+            ..Record::default()
+        }
     }
 
     pub fn inputs(record: &Record) -> Inputs<'_> {
@@ -141,8 +152,10 @@ pub mod tests {
         let linux = spec.linux.unwrap();
         assert_eq!(spec.hostname, "box");
         assert_eq!(linux.cgroups_path, "/wherry/abc");
-        assert_eq!(linux.namespaces.iter().map(|ns| ns.kind.as_str()).collect::<Vec<_>>(),
-            ["mount", "network", "uts", "pid", "ipc", "cgroup"]);
+        assert_eq!(
+            linux.namespaces.iter().map(|ns| ns.kind.as_str()).collect::<Vec<_>>(),
+            ["mount", "network", "uts", "pid", "ipc", "cgroup"]
+        );
         assert_eq!(linux.namespaces[1].path, "/run/netns/abc");
         assert_eq!(linux.sysctl["net.ipv4.ip_unprivileged_port_start"], "0");
         assert!(linux.masked_paths.contains(&"/proc/kcore".to_owned()));

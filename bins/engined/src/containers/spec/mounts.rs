@@ -50,7 +50,12 @@ fn system(inputs: &Inputs<'_>) -> Vec<Mount> {
     let mut all = vec![
         mount("proc", "proc", "/proc", &ALWAYS),
         mount("tmpfs", "tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        mount("devpts", "devpts", "/dev/pts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        mount(
+            "devpts",
+            "devpts",
+            "/dev/pts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
         mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", access]),
         mount("cgroup", "cgroup", "/sys/fs/cgroup", &[access, "nosuid", "noexec", "nodev"]),
     ];
@@ -135,7 +140,11 @@ mod tests {
     fn a_mount_replaces_the_default_at_its_place() {
         let record = record(HostConfig::default(), Config::default());
         let mut inputs = inputs(&record);
-        let wish = |destination: &str| Mounted { source: "/h".into(), destination: destination.into(), ..Mounted::default() };
+        let wish = |destination: &str| Mounted {
+            source: "/h".into(),
+            destination: destination.into(),
+            ..Mounted::default()
+        };
         inputs.mounts = vec![wish("/etc/hosts"), wish("/dev/shm")];
         let all = of(&inputs);
         let at = |path: &str| all.iter().filter(|mount| mount.destination == path).collect::<Vec<_>>();
@@ -146,7 +155,11 @@ mod tests {
 
     #[test]
     fn tmpfs_options_win_over_the_defaults() {
-        let wish = Mounted { destination: "/t".into(), tmpfs: Some(vec!["exec".into(), "size=1m".into()]), ..Mounted::default() };
+        let wish = Mounted {
+            destination: "/t".into(),
+            tmpfs: Some(vec!["exec".into(), "size=1m".into()]),
+            ..Mounted::default()
+        };
         assert_eq!(asked(&wish).options, ["nosuid", "nodev", "exec", "size=1m"]);
     }
 

@@ -19,7 +19,8 @@ pub fn of(inputs: &Inputs<'_>) -> Result<Process> {
     let set = if host.privileged {
         inputs.all_capabilities.to_vec()
     } else {
-        let (add, drop) = (host.cap_add.clone().unwrap_or_default(), host.cap_drop.clone().unwrap_or_default());
+        let (add, drop) =
+            (host.cap_add.clone().unwrap_or_default(), host.cap_drop.clone().unwrap_or_default());
         capabilities::of(&add, &drop, inputs.all_capabilities)?
     };
     let mut args: Vec<String> = Vec::new();
@@ -48,12 +49,19 @@ pub fn of(inputs: &Inputs<'_>) -> Result<Process> {
 ///
 /// # Errors
 /// A capability of the container is malformed.
-pub fn exec_process(record: &Record, exec: &ExecCreate, user: User, home: &str, all: &[String]) -> Result<Process> {
+pub fn exec_process(
+    record: &Record,
+    exec: &ExecCreate,
+    user: User,
+    home: &str,
+    all: &[String],
+) -> Result<Process> {
     let host = &record.host_config;
     let set = if exec.privileged || host.privileged {
         all.to_vec()
     } else {
-        let (add, drop) = (host.cap_add.clone().unwrap_or_default(), host.cap_drop.clone().unwrap_or_default());
+        let (add, drop) =
+            (host.cap_add.clone().unwrap_or_default(), host.cap_drop.clone().unwrap_or_default());
         capabilities::of(&add, &drop, all)?
     };
     let cwd = [&exec.working_dir, &record.config.working_dir].into_iter().find(|path| !path.is_empty());
@@ -80,7 +88,12 @@ fn console_size(size: Option<[u64; 2]>) -> Option<ConsoleSize> {
 /// Somebody other than root holds nothing until a program grants it; nothing is inheritable.
 fn held(set: &[String], user: &User) -> Capabilities {
     let at_once = if user.uid == 0 { set.to_vec() } else { Vec::new() };
-    Capabilities { bounding: set.to_vec(), effective: at_once.clone(), permitted: at_once, ..Capabilities::default() }
+    Capabilities {
+        bounding: set.to_vec(),
+        effective: at_once.clone(),
+        permitted: at_once,
+        ..Capabilities::default()
+    }
 }
 
 /// Defaults, then the container's variables, then `more`; a name without a value takes the
@@ -107,8 +120,21 @@ fn environment(record: &Record, home: &str, is_tty: bool, more: &[String]) -> Ve
 }
 
 const LIMITS: [&str; 15] = [
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
-    "rttime", "sigpending", "stack",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 fn rlimits(asked: &[Ulimit], defaults: &[Ulimit]) -> Result<Vec<Rlimit>> {
@@ -147,9 +173,14 @@ mod tests {
     #[test]
     fn the_environment_is_dockers() {
         let env = ["A=1", "PATH=/x", "GONE"].map(str::to_owned).to_vec();
-        let record = record(HostConfig::default(), Config { env: Some(env), hostname: "h".into(), ..Config::default() });
-        assert_eq!(environment(&record, "/root", true, &["A=2".into()]),
-            ["PATH=/x", "HOSTNAME=h", "TERM=xterm", "A=2", "HOME=/root"]);
+        let record = record(
+            HostConfig::default(),
+            Config { env: Some(env), hostname: "h".into(), ..Config::default() },
+        );
+        assert_eq!(
+            environment(&record, "/root", true, &["A=2".into()]),
+            ["PATH=/x", "HOSTNAME=h", "TERM=xterm", "A=2", "HOME=/root"]
+        );
     }
 
     #[test]

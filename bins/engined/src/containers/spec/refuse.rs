@@ -18,7 +18,10 @@ pub fn unsupported(config: &Config, host: &HostConfig) -> Result<()> {
         (!matches!(host.userns_mode.as_str(), "" | "host"), "HostConfig.UsernsMode"),
         (!matches!(host.isolation.as_str(), "" | "default"), "HostConfig.Isolation"),
         (!host.cgroup.is_empty(), "HostConfig.Cgroup"),
-        (resources.device_requests.as_ref().is_some_and(|list| !list.is_empty()), "HostConfig.DeviceRequests"),
+        (
+            resources.device_requests.as_ref().is_some_and(|list| !list.is_empty()),
+            "HostConfig.DeviceRequests",
+        ),
         (resources.cpu_count != 0, "HostConfig.CpuCount"),
         (resources.cpu_percent != 0, "HostConfig.CpuPercent"),
         (resources.io_maximum_iops != 0, "HostConfig.IOMaximumIOps"),
@@ -73,14 +76,18 @@ fn words(host: &HostConfig) -> Result<()> {
 fn restart_policy(host: &HostConfig) -> Result<()> {
     let policy = &host.restart_policy;
     match policy.name.as_str() {
-        "always" | "unless-stopped" | "no" if policy.maximum_retry_count != 0 => Err(Error::invalid_argument(format!(
-            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
-        ))),
+        "always" | "unless-stopped" | "no" if policy.maximum_retry_count != 0 => {
+            Err(Error::invalid_argument(format!(
+                "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+            )))
+        }
         "on-failure" if policy.maximum_retry_count < 0 => {
             Err(Error::invalid_argument("invalid restart policy: maximum retry count cannot be negative"))
         }
         "" | "no" | "always" | "unless-stopped" | "on-failure" => Ok(()),
-        other => Err(Error::invalid_argument(format!("invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"))),
+        other => Err(Error::invalid_argument(format!(
+            "invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
+        ))),
     }
 }
 

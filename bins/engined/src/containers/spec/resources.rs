@@ -41,7 +41,8 @@ pub fn limits(asked: &Asked) -> Result<Resources> {
     let memory = Memory {
         limit: nonzero(asked.memory),
         reservation: nonzero(asked.memory_reservation),
-        swap: nonzero(asked.memory_swap).or_else(|| nonzero(asked.memory.saturating_mul(2)).filter(|_| asked.memory > 0)),
+        swap: nonzero(asked.memory_swap)
+            .or_else(|| nonzero(asked.memory.saturating_mul(2)).filter(|_| asked.memory > 0)),
         swappiness: asked.memory_swappiness.and_then(|value| u64::try_from(value).ok()),
         disable_oom_killer: asked.oom_kill_disable.filter(|on| *on),
         kernel_tcp: nonzero(asked.kernel_memory_tcp),
@@ -97,7 +98,9 @@ fn check(asked: &Asked) -> Result<()> {
         )));
     }
     if asked.cpu_period != 0 && !(1000..=1_000_000).contains(&asked.cpu_period) {
-        return refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+        return refuse(
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
+        );
     }
     if asked.cpu_quota > 0 && asked.cpu_quota < 1000 {
         return refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
@@ -110,10 +113,13 @@ fn check(asked: &Asked) -> Result<()> {
 
 fn block_io(asked: &Asked) -> Result<Option<BlockIo>> {
     let throttles = |list: &Option<Vec<AskedThrottle>>| {
-        list.iter().flatten().map(|throttle| {
-            let (major, minor) = numbers(&throttle.path)?;
-            Ok(ThrottleDevice { major, minor, rate: throttle.rate })
-        }).collect::<Result<Vec<_>>>()
+        list.iter()
+            .flatten()
+            .map(|throttle| {
+                let (major, minor) = numbers(&throttle.path)?;
+                Ok(ThrottleDevice { major, minor, rate: throttle.rate })
+            })
+            .collect::<Result<Vec<_>>>()
     };
     let weights = asked.blkio_weight_device.iter().flatten().map(|device| {
         let (major, minor) = numbers(&device.path)?;
@@ -133,8 +139,9 @@ fn block_io(asked: &Asked) -> Result<Option<BlockIo>> {
 
 /// Device numbers of a node of the host.
 fn numbers(path: &str) -> Result<(i64, i64)> {
-    let found = rustix::fs::stat(path)
-        .map_err(|cause| Error::invalid_argument(format!("cannot find device {path}")).with_source(std::io::Error::from(cause)))?;
+    let found = rustix::fs::stat(path).map_err(|cause| {
+        Error::invalid_argument(format!("cannot find device {path}")).with_source(std::io::Error::from(cause))
+    })?;
     Ok((i64::from(rustix::fs::major(found.st_rdev)), i64::from(rustix::fs::minor(found.st_rdev))))
 }
 
@@ -173,7 +180,13 @@ fn parse_rule(text: &str) -> Result<DeviceRule> {
     if !matches!(kind, "a" | "b" | "c") || access.is_empty() || !access.bytes().all(|b| b"rwm".contains(&b)) {
         return Err(bad());
     }
-    Ok(DeviceRule { allow: true, kind: kind.into(), major: number(major)?, minor: number(minor)?, access: access.into() })
+    Ok(DeviceRule {
+        allow: true,
+        kind: kind.into(),
+        major: number(major)?,
+        minor: number(minor)?,
+        access: access.into(),
+    })
 }
 
 #[cfg(test)]
@@ -183,7 +196,8 @@ mod tests {
 
     #[test]
     fn limits_in_the_runtimes_words() {
-        let asked = Asked { memory: 64 << 20, nano_cpus: 500_000_000, pids_limit: Some(64), ..Asked::default() };
+        let asked =
+            Asked { memory: 64 << 20, nano_cpus: 500_000_000, pids_limit: Some(64), ..Asked::default() };
         let resources = limits(&asked).unwrap();
         let memory = resources.memory.unwrap();
         assert_eq!((memory.limit, memory.swap), (Some(64 << 20), Some(128 << 20)));
@@ -197,7 +211,9 @@ mod tests {
     fn contradictions_are_refused() {
         let message = |asked: Asked| limits(&asked).unwrap_err().to_string();
         assert_eq!(message(Asked { memory: 1, ..Asked::default() }), "Minimum memory limit allowed is 6MB");
-        assert!(message(Asked { memory: 8 << 20, memory_swap: 1, ..Asked::default() }).contains("memoryswap"));
+        assert!(
+            message(Asked { memory: 8 << 20, memory_swap: 1, ..Asked::default() }).contains("memoryswap")
+        );
         assert!(message(Asked { nano_cpus: 1, cpu_quota: 5000, ..Asked::default() }).contains("Conflicting"));
         assert!(message(Asked { nano_cpus: i64::MAX, ..Asked::default() }).contains("range of CPUs"));
     }

@@ -7,8 +7,17 @@ use super::Inputs;
 use crate::containers::Record;
 
 const MASKED: [&str; 11] = [
-    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
 ];
 const MASKED_POWER: &str = "/sys/devices/virtual/powercap";
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
@@ -37,7 +46,9 @@ impl SecurityOptions {
                 // Neither module confines anything here, so "off" is what stands.
                 ("apparmor", "unconfined") | ("label", "disable") => {}
                 ("apparmor" | "label", _) => {
-                    return Err(Error::invalid_argument(format!("security option {option:?} is not supported on this host")));
+                    return Err(Error::invalid_argument(format!(
+                        "security option {option:?} is not supported on this host"
+                    )));
                 }
                 _ => return Err(Error::invalid_argument(format!("invalid --security-opt 2: {option:?}"))),
             }
