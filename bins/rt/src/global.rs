@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::failure::Failure;
+use crate::launch::Manager;
 use crate::log::Level;
 use crate::words::{Grammar, Words, switch, value};
 
@@ -22,7 +23,32 @@ pub struct Global {
     pub log: Option<String>,
     pub log_format: LogFormat,
     pub log_level: Level,
-    pub systemd_cgroup: bool,
+    pub manager: Manager,
+    pub rootless: Rootless,
+}
+
+/// Whether to go on without what an unprivileged user may not do, `--rootless`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rootless {
+    Yes,
+    No,
+    Auto,
+}
+
+impl Rootless {
+    /// Auto means: not the host's root.
+    pub fn holds(self) -> bool {
+        const WHOLE: [&str; 3] = ["0", "0", "4294967295"];
+        let is_host_root = || {
+            let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+            rustix::process::geteuid().is_root() && map.split_whitespace().eq(WHOLE)
+        };
+        match self {
+            Rootless::Yes => true,
+            Rootless::No => false,
+            Rootless::Auto => !is_host_root(),
+        }
+    }
 }
 
 /// A command line split at the command.
@@ -70,7 +96,8 @@ pub fn parse(arguments: Vec<String>) -> Result<Parsed, Failure> {
         log: words.value("log").map(str::to_owned),
         log_format,
         log_level: level(&words)?,
-        systemd_cgroup: systemd_cgroup(&words)?,
+        manager: manager(&words)?,
+        rootless: rootless(&words)?,
     };
     let (version, help) = (words.has("version"), words.has("help"));
     Ok(Parsed { global, version, help, rest: words.arguments })
@@ -88,10 +115,19 @@ fn level(words: &Words) -> Result<Level, Failure> {
     }
 }
 
-fn systemd_cgroup(words: &Words) -> Result<bool, Failure> {
+fn rootless(words: &Words) -> Result<Rootless, Failure> {
+    match words.value("rootless") {
+        None | Some("auto" | "") => Ok(Rootless::Auto),
+        Some("true" | "1") => Ok(Rootless::Yes),
+        Some("false" | "0") => Ok(Rootless::No),
+        Some(other) => Err(Failure::new(format!("invalid rootless: {other:?}"))),
+    }
+}
+
+fn manager(words: &Words) -> Result<Manager, Failure> {
     match words.value("cgroup-manager") {
-        None | Some("cgroupfs") => Ok(words.has("systemd-cgroup")),
-        Some("systemd") => Ok(true),
+        None | Some("cgroupfs") if !words.has("systemd-cgroup") => Ok(Manager::Cgroupfs),
+        None | Some("systemd" | "cgroupfs") => Ok(Manager::Systemd),
         Some(other) => Err(Failure::new(format!("cgroup manager {other:?} is not supported"))),
     }
 }

@@ -73,6 +73,11 @@ impl Error {
         self.is(rustix::io::Errno::NOENT) || self.is(rustix::io::Errno::NODEV)
     }
 
+    /// True when the caller lacks the right, or the hierarchy is mounted read-only.
+    pub fn is_refused(&self) -> bool {
+        self.kind() == Kind::PermissionDenied
+    }
+
     /// The class of this failure.
     pub fn kind(&self) -> Kind {
         match self {

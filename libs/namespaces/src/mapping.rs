@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::process::Command;
 
 use runtime_spec::IdMapping;
 use rustix::process::Pid;
@@ -29,15 +30,47 @@ impl std::error::Error for MapError {}
 
 /// Writes the mappings of the user namespace that process `pid` is in.
 ///
-/// The kernel takes each file once, in one write of at most a page; a caller without privilege
-/// must give up setgroups(2) first.
+/// The kernel takes each file once, in one write of at most a page. From a caller without
+/// privilege it takes its own id alone, and the group's only after setgroups(2) was given up; the
+/// ranges of subuid(5) are for newuidmap(1) and newgidmap(1) to write.
 pub fn write_mappings(pid: Pid, uids: &[IdMapping], gids: &[IdMapping]) -> Result<(), MapError> {
     let directory = format!("/proc/{}", pid.as_raw_nonzero());
-    if !rustix::process::geteuid().is_root() {
+    let is_root = rustix::process::geteuid().is_root();
+    let own = rustix::process::geteuid().as_raw();
+    match is_root || is_own(uids, own) {
+        true => write(&format!("{directory}/uid_map"), &lines(uids))?,
+        false => by_program("newuidmap", pid, uids)?,
+    }
+    if !is_root && maps_itself(gids) {
         write(&format!("{directory}/setgroups"), "deny")?;
     }
-    write(&format!("{directory}/uid_map"), &lines(uids))?;
-    write(&format!("{directory}/gid_map"), &lines(gids))
+    match is_root || maps_itself(gids) {
+        true => write(&format!("{directory}/gid_map"), &lines(gids)),
+        false => by_program("newgidmap", pid, gids),
+    }
+}
+
+/// Whether nothing but the caller's own group is mapped, which costs the right to setgroups(2).
+pub fn maps_itself(gids: &[IdMapping]) -> bool {
+    is_own(gids, rustix::process::getegid().as_raw())
+}
+
+fn is_own(mappings: &[IdMapping], own: u32) -> bool {
+    matches!(mappings, [only] if only.size == 1 && only.host_id == own)
+}
+
+fn by_program(name: &str, pid: Pid, mappings: &[IdMapping]) -> Result<(), MapError> {
+    let failed = |cause| MapError { file: format!("mappings by {name}"), cause };
+    let mut command = Command::new(name);
+    command.arg(pid.as_raw_nonzero().to_string());
+    for mapping in mappings {
+        command.args([mapping.container_id, mapping.host_id, mapping.size].map(|number| number.to_string()));
+    }
+    let output = command.output().map_err(failed)?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(failed(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))),
+    }
 }
 
 fn write(file: &str, text: &str) -> Result<(), MapError> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Command, Context};
 use crate::container::Id;
 use crate::failure::Failure;
-use crate::launch::{self, Bundle, Request, Streams};
+use crate::launch::{self, Bundle, Notify, Request, Streams};
 use crate::words::{Grammar, Opt, Words, switch, value};
 
 /// Options that `run` has too.
@@ -39,9 +39,9 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
 }
 
 fn make(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
-    context.refuse_systemd()?;
     let id = Id::parse(&words.arguments[0])?;
-    let bundle = open_bundle(words)?;
+    let mut bundle = open_bundle(words)?;
+    let notify = Notify::from_environment(&context.store(), &id, &mut bundle.spec);
     let streams = Streams { detach: true, ..streams(words)? };
     let request = Request {
         id: &id,
@@ -50,6 +50,9 @@ fn make(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
         no_pivot: words.has("no-pivot"),
         no_new_keyring: words.has("no-new-keyring"),
         starts_later: true,
+        manager: context.global.manager,
+        rootless: context.global.rootless,
+        notify: notify.as_ref(),
     };
     launch::create(&context.store(), &request, context.log)?;
     Ok(0)

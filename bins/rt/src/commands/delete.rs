@@ -97,6 +97,9 @@ pub fn destroy(container: &Container) -> Result<(), Failure> {
             note(cgroup.kill_all().map_err(Failure::from));
             note(cgroup.wait_empty(PATIENCE).map(drop).map_err(Failure::from));
         }
+        if let Some(scope) = &container.record.scope {
+            note(launch::stop_in_systemd(&scope.scope()));
+        }
         note(cgroup.remove().map_err(Failure::from));
     }
     first?;

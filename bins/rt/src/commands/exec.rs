@@ -72,7 +72,7 @@ fn enter(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     let entry = Entry { container: &container, process: &process, streams: &streams, subgroups: &subgroups };
     let entered = launch::enter(&entry, context.log)?;
     match relay {
-        Some(relay) => relay.wait(entered.pid, entered.console),
+        Some(relay) => relay.wait(entered.pid, entered.console, None),
         None => Ok(0),
     }
 }

@@ -32,14 +32,6 @@ impl Context<'_> {
     fn store(&self) -> Store {
         Store::new(&self.global.root)
     }
-
-    /// Nothing that only systemd could do is done by other means in silence.
-    fn refuse_systemd(&self) -> Result<(), Failure> {
-        match self.global.systemd_cgroup {
-            true => Err(Failure::new("systemd cgroups are not supported: use cgroupfs")),
-            false => Ok(()),
-        }
-    }
 }
 
 /// A command: its words and what it does; the result is the exit code.

@@ -3,7 +3,7 @@
 use super::{Command, Context, create, delete};
 use crate::container::Id;
 use crate::failure::{Failure, Tried};
-use crate::launch::{self, Relay, Request};
+use crate::launch::{self, Notify, Relay, Request};
 use crate::words::{Grammar, Words, switch};
 
 pub const COMMAND: Command = Command {
@@ -32,9 +32,9 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
 }
 
 fn make(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
-    context.refuse_systemd()?;
     let id = Id::parse(&words.arguments[0])?;
-    let bundle = create::open_bundle(words)?;
+    let mut bundle = create::open_bundle(words)?;
+    let notify = Notify::from_environment(&context.store(), &id, &mut bundle.spec);
     let streams = create::streams(words)?;
     let request = Request {
         id: &id,
@@ -43,6 +43,9 @@ fn make(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
         no_pivot: words.has("no-pivot"),
         no_new_keyring: words.has("no-new-keyring"),
         starts_later: false,
+        manager: context.global.manager,
+        rootless: context.global.rootless,
+        notify: notify.as_ref(),
     };
     let relay = if streams.detach { None } else { Some(Relay::start()?) };
     if relay.is_some() && !words.has("no-subreaper") {
@@ -56,8 +59,11 @@ fn make(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
         delete::destroy(container)?;
         return Err(failure);
     }
-    let Some(relay) = relay else { return Ok(0) };
-    let code = relay.wait(pid, created.console)?;
+    let Some(relay) = relay else {
+        notify.map_or(Ok(()), |notify| notify.await_ready(pid))?;
+        return Ok(0);
+    };
+    let code = relay.wait(pid, created.console, notify)?;
     if !words.has("keep") {
         delete::destroy(container)?;
     }

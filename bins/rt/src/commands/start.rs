@@ -25,11 +25,18 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     let _lock = container.lock()?;
     match container.status()? {
         Status::Created => {
+            let notify = launch::Notify::of_container(container.directory());
+            if let Some(notify) = &notify {
+                notify.listen()?;
+            }
             launch::open_fifo(&container)?;
             if let Err(failure) = launch::after_start(&container) {
                 // A poststart hook that fails ends the container (runtime.md#lifecycle, 1.3).
                 delete::destroy(&container)?;
                 return Err(failure);
+            }
+            if let (Some(notify), Some(pid)) = (notify, container.init()) {
+                notify.await_ready(pid)?;
             }
             Ok(0)
         }

@@ -7,6 +7,7 @@ use runtime_spec::Status;
 
 use super::{Command, Context};
 use crate::failure::{Failure, Tried};
+use crate::launch;
 use crate::words::{Grammar, Words, value};
 
 pub const COMMAND: Command = Command {
@@ -53,6 +54,9 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
         Some(source) => read(source)?,
         None => from_words(words)?,
     };
+    if let Some(scope) = &container.record.scope {
+        launch::set_in_systemd(scope, &limits)?;
+    }
     container.cgroup().apply(&limits)?;
     Ok(0)
 }
@@ -66,11 +70,10 @@ fn read(source: &str) -> Result<Resources, Failure> {
         }
         path => std::fs::read(path).tried(format!("open {path}"))?,
     };
-    let mut limits: Resources = serde_json::from_slice(&bytes)
+    let limits: Resources = serde_json::from_slice(&bytes)
         .map_err(|error| Failure::new(format!("cannot read resources: {error}")))?;
-    // The device rules of a running container stay: these would replace those it needs.
-    limits.devices.clear();
-    Ok(limits)
+    // Rules that are given replace all others; those that every container needs stay.
+    Ok(if limits.devices.is_empty() { limits } else { launch::with_default_devices(limits) })
 }
 
 fn from_words(words: &Words) -> Result<Resources, Failure> {

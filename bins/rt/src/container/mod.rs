@@ -7,5 +7,5 @@ mod store;
 
 pub use id::Id;
 pub use liveness::{Liveness, start_time};
-pub use record::Record;
+pub use record::{Record, ScopeName};
 pub use store::{Container, Store};

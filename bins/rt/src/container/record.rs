@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use cgroups::systemd::Scope;
 use runtime_spec::{Hook, State, Status};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,9 @@ pub struct Record {
     pub annotations: BTreeMap<String, String>,
     /// Directories by controller.
     pub cgroup_paths: BTreeMap<String, PathBuf>,
+    /// The unit that systemd keeps for the container, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeName>,
     /// Kinds of namespaces that the container does not share with the runtime, by the
     /// specification's words.
     pub namespaces: Vec<String>,
@@ -40,6 +44,25 @@ pub struct Record {
     /// The user who made the container.
     #[serde(default)]
     pub owner: u32,
+}
+
+/// A systemd scope as it is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScopeName {
+    pub slice: String,
+    pub unit: String,
+}
+
+impl From<&Scope> for ScopeName {
+    fn from(scope: &Scope) -> ScopeName {
+        ScopeName { slice: scope.slice.clone(), unit: scope.unit.clone() }
+    }
+}
+
+impl ScopeName {
+    pub fn scope(&self) -> Scope {
+        Scope { slice: self.slice.clone(), unit: self.unit.clone() }
+    }
 }
 
 impl Record {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use cgroups::{Cgroup, FreezerState};
 use runtime_spec::Status;
 use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::process::Pid;
 
 use super::{Id, Liveness, Record};
 use crate::failure::{Failure, Tried};
@@ -143,6 +144,15 @@ impl Container {
 
     pub fn cgroup(&self) -> Cgroup {
         Cgroup::from_paths(&self.record.cgroup_paths)
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Init's process id, once there is one.
+    pub fn init(&self) -> Option<Pid> {
+        Pid::from_raw(self.record.init_process_pid)
     }
 
     pub fn is_alive(&self) -> bool {

@@ -9,7 +9,7 @@ use super::channel::send_with;
 use crate::failure::{Failure, Tried};
 
 /// Checks that the options fit together, with runc's texts, and connects to the caller's socket.
-pub fn connect(streams: &Streams, terminal: bool) -> Result<Option<OwnedFd>, Failure> {
+fn connect(streams: &Streams, terminal: bool) -> Result<Option<OwnedFd>, Failure> {
     match (&streams.console_socket, terminal, streams.detach) {
         (None, true, true) => {
             Err(Failure::new("cannot allocate tty if runc will detach without setting console socket"))
@@ -23,6 +23,18 @@ pub fn connect(streams: &Streams, terminal: bool) -> Result<Option<OwnedFd>, Fai
             Ok(Some(socket.into()))
         }
         (None, _, _) => Ok(None),
+    }
+}
+
+/// The sockets that the terminal's master goes over: the end that stays with a runtime which stays
+/// itself, and the end for the process.
+pub fn sockets(streams: &Streams, terminal: bool) -> Result<(Option<OwnedFd>, Option<OwnedFd>), Failure> {
+    match connect(streams, terminal)? {
+        None if terminal => {
+            let (ours, theirs) = UnixStream::pair().tried("cannot make a socket")?;
+            Ok((Some(ours.into()), Some(theirs.into())))
+        }
+        socket => Ok((None, socket)),
     }
 }
 

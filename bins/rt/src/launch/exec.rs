@@ -15,8 +15,8 @@ use rustix::process::{
 use syscalls::clone::{self, Side, clone3};
 
 use super::affinity::Affinity;
+use super::announce::announce;
 use super::channel::{Channel, Note};
-use super::create::announce;
 use super::procfs::Procfs;
 use super::program::{Program, Setting};
 use super::{Streams, console, seccomp_agent, settle};
@@ -50,19 +50,13 @@ pub fn enter(entry: &Entry<'_>, log: &Log) -> Result<Entered, Failure> {
         seccomp: record.seccomp.as_ref(),
         no_new_keyring: record.no_new_keyring,
         preserve_fds: entry.streams.preserve_fds,
-        may_set_groups: rustix::process::geteuid().is_root(),
+        may_set_groups: may_set_groups(record.init_process_pid),
+        in_user_namespace: record.has_namespace(Kind::User),
     };
     let program = Program::read(entry.process, &setting, |text| log.warn(text))?;
     program.kept.close_others_on_exec()?;
     let affinity = Affinity::read(entry.process.exec_cpu_affinity.as_ref())?;
-    let console_socket = console::connect(entry.streams, program.terminal)?;
-    let (console, console_socket) = match (program.terminal, console_socket) {
-        (true, None) => {
-            let (a, b) = std::os::unix::net::UnixStream::pair().tried("cannot make a socket")?;
-            (Some(a.into()), Some(b.into()))
-        }
-        (_, socket) => (None, socket),
-    };
+    let (console, console_socket) = console::sockets(entry.streams, program.terminal)?;
     let init = Pid::from_raw(record.init_process_pid)
         .ok_or_else(|| Failure::new("cannot exec in a stopped container"))?;
     let pidfd = pidfd_open(init, PidfdFlags::empty())
@@ -81,13 +75,22 @@ pub fn enter(entry: &Entry<'_>, log: &Log) -> Result<Entered, Failure> {
         pidfd,
         join,
         clone_joined: true,
+        is_user: false,
         channel: theirs,
         procfs: Procfs::open()?,
         console_socket,
     };
     if record.has_namespace(Kind::Pid) {
         // Reaches children only.
-        clone::setns(visitor.pidfd.as_fd(), Kind::Pid.flag()).tried("cannot join pid namespace")?;
+        let join = |flags| clone::setns(visitor.pidfd.as_fd(), flags);
+        visitor.is_user = match join(Kind::Pid.flag()) {
+            // Without privilege here the right to it comes with the user namespace.
+            Err(error) if record.has_namespace(Kind::User) && error.raw_os_error() == Some(libc::EPERM) => {
+                join(Kind::User.flag() | Kind::Pid.flag()).tried("cannot join namespaces")?;
+                true
+            }
+            other => other.map(|()| false).tried("cannot join pid namespace")?,
+        };
     }
     let side = visitor.clone().tried("cannot make a process").map_err(|f| f.within(STEP))?;
     let pid = match side {
@@ -108,8 +111,19 @@ pub fn enter(entry: &Entry<'_>, log: &Log) -> Result<Entered, Failure> {
     }
 }
 
+/// Whether groups may be set where this process is: the kernel's word once a mapping was written
+/// without privilege, user_namespaces(7).
+fn may_set_groups(pid: i32) -> bool {
+    let read = || std::fs::read_to_string(format!("/proc/{pid}/setgroups"));
+    rustix::process::geteuid().is_root() || read().is_ok_and(|word| word.trim() == "allow")
+}
+
 fn cgroup_of(entry: &Entry<'_>) -> Result<Join, Failure> {
     let cgroup = Cgroup::from_paths(&entry.container.record.cgroup_paths);
+    if entry.container.record.cgroup_paths.is_empty() {
+        // A rootless container without any.
+        return Ok(cgroup.join()?);
+    }
     if !entry.subgroups.is_empty() {
         return Ok(cgroup.subgroup(entry.subgroups)?.join()?);
     }
@@ -148,6 +162,8 @@ struct Visitor<'a> {
     pidfd: OwnedFd,
     join: Join,
     clone_joined: bool,
+    /// Whether the user namespace has been entered already.
+    is_user: bool,
     channel: Channel,
     procfs: Procfs,
     console_socket: Option<OwnedFd>,
@@ -205,6 +221,9 @@ impl Visitor<'_> {
                 join(flags | Kind::User.flag()).tried("cannot join namespaces")
             }
             Err(error) => Err(error).tried("cannot join namespaces"),
+            Ok(()) if self.is_user => {
+                process::user::become_user(0, 0, None).tried("cannot become root of the user namespace")
+            }
             Ok(()) if has_user => {
                 join(Kind::User.flag()).tried("cannot join user namespace")?;
                 process::user::become_user(0, 0, None).tried("cannot become root of the user namespace")

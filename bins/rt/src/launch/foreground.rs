@@ -7,6 +7,7 @@ use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, wait
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 use syscalls::{descriptors, signals};
 
+use super::Notify;
 use super::channel::receive_with;
 use crate::failure::{Failure, Tried};
 
@@ -26,12 +27,16 @@ impl Relay {
 
     /// Relays until `pid` ends; returns its exit code.
     ///
-    /// `console` delivers the terminal's master when the process has one.
-    pub fn wait(self, pid: Pid, console: Option<OwnedFd>) -> Result<i32, Failure> {
+    /// `console` delivers the terminal's master when the process has one; what arrives at `notify`
+    /// is passed on.
+    pub fn wait(self, pid: Pid, console: Option<OwnedFd>, notify: Option<Notify>) -> Result<i32, Failure> {
+        let told = notify.as_ref().and_then(Notify::as_fd);
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).tried("cannot watch the process")?;
         let mut terminal = console.map(|socket| Terminal::receive(&socket)).transpose()?;
         loop {
             let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&pidfd, PollFlags::IN)];
+            fds.extend(told.map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN)));
+            let first = fds.len();
             if let Some(terminal) = &terminal {
                 terminal.watch(&mut fds);
             }
@@ -45,7 +50,10 @@ impl Relay {
                 self.pass_signals(&pidfd, terminal.as_ref());
             }
             if let Some(terminal) = &mut terminal {
-                terminal.pump(&ready[2..]);
+                terminal.pump(&ready[first..]);
+            }
+            if let Some(notify) = &notify {
+                notify.pass()?;
             }
             if ready[1] {
                 if let Some(terminal) = &mut terminal {

@@ -30,7 +30,8 @@ pub struct Init<'a> {
     /// The root's tree, opened beforehand for a user namespace that could not.
     pub tree: Option<Tree>,
     pub hierarchies: Vec<Hierarchy>,
-    pub join: Join,
+    /// None when another process puts init into its cgroup.
+    pub join: Option<Join>,
     pub channel: Channel,
     pub procfs: Procfs,
     /// The fifo that start reads; none when the runtime itself starts the program.
@@ -95,12 +96,15 @@ impl Init<'_> {
     }
 
     fn enter_cgroup(&mut self) -> Result<(), Failure> {
+        match &self.join {
+            Some(join) => join.enter(UnifiedBy::Clone)?,
+            None => self.channel.await_go()?,
+        }
         if self.plan.needs_intermediate() {
             let offsets: Vec<_> =
                 self.linux.time_offsets.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-            return intermediate::become_init(self.plan, &self.join, &offsets, &self.procfs, &self.channel);
+            return intermediate::become_init(self.plan, &offsets, &self.procfs, &self.channel);
         }
-        self.join.enter(UnifiedBy::Clone)?;
         Ok(self.plan.join()?)
     }
 
@@ -117,6 +121,8 @@ impl Init<'_> {
         if self.plan.is_new(Kind::User) {
             self.channel.send(&Note::WantsIds)?;
             self.channel.await_go()?;
+            use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+            set_dumpable_behavior(DumpableBehavior::NotDumpable).tried("cannot become undumpable")?;
         }
         process::user::become_user(0, 0, None).tried("cannot become root of the user namespace")
     }

@@ -1,6 +1,5 @@
 //! The process between the runtime and init, where there must be one.
 
-use cgroups::{Join, UnifiedBy};
 use namespaces::{Kind, Plan};
 use runtime_spec::TimeOffset;
 use syscalls::clone::{self, Side, clone3, exit_now};
@@ -13,12 +12,10 @@ use crate::failure::{Failure, Tried};
 /// as a sibling of its own. Returns in init; this process ends here.
 pub fn become_init(
     plan: &Plan,
-    join: &Join,
     offsets: &[(String, TimeOffset)],
     procfs: &Procfs,
     channel: &Channel,
 ) -> Result<(), Failure> {
-    join.enter(UnifiedBy::Clone)?;
     if plan.is_new(Kind::Time) {
         clone::unshare(Kind::Time.flag()).tried("cannot make a time namespace")?;
         if !offsets.is_empty() {

@@ -2,16 +2,21 @@
 //! to each other.
 
 mod affinity;
+mod announce;
 mod bundle;
 mod channel;
 mod console;
+mod conversation;
 mod create;
 mod descriptors;
 mod exec;
 mod foreground;
+mod group;
 mod hooks;
 mod init;
 mod intermediate;
+mod mounts;
+mod notify;
 mod procfs;
 mod program;
 mod seccomp_agent;
@@ -23,7 +28,9 @@ pub use bundle::Bundle;
 pub use create::{Request, create};
 pub use exec::{Entry, enter};
 pub use foreground::Relay;
+pub use group::{Manager, set_in_systemd, stop_in_systemd, with_default_devices};
 pub use hooks::run_hooks;
+pub use notify::Notify;
 pub use start::{after_start, let_go, open_fifo};
 
 /// How the process's streams are wired.

@@ -19,7 +19,7 @@ impl Procfs {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = fs::openat(CWD, "/proc", flags, Mode::empty()).tried("cannot open /proc")?;
         let kind = fs::fstatfs(&root).tried("cannot open /proc")?.f_type;
-        if kind as i64 != libc::PROC_SUPER_MAGIC as i64 {
+        if kind as i64 != libc::PROC_SUPER_MAGIC {
             return Err(Failure::new("cannot open /proc: not a procfs"));
         }
         Ok(Procfs { root })

@@ -46,6 +46,8 @@ pub struct Setting<'a> {
     pub no_new_keyring: bool,
     pub preserve_fds: i32,
     pub may_set_groups: bool,
+    /// Whether the process has a user namespace of its own, where it holds every capability.
+    pub in_user_namespace: bool,
 }
 
 impl Program {
@@ -71,7 +73,7 @@ impl Program {
             env: environment(&process.env)?,
             cwd: PathBuf::from(if process.cwd.is_empty() { "/" } else { &process.cwd }),
             user: process.user.clone(),
-            capabilities: capability_sets(process, warn)?,
+            capabilities: capability_sets(process, setting.in_user_namespace, warn)?,
             rlimits: process.rlimits.clone(),
             no_new_privileges: process.no_new_privileges,
             oom_score_adj: process.oom_score_adj,
@@ -92,12 +94,16 @@ impl Program {
 /// Sets that this process can give; what it does not hold itself is left out with a warning.
 fn capability_sets(
     process: &spec::Process,
+    holds_all: bool,
     warn: impl Fn(&str),
 ) -> Result<Option<capabilities::Sets>, Failure> {
     let Some(lists) = &process.capabilities else { return Ok(None) };
     let (mut sets, unknown) = capabilities::Sets::parse(lists);
     if !unknown.is_empty() {
         warn(&format!("ignoring unknown or unavailable capabilities: {}", unknown.join(", ")));
+    }
+    if holds_all {
+        return Ok(Some(sets));
     }
     let missing = sets.limit_to_own().tried("cannot read capabilities")?;
     if missing != 0 {

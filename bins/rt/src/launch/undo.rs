@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use cgroups::Cgroup;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
+use super::group::{Group, stop_in_systemd};
 use crate::container::Container;
 
 /// Removes what was made, unless told to keep it.
 #[derive(Debug)]
 pub struct Undo<'a> {
     pub container: &'a Container,
-    pub cgroup: &'a Cgroup,
+    pub group: &'a Group,
     pub child: Option<Pid>,
     pub armed: bool,
 }
@@ -27,10 +27,14 @@ impl Drop for Undo<'_> {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             let _ = waitpid(Some(pid), WaitOptions::empty());
         }
-        if self.cgroup.exists() {
-            let _ = self.cgroup.kill_all();
-            let _ = self.cgroup.wait_empty(Duration::from_secs(2));
-            let _ = self.cgroup.remove();
+        let cgroup = &self.group.cgroup;
+        if cgroup.exists() {
+            let _ = cgroup.kill_all();
+            let _ = cgroup.wait_empty(Duration::from_secs(2));
+            if let Some(scope) = &self.group.scope {
+                let _ = stop_in_systemd(scope);
+            }
+            let _ = cgroup.remove();
         }
         let _ = self.container.remove_directory();
     }

@@ -8,5 +8,7 @@ mod hooks;
 mod isolation;
 mod lifecycle;
 mod limits;
+mod notify;
+mod rootless;
 mod security;
 mod terminal;

@@ -7,6 +7,9 @@ pub enum Value {
     Text(String),
     Bool(bool),
     U64(u64),
+    U32(u32),
+    I32(i32),
+    Texts(Vec<String>),
     /// Process ids.
     U32s(Vec<u32>),
     /// Bit masks of CPUs and memory nodes.
@@ -66,6 +69,18 @@ impl Writer {
                 self.signature("t");
                 self.align(8);
                 self.bytes.extend(number.to_le_bytes());
+            }
+            Value::U32(number) => {
+                self.signature("u");
+                self.u32(*number);
+            }
+            Value::I32(number) => {
+                self.signature("i");
+                self.u32(*number as u32);
+            }
+            Value::Texts(texts) => {
+                self.signature("as");
+                self.array(4, |w| texts.iter().for_each(|text| w.text(text)));
             }
             Value::U32s(numbers) => {
                 self.signature("au");

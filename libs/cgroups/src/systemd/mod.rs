@@ -9,8 +9,10 @@
 mod bus;
 mod limits;
 mod message;
+mod property;
 
 pub use message::Value;
+pub use property::properties;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +26,26 @@ use crate::host::{Host, Mode};
 
 /// Where the system's message bus listens unless DBUS_SYSTEM_BUS_ADDRESS says else.
 pub const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
+
+/// The bus that the environment names for the system's manager, or for the user's own.
+///
+/// Errors: [`Error::Systemd`] for an address that is not a path.
+pub fn bus_socket(of_user: bool) -> Result<PathBuf> {
+    let (variable, default) = match of_user {
+        true => {
+            let directory = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+            ("DBUS_SESSION_BUS_ADDRESS", directory.unwrap_or_else(|| "/run".into()).join("bus"))
+        }
+        false => ("DBUS_SYSTEM_BUS_ADDRESS", SYSTEM_BUS.into()),
+    };
+    let Ok(address) = std::env::var(variable) else { return Ok(default) };
+    let path = address.split(';').find_map(|one| one.strip_prefix("unix:path=")?.split(',').next());
+    path.map(PathBuf::from).ok_or_else(|| Error::Systemd {
+        verb: "reach",
+        unit: "manager".to_owned(),
+        reason: format!("{variable} {address:?} names no socket"),
+    })
+}
 
 /// A transient scope (or slice) in a slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,8 +177,18 @@ impl Systemd {
         result.map(drop).map_err(|e| failed("update", scope.unit.clone(), e))
     }
 
-    /// Stops the scope and waits until systemd is done. A scope that is gone is no failure.
+    /// Stops the scope and waits until systemd is done, and forgets that it failed, if it did. A
+    /// scope that is gone is no failure.
     pub fn stop(&mut self, scope: &Scope) -> Result<()> {
+        self.stop_unit(scope)?;
+        let mut unit = Writer::default();
+        unit.text(&scope.unit);
+        // What did not fail has nothing to reset.
+        let _ = self.bus.call(&manager("ResetFailedUnit", "s"), &unit.bytes);
+        Ok(())
+    }
+
+    fn stop_unit(&mut self, scope: &Scope) -> Result<()> {
         let mut body = Writer::default();
         body.text(&scope.unit);
         body.text("replace");

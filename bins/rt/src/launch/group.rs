@@ -1,0 +1,130 @@
+//! The container's cgroup on its way into being: made by us, or by systemd around a process.
+
+use std::collections::BTreeMap;
+
+use cgroups::systemd::{Scope, Systemd, Value, bus_socket, properties};
+use cgroups::{Cgroup, Host, Join};
+use runtime_spec::{Linux, Resources};
+use rustix::process::Pid;
+
+use crate::container::ScopeName;
+use crate::failure::Failure;
+use crate::global::Rootless;
+
+/// Who makes cgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manager {
+    Cgroupfs,
+    Systemd,
+}
+
+/// A cgroup and the way it comes to be.
+#[derive(Debug)]
+pub struct Group {
+    pub host: Host,
+    pub cgroup: Cgroup,
+    pub scope: Option<Scope>,
+    limits: Resources,
+    properties: Vec<(String, Value)>,
+    /// Whether the configuration asks for a place or a limit, so that there is no doing without.
+    needed: bool,
+    rootless: Rootless,
+}
+
+/// How a process gets in.
+#[derive(Debug)]
+pub struct Way {
+    /// None when systemd moves it.
+    pub join: Option<Join>,
+    without: bool,
+}
+
+impl Way {
+    /// Whether there is no group at all.
+    pub fn is_without(&self) -> bool {
+        self.without
+    }
+}
+
+impl Group {
+    /// Finds the place of container `id`; nothing is made.
+    pub fn resolve(
+        manager: Manager,
+        rootless: Rootless,
+        linux: &Linux,
+        id: &str,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Group, Failure> {
+        let host = Host::detect()?;
+        let (scope, cgroup) = match manager {
+            Manager::Cgroupfs => (None, Cgroup::resolve(&host, &linux.cgroups_path, id)?),
+            Manager::Systemd => {
+                let scope = Scope::parse(&linux.cgroups_path, id, uses_user_bus())?;
+                let cgroup = scope.cgroup(&host)?;
+                (Some(scope), cgroup)
+            }
+        };
+        let asked = linux.resources.clone().unwrap_or_default();
+        let needed = asked != Resources { devices: asked.devices.clone(), ..Resources::default() };
+        let limits = with_default_devices(asked);
+        let properties = properties(annotations)?;
+        Ok(Group { host, cgroup, scope, limits, properties, needed, rootless })
+    }
+
+    /// Makes the group and sets its limits, unless that has to wait for a process.
+    ///
+    /// Where an unprivileged user may not make groups and none is needed, there is none.
+    pub fn make(&self) -> Result<Way, Failure> {
+        if self.scope.is_some() {
+            return Ok(Way { join: None, without: false });
+        }
+        match self.cgroup.create() {
+            Err(error) if error.is_refused() && self.rootless.holds() => {
+                let _ = self.cgroup.remove();
+                if self.needed {
+                    return Err(Failure::new(format!(
+                        "rootless needs no limits when no permission is granted for cgroups: {error}"
+                    )));
+                }
+                let nowhere = Cgroup::from_paths(&BTreeMap::new());
+                return Ok(Way { join: Some(nowhere.join()?), without: true });
+            }
+            other => other?,
+        }
+        self.cgroup.apply(&self.limits)?;
+        Ok(Way { join: Some(self.cgroup.join()?), without: false })
+    }
+
+    /// Has systemd make its scope around `pid`, and sets what systemd does not know.
+    pub fn adopt(&self, pid: Pid) -> Result<(), Failure> {
+        let Some(scope) = &self.scope else { return Ok(()) };
+        let number = pid.as_raw_nonzero().get();
+        let mut systemd = Systemd::connect(&bus_socket(uses_user_bus())?, &self.host)?;
+        systemd.start(scope, &[number as u32], &self.limits, &self.properties)?;
+        self.cgroup.create()?;
+        self.cgroup.apply(&self.limits)?;
+        Ok(self.cgroup.add_process(number)?)
+    }
+}
+
+/// Changes limits in systemd's eyes, for a container whose group is a scope of its.
+pub fn set_in_systemd(scope: &ScopeName, limits: &Resources) -> Result<(), Failure> {
+    let mut systemd = Systemd::connect(&bus_socket(uses_user_bus())?, &Host::detect()?)?;
+    Ok(systemd.set(&scope.scope(), limits)?)
+}
+
+/// Ends a scope, which may be gone already.
+pub fn stop_in_systemd(scope: &Scope) -> Result<(), Failure> {
+    let mut systemd = Systemd::connect(&bus_socket(uses_user_bus())?, &Host::detect()?)?;
+    Ok(systemd.stop(scope)?)
+}
+
+/// The limits with the device rules that every container needs at the end.
+pub fn with_default_devices(mut limits: Resources) -> Resources {
+    limits.devices.extend(cgroups::default_devices());
+    limits
+}
+
+fn uses_user_bus() -> bool {
+    !rustix::process::geteuid().is_root()
+}

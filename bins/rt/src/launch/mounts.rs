@@ -1,0 +1,52 @@
+//! The mounts of a configuration, made ready by the runtime for init.
+
+use std::os::fd::AsFd;
+
+use cgroups::{Cgroup, Host};
+use namespaces::{Kind, Plan};
+use rootfs::{Hierarchy, Prepared};
+use runtime_spec::Linux;
+
+use super::Bundle;
+use crate::failure::Failure;
+
+/// Reads the mounts, and opens what the container itself could not: with a user namespace the
+/// sources of binds, and trees whose ids are mapped.
+pub fn prepare(bundle: &Bundle, linux: &Linux, plan: &Plan) -> Result<Vec<Prepared>, Failure> {
+    // Who is not privileged here gets the right to copy trees with the user namespace only.
+    let has_rights = rustix::process::geteuid().is_root();
+    let mut mounts = Vec::with_capacity(bundle.spec.mounts.len());
+    for entry in &bundle.spec.mounts {
+        let mut mount = Prepared::read(entry, &bundle.directory)?;
+        let mapped = !entry.uid_mappings.is_empty() || mount.options.idmap.is_some();
+        if mapped && mount.options.bind {
+            let (uids, gids) = match entry.uid_mappings.is_empty() {
+                true => (&linux.uid_mappings, &linux.gid_mappings),
+                false => (&entry.uid_mappings, &entry.gid_mappings),
+            };
+            let namespace = namespaces::user_namespace_with(uids, gids)?;
+            mount.open(Some(namespace.as_fd()))?;
+        } else if has_rights && plan.has(Kind::User) && mount.options.bind && !mount.options.copy_symlink {
+            mount.open(None)?;
+        }
+        mounts.push(mount);
+    }
+    Ok(mounts)
+}
+
+/// The host's v1 hierarchies as a container with a cgroup mount sees them.
+pub fn hierarchies(host: &Host, cgroup: &Cgroup) -> Vec<Hierarchy> {
+    let paths = cgroup.paths();
+    host.v1
+        .iter()
+        .filter_map(|hierarchy| {
+            let first = hierarchy.controllers.first()?;
+            let name = hierarchy.mount_point.file_name()?.to_string_lossy().into_owned();
+            let data = match first.strip_prefix("name=") {
+                Some(_) => format!("none,{first}"),
+                None => hierarchy.controllers.join(","),
+            };
+            Some(Hierarchy { name, data, directory: paths.get(first)?.clone() })
+        })
+        .collect()
+}
