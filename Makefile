@@ -6,8 +6,10 @@ TINY    := target/$(TARGET)/tiny
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CARGO   ?= cargo
+# Kernel and disk of the emulated machine.
+GUEST   ?= target/guest
 
-.PHONY: help build demo demo-stop test unit integration up down bench install uninstall guest fmt lint
+.PHONY: help build demo demo-stop test unit integration up down bench install uninstall guest guest-smoke fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -53,6 +55,17 @@ bench: ## measure side by side with Debian's dockerd
 	deploy/needs test
 	$(MAKE) build
 	$(CARGO) run --release -p integration --bin bench
+
+guest: ## rt and its cgroups library under cgroup v2 and systemd, in an emulated machine (6 minutes)
+	deploy/needs guest
+	integration/guest/make $(GUEST)
+	integration/guest/check $(GUEST) v2
+	integration/guest/check $(GUEST) systemd
+
+guest-smoke: ## the short part of it: limits and life of containers under cgroup v2
+	deploy/needs guest
+	integration/guest/make $(GUEST)
+	integration/guest/check $(GUEST) v2 limits:: lifecycle::
 
 install: ## programs, units and default configuration below DESTDIR/PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/wherry $(DESTDIR)/usr/lib/systemd/system $(DESTDIR)/usr/lib/sysusers.d

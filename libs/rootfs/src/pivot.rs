@@ -40,14 +40,20 @@ pub fn enter_tree(
     let step = || format!("error preparing rootfs {rootfs:?}");
     let host = propagation.unwrap_or(MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC);
     mount_change("/", host).at(step)?;
-    let tree = match tree {
-        Some(tree) => tree,
-        None => Tree::copy_of(found, true).at(step)?,
-    };
     if host.intersects(MountPropagationFlags::SHARED) {
-        // A shared parent would pass our root on to the host, and pivot_root refuses it.
+        // A shared parent would pass our root on to the host, and pivot_root refuses it, and a
+        // shared root too.
         cut_off_parent(rootfs).at(step)?;
     }
+    let tree = match tree {
+        Some(tree) => {
+            // Copied from the host's mounts, which may be shared.
+            let slave = Change { propagation: MountPropagationFlags::DOWNSTREAM.bits().into(), ..Change::default() };
+            tree.change(slave, true).at(step)?;
+            tree
+        }
+        None => Tree::copy_of(found, true).at(step)?,
+    };
     tree.attach(found).at(step)?;
     Ok(Root::from(tree.into_fd()))
 }
@@ -64,15 +70,20 @@ fn cut_off_parent(path: &Path) -> Result<(), rustix::io::Errno> {
     Ok(())
 }
 
-/// Changes the root by pivot_root(2) and forgets the old one.
-pub fn change_root(root: &Root) -> Result<(), Error> {
+/// Changes the root by pivot_root(2) and forgets the old one; then the root is as `propagation`
+/// says.
+pub fn change_root(root: &Root, propagation: Option<MountPropagationFlags>) -> Result<(), Error> {
     let step = || "error changing the root".to_owned();
     fchdir(root).at(step)?;
     pivot_to_current_directory().at(|| "pivot_root .".to_owned())?;
     // The old root lies on top now, and "." is in it. As a slave its unmounting stays here.
     mount_change(".", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC).at(step)?;
     unmount(".", UnmountFlags::DETACH).at(step)?;
-    chdir("/").at(step)
+    chdir("/").at(step)?;
+    match propagation {
+        Some(propagation) => mount_change("/", propagation).at(step),
+        None => Ok(()),
+    }
 }
 
 /// Changes the root without pivot_root, for a root that cannot be left (an initramfs): the new

@@ -268,7 +268,7 @@ impl Init<'_> {
         let root = self.found_root()?;
         match self.no_pivot {
             true => rootfs::chroot_into(root)?,
-            false => rootfs::change_root(root)?,
+            false => rootfs::change_root(root, rootfs::propagation_of(&self.linux.rootfs_propagation))?,
         }
         self.root = None;
         Ok(())

@@ -13,6 +13,16 @@ const APPLETS: &[&str] = &[
     "grep", "tty", "stty", "kill", "head", "dd", "readlink", "wc", "env", "test", "ps",
 ];
 
+/// The runtime under test: WHERRY_RT where the tests run on another machine than they were built on.
+pub fn runtime() -> PathBuf {
+    std::env::var_os("WHERRY_RT").map_or_else(|| env!("CARGO_BIN_EXE_rt").into(), PathBuf::from)
+}
+
+/// Whether the host has the unified hierarchy alone.
+pub fn is_v2() -> bool {
+    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
 /// One bundle and its one container.
 pub struct Bundle {
     pub directory: tempfile::TempDir,
@@ -97,8 +107,10 @@ impl Bundle {
 
     /// The runtime with these words, to be run.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rt"));
-        command.arg("--root").arg(self.root()).args(words);
+        let mut command = Command::new(runtime());
+        // Such as --systemd-cgroup.
+        let flags = std::env::var("WHERRY_RT_FLAGS").unwrap_or_default();
+        command.args(flags.split_whitespace()).arg("--root").arg(self.root()).args(words);
         command.current_dir(self.path()).stdin(Stdio::null());
         command
     }
@@ -152,19 +164,17 @@ impl Bundle {
     /// Every directory of this container's cgroup.
     pub fn cgroups(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
-            collect(&hierarchy.path(), &self.id, 3, &mut found);
-        }
+        collect(Path::new("/sys/fs/cgroup"), &self.id, 4, &mut found);
         found
     }
 
-    /// The value of a limit file of one controller.
-    pub fn limit(&self, controller: &str, file: &str) -> String {
-        let directory = self
-            .cgroups()
-            .into_iter()
-            .find(|path| path.starts_with(format!("/sys/fs/cgroup/{controller}")))
-            .unwrap();
+    /// The value of a limit file of one controller, by its names in v1 and v2.
+    pub fn limit(&self, controller: &str, v1: &str, v2: &str) -> String {
+        let (top, file) = match is_v2() {
+            true => (PathBuf::from("/sys/fs/cgroup"), v2),
+            false => (Path::new("/sys/fs/cgroup").join(controller), v1),
+        };
+        let directory = self.cgroups().into_iter().find(|path| path.starts_with(&top)).unwrap();
         fs::read_to_string(directory.join(file)).unwrap().trim().to_owned()
     }
 
@@ -180,7 +190,8 @@ impl Bundle {
 fn collect(directory: &Path, name: &str, depth: u32, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten().filter(|entry| entry.path().is_dir()) {
-        if entry.file_name() == name {
+        let found_name = entry.file_name().to_string_lossy().into_owned();
+        if found_name == name || found_name == format!("runc-{name}.scope") {
             found.push(entry.path());
         } else if depth > 0 {
             collect(&entry.path(), name, depth - 1, found);

@@ -40,6 +40,17 @@ fn a_user_namespace_maps_ids() {
 }
 
 #[test]
+fn the_root_propagates_as_told() {
+    let script = "grep ' / r[wo]' /proc/self/mountinfo";
+    for (word, shown) in [("shared", " shared:"), ("rslave", " - "), ("private", " - ")] {
+        let bundle = Bundle::script(script).with(|spec| spec["linux"]["rootfsPropagation"] = json!(word));
+        let text = bundle.run().ok();
+        assert!(text.contains(shown) && (word == "shared" || !text.contains("shared:")), "{word}: {text}");
+        bundle.assert_clean();
+    }
+}
+
+#[test]
 fn namespaces_are_joined_by_path() {
     let first = Bundle::new(&["sleep", "100"]);
     first.run_detached();

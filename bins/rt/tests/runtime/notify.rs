@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, runtime};
 
 /// A socket in the place of systemd's.
 fn manager(bundle: &Bundle) -> (UnixDatagram, String) {
@@ -69,7 +69,7 @@ fn activated_sockets_arrive() {
     let bundle = Bundle::script("echo $LISTEN_FDS $LISTEN_PID $(readlink /proc/self/fd/3)");
     let path = bundle.path().join("listening");
     std::fs::write(&path, "").unwrap();
-    let runtime = env!("CARGO_BIN_EXE_rt");
+    let runtime = runtime().display().to_string();
     let script = format!(
         "exec 3<{}; LISTEN_FDS=1 exec {runtime} --root {} run {}",
         path.display(),

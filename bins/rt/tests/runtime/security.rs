@@ -5,12 +5,12 @@ use std::os::unix::fs::symlink;
 
 use serde_json::json;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, runtime};
 
 /// CVE-2019-5736: the image makes the runtime execute itself and writes to its file.
 #[test]
 fn the_runtimes_file_cannot_be_written() {
-    let before = fs::read(env!("CARGO_BIN_EXE_rt")).unwrap();
+    let before = fs::read(runtime()).unwrap();
     let bundle = Bundle::new(&["sleep", "100"]);
     bundle.run_detached();
     symlink("/proc/self/exe", bundle.rootfs().join("bin/evil")).unwrap();
@@ -24,7 +24,7 @@ fn the_runtimes_file_cannot_be_written() {
     }
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "");
-    assert!(before == fs::read(env!("CARGO_BIN_EXE_rt")).unwrap());
+    assert!(before == fs::read(runtime()).unwrap());
 }
 
 /// CVE-2024-21626: a leaked descriptor as working directory.
