@@ -1,11 +1,11 @@
 //! The engine: what all calls share.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use errdefs::Result;
 
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::containers::{Container, Index};
 use crate::events::Events;
 use crate::exec::Execs;
@@ -20,6 +20,7 @@ pub struct Engine {
     /// Shown by `info`; the same for the life of the data root.
     pub id: String,
     pub config: Config,
+    settings: RwLock<Arc<Settings>>,
     pub supervisor: Supervisor,
     pub containers: Index,
     pub execs: Execs,
@@ -78,8 +79,28 @@ impl Engine {
             volumes,
             events: Events::default(),
             programs,
+            settings: RwLock::new(Arc::new(config.settings())),
             config,
         }))
+    }
+
+    /// The settings that may change while the engine runs, as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.read().expect("no panic while held").clone()
+    }
+
+    /// Takes new settings over and tells so.
+    pub fn reload(&self, settings: Settings) {
+        let attributes = BTreeMap::from([
+            ("debug".to_owned(), settings.is_debug.to_string()),
+            ("default-runtime".to_owned(), settings.default_runtime.clone()),
+            ("labels".to_owned(), format!("{:?}", settings.labels)),
+            ("insecure-registries".to_owned(), format!("{:?}", settings.insecure_registries)),
+            ("registry-mirrors".to_owned(), format!("{:?}", settings.registry_mirrors)),
+            ("runtimes".to_owned(), settings.runtimes.keys().cloned().collect::<Vec<_>>().join(" ")),
+        ]);
+        *self.settings.write().expect("no panic while held") = Arc::new(settings);
+        self.events.tell("daemon", "reload", &self.id, attributes);
     }
 
     /// Tells what happened to a container, with its labels, image, name and `more`.

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use daemon::shutdown::{Request, Signals};
 use errdefs::{Error, Result};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
 use crate::config::Config;
@@ -49,32 +49,39 @@ fn run() -> Result<()> {
         println!("configuration OK");
         return Ok(());
     }
-    log_to_stderr(&config);
+    let verbosity = log_to_stderr(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(64)
         .build()
         .map_err(|cause| Error::internal("cannot start the runtime").with_source(cause))?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(config, verbosity))
 }
 
-fn log_to_stderr(config: &Config) {
-    let level = match (config.flags.debug, config.flags.log_level.as_str()) {
-        (Some(true), _) | (_, "debug" | "trace") => LevelFilter::DEBUG,
-        (_, "warn") => LevelFilter::WARN,
-        (_, "error" | "fatal") => LevelFilter::ERROR,
+/// Which messages are printed.
+fn verbosity(config: &Config) -> Targets {
+    let level = match config.flags.log_level.as_str() {
+        _ if config.is_debug() => LevelFilter::DEBUG,
+        "warn" => LevelFilter::WARN,
+        "error" | "fatal" => LevelFilter::ERROR,
         _ => LevelFilter::INFO,
     };
     // Only our own words: the libraries' are about their insides.
-    let ours = tracing_subscriber::filter::Targets::new()
-        .with_target("engined", level)
-        .with_default(LevelFilter::WARN);
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(ours);
-    tracing_subscriber::registry().with(lines).init();
+    Targets::new().with_target("engined", level).with_default(LevelFilter::WARN)
 }
 
-async fn serve(config: Config) -> Result<()> {
+/// Changes the verbosity of a running engine.
+type Verbosity = Box<dyn Fn(&Config) + Send>;
+
+fn log_to_stderr(config: &Config) -> Verbosity {
+    let (filter, handle) = tracing_subscriber::reload::Layer::new(verbosity(config));
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(filter);
+    tracing_subscriber::registry().with(lines).init();
+    Box::new(move |config| drop(handle.reload(verbosity(config))))
+}
+
+async fn serve(config: Config, verbosity: Verbosity) -> Result<()> {
     let mut signals =
         Signals::catch().map_err(|cause| Error::internal("cannot catch signals").with_source(cause))?;
     let pidfile = claim_pidfile(&config)?;
@@ -90,6 +97,8 @@ async fn serve(config: Config) -> Result<()> {
     })
     .await
     .map_err(|cause| Error::internal("cannot open the engine").with_source(cause))??;
+    networks::guard::start(&engine);
+    networks::refill(&engine);
     containers::rootfs::sweep(&config.run("mounts"));
     // Whoever asks first must find what runs.
     containers::reconcile::all(&engine).await;
@@ -102,7 +111,15 @@ async fn serve(config: Config) -> Result<()> {
         .map_err(|cause| Error::internal("cannot tell the service manager").with_source(cause))?;
     tracing::info!(hosts = ?config.hosts(), supervisor = %engine.supervisor.address().display(), "ready");
     while signals.next().await == Request::Reload {
-        tracing::info!("nothing to reload: settings are read at start");
+        match config::load(std::env::args_os()) {
+            Ok(config) => {
+                verbosity(&config);
+                engine.reload(config.settings());
+                tracing::info!("settings reloaded");
+            }
+            // What was good goes on.
+            Err(error) => tracing::error!(error = %error.chain(), "cannot reload the settings"),
+        }
     }
     finish(&sockets.made, pidfile.as_deref());
     Ok(())

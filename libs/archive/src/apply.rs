@@ -9,6 +9,7 @@ use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, XattrFlags, makedev};
 use rustix::io::Errno;
 
 use crate::entry::{Entry, Kind, Time};
+use crate::extract::Extract;
 use crate::metadata::{self, Defaults};
 use crate::reader::Reader;
 use crate::remove::{Removed, children, remove_all};
@@ -38,10 +39,21 @@ pub struct Applied {
 /// # Errors
 /// The archive is broken, or a file cannot be made. What was made so far stays.
 pub fn apply<R: BufRead>(root: BorrowedFd<'_>, stream: R, options: Options) -> Result<Applied> {
+    run(root, stream, options, None)
+}
+
+/// Applies an archive; with `extract`, one of plain files that is no layer.
+pub(crate) fn run<R: BufRead>(
+    root: BorrowedFd<'_>,
+    stream: R,
+    options: Options,
+    extract: Option<Extract>,
+) -> Result<Applied> {
     let mut reader = Reader::new(stream);
     let mut apply = Apply {
         root: Root::open(root, options.lowers)?,
         whiteouts: options.whiteouts,
+        extract,
         defaults: Defaults::of_this_thread(),
         unpacked: HashSet::new(),
         times: Vec::new(),
@@ -59,6 +71,8 @@ pub fn apply<R: BufRead>(root: BorrowedFd<'_>, stream: R, options: Options) -> R
 struct Apply {
     root: Root,
     whiteouts: Whiteouts,
+    /// The archive is no layer: names mean nothing.
+    extract: Option<Extract>,
     defaults: Defaults,
     /// Real paths that this archive made: its whiteouts do not hide them.
     unpacked: HashSet<Vec<u8>>,
@@ -75,13 +89,18 @@ impl Apply {
         }
         entry.xattrs.retain(|(name, _)| !metadata::is_reserved(name));
         let (parent, name) = split(&entry.path);
-        let meaning = if entry.kind == Kind::Directory { Meaning::Plain } else { meaning(name)? };
+        let is_plain = entry.kind == Kind::Directory || self.extract.is_some();
+        let meaning = if is_plain { Meaning::Plain } else { meaning(name)? };
         match meaning {
             Meaning::Skip => Ok(()),
             Meaning::Opaque => self.hide_all(parent),
             Meaning::Gone(hidden) => self.hide(parent, hidden),
             Meaning::Plain => {
                 let directory = self.parent(parent)?;
+                if let Some(extract) = self.extract {
+                    extract.check(&directory, name, &entry)?;
+                    (entry.uid, entry.gid) = extract.owner.unwrap_or((entry.uid, entry.gid));
+                }
                 self.place(&directory, name, &entry, body)?;
                 self.unpacked.insert(below(&directory, name));
                 Ok(())

@@ -7,6 +7,7 @@
 mod apply;
 mod entry;
 mod error;
+mod extract;
 mod header;
 mod metadata;
 mod pack;
@@ -21,6 +22,7 @@ mod writer;
 pub use apply::{Applied, Options, apply};
 pub use entry::{Entry, Kind, Segment, Time};
 pub use error::{Error, Result};
+pub use extract::{Extract, extract};
 pub use pack::{describe, pack};
 pub use reader::Reader;
 pub use whiteout::{OPAQUE, PREFIX as WHITEOUT_PREFIX, Whiteouts};

@@ -61,13 +61,18 @@ fn pack_directory<W: Write>(
 }
 
 /// The entry of `name` in `directory`, to be called `path`, with the open file if it is one;
-/// `None` for sockets, which no archive holds.
+/// `None` for sockets, which no archive holds, and for what is not there.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn describe(directory: BorrowedFd<'_>, name: &[u8], path: &[u8]) -> Result<Option<(Entry, Option<File>, Stat)>> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let node = fs::openat(directory, name, flags, Mode::empty()).map_err(|e| Error::file("open", path, e))?;
+    let node = match fs::openat(directory, name, flags, Mode::empty()) {
+        Ok(node) => node,
+        // Gone meanwhile, or an overlay's whiteout of nothing, which is listed and not there.
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(Error::file("open", path, error)),
+    };
     let stat = fs::fstat(&node).map_err(|e| Error::file("stat", path, e))?;
     Ok(describe_open(&node, path)?.map(|(entry, file)| (entry, file, stat)))
 }

@@ -196,8 +196,11 @@ pub async fn get_archive(call: Call) -> Answer {
 pub async fn put_archive(call: Call) -> Answer {
     let (engine, container, path) =
         (call.engine.clone(), call.container()?, call.query.text("path").to_owned());
-    let keeps_kind = call.query.is("noOverwriteDirNonDir");
-    archive::put(&engine, &container, &path, keeps_kind, call.pieces()).await?;
+    let wish = archive::Put {
+        keeps_kinds: call.query.is("noOverwriteDirNonDir"),
+        for_user: call.query.is("copyUIDGID"),
+    };
+    archive::put(&engine, &container, &path, wish, call.pieces()).await?;
     empty(StatusCode::OK)
 }
 

@@ -189,6 +189,18 @@ impl Flags {
             ))),
             _ => Ok(()),
         };
+        let tls = [
+            ("tls", self.tls == Some(true)),
+            ("tlsverify", self.tlsverify == Some(true)),
+            ("tlscacert", self.tlscacert.is_some()),
+            ("tlscert", self.tlscert.is_some()),
+            ("tlskey", self.tlskey.is_some()),
+        ];
+        if let Some((flag, _)) = tls.iter().find(|(_, is_given)| *is_given) {
+            return refuse(format!(
+                "--{flag} has no effect without a tcp:// address, which is not supported so far"
+            ));
+        }
         must_be("iptables", self.iptables, true)?;
         must_be("ip-forward", self.ip_forward, true)?;
         must_be("live-restore", self.live_restore, true)?;

@@ -3,6 +3,7 @@
 mod file;
 mod flags;
 mod runtimes;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use errdefs::{Error, Result};
 
 pub use flags::{Flags, LOG_DRIVERS};
 pub use runtimes::{OUR_RUNTIME, Runtime};
+pub use settings::Settings;
 
 use engine_api::host_config::Ulimit;
 

@@ -165,6 +165,15 @@ fn copy_out<W: Write>(
     names.iter().try_for_each(|name| copy_out(&directory, name, &format!("{shown}/{name}"), writer))
 }
 
+/// How an archive is brought in.
+#[derive(Clone, Copy, Default)]
+pub struct Put {
+    /// Directories and files never take each other's place.
+    pub keeps_kinds: bool,
+    /// What is made belongs to the container's user.
+    pub for_user: bool,
+}
+
 /// Brings an archive into a directory of the container.
 ///
 /// # Errors
@@ -173,7 +182,7 @@ pub async fn put(
     engine: &Engine,
     container: &Container,
     path: &str,
-    keeps_kind: bool,
+    wish: Put,
     body: mpsc::Receiver<Bytes>,
 ) -> Result<()> {
     let record = container.record();
@@ -193,6 +202,13 @@ pub async fn put(
         return Err(Error::permission_denied(format!("{what} is marked read-only")));
     }
     let root = Root::of(engine, container, Access::Write).await?;
+    let owner = match (wish.for_user, record.config.user.as_str()) {
+        (false, _) | (_, "") => None,
+        (true, user) => {
+            let (user, _) = root.accounts().resolve(user, &[])?;
+            Some((user.uid, user.gid))
+        }
+    };
     let directory =
         root.open(path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|cause| match cause.raw_os_error() {
             Some(code) if code == rustix::io::Errno::NOTDIR.raw_os_error() => {
@@ -202,18 +218,18 @@ pub async fn put(
         })?;
     let applied = tokio::task::spawn_blocking(move || {
         let stream = BufReader::with_capacity(128 << 10, FromPieces { body, piece: Bytes::new() });
-        let options = archive::Options { whiteouts: archive::Whiteouts::Remove, lowers: Vec::new() };
-        let _ = keeps_kind;
-        archive::apply(directory.as_fd(), stream, options)
+        archive::extract(directory.as_fd(), stream, archive::Extract { keeps_kinds: wish.keeps_kinds, owner })
     });
     let applied =
         applied.await.map_err(|cause| Error::internal("cannot extract an archive").with_source(cause))?;
     applied.map_err(|cause| {
-        Error::new(
-            if cause.kind() == Kind::Unknown { Kind::Internal } else { cause.kind() },
-            "cannot extract the archive",
-        )
-        .with_source(cause)
+        let kind = match cause.kind() {
+            Kind::Unknown => Kind::Internal,
+            // Broken or cut off by its sender.
+            Kind::DataLoss => Kind::InvalidArgument,
+            kind => kind,
+        };
+        Error::new(kind, "cannot extract the archive").with_source(cause)
     })?;
     engine.tell_container("extract-to-dir", container, &[]);
     Ok(())

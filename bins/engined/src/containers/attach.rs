@@ -96,7 +96,7 @@ impl Attached {
         let output = match self.from {
             None => return,
             Some(From::Now(output)) => output,
-            // Somebody who leaves while waiting is noticed when the start comes.
+            // Somebody who leaves while waiting drops this, and the start skips them.
             Some(From::AtStart(start)) => match start.await {
                 Ok(output) => output,
                 Err(_) => return,

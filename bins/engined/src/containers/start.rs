@@ -175,8 +175,9 @@ async fn keep_record(engine: &Engine, container: &Container, spec: Vec<u8>) -> R
 /// # Errors
 /// Nobody configured it.
 pub fn runtime_of(engine: &Engine, asked: &str) -> Result<Runtime> {
-    let name = if asked.is_empty() { &engine.config.default_runtime } else { asked };
-    match engine.config.runtimes.get(name) {
+    let settings = engine.settings();
+    let name = if asked.is_empty() { &settings.default_runtime } else { asked };
+    match settings.runtimes.get(name) {
         Some(runtime) => Ok(runtime.clone()),
         // containerd's own names need no configuration.
         None if name.starts_with("io.containerd.") => Ok(Runtime { shim: name.to_owned(), binary: None }),

@@ -83,6 +83,12 @@ pub async fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageSu
         if passes {
             // Who asks for a name sees that name, not the others that the image has too.
             named.tags.retain(|tag| filters.accepts("reference", |pattern| matches_reference(pattern, tag)));
+            if filters.values("reference").is_some() {
+                // A client prints a row for a digest whose repository has no tag.
+                let has_tag =
+                    |digest: &String| named.tags.iter().any(|tag| repository(tag) == repository(digest));
+                named.digests.retain(has_tag);
+            }
             rows.push(row(engine, named, at).await?);
         }
     }
@@ -111,9 +117,15 @@ pub fn created(image: &Image) -> Time {
     image.document.created.as_deref().and_then(Time::parse).unwrap_or_default()
 }
 
+/// The name without tag or digest.
+fn repository(name: &str) -> &str {
+    let name = name.split('@').next().unwrap_or(name);
+    name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(name, |(name, _)| name)
+}
+
 /// Whether a pattern with `*` and `?` covers `name:tag`, its name, or the name's last part.
 pub fn matches_reference(pattern: &str, tag: &str) -> bool {
-    let name = tag.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(tag, |(name, _)| name);
+    let name = repository(tag);
     glob(pattern.as_bytes(), tag.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes())
 }
 

@@ -56,7 +56,12 @@ fn resolv_conf(engine: &Engine, host: &HostConfig, is_host_network: bool) -> Res
     if servers.is_empty() {
         servers.clone_from(&flags.dns);
     }
-    let parsed = ResolvConf::parse(&text);
+    let mut parsed = ResolvConf::parse(&text);
+    if !is_host_network && parsed.is_stub() {
+        // The stub serves the host alone; these are the servers behind it.
+        let behind = std::fs::read_to_string("/run/systemd/resolve/resolv.conf").unwrap_or_default();
+        parsed = ResolvConf::parse(&behind);
+    }
     let base = if is_host_network { parsed } else { parsed.for_container() };
     Ok(base
         .with_overrides(

@@ -1,6 +1,7 @@
 //! Containers' places on the network: the default bridge, the host's network, none, or another's.
 
 pub mod files;
+pub mod guard;
 pub mod ports;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use engine_api::container::Config as ContainerConfig;
 use engine_api::host_config::HostConfig;
 use engine_api::network::{EndpointResource, EndpointSettings, Ipam, IpamPool, Network};
 use errdefs::{Error, Result};
-use network::{BridgeConfig, ConnectRequest, Netns, Stack};
+use network::{BridgeConfig, ConnectRequest, Netns, NetnsPool, Stack};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -21,11 +22,16 @@ use crate::engine::Engine;
 use crate::files::Promise;
 use crate::time::Time;
 
+/// How many containers may start at once before one waits for its namespace.
+const READY_NAMESPACES: usize = 4;
+
 const PREDEFINED: [&str; 3] = ["bridge", "host", "none"];
 
 /// The networks of an engine.
 pub struct Networks {
     stack: Arc<Stack>,
+    /// Namespaces made while nobody waits.
+    pool: NetnsPool,
     /// Name of the default bridge; `None` with `--bridge=none`.
     bridge: Option<String>,
     known: BTreeMap<String, Known>,
@@ -67,7 +73,7 @@ impl Networks {
         for warning in &restored.warnings {
             tracing::warn!(warning, "the network is not as it should be");
         }
-        Ok(Networks { stack: Arc::new(stack), bridge, known })
+        Ok(Networks { stack: Arc::new(stack), pool: NetnsPool::new(READY_NAMESPACES), bridge, known })
     }
 
     /// The default bridge as it stands.
@@ -229,7 +235,7 @@ pub async fn connect(engine: &Arc<Engine>, container: &Arc<Container>) -> Result
             let at = path(&engine, &container.id);
             // A start that was cut off may have left one.
             Netns::remove(&at).map_err(told)?;
-            let netns = Netns::create(&at).map_err(told)?;
+            let netns = engine.networks.pool.create(&at).map_err(told)?;
             container.update(|record| record.netns = at.to_string_lossy().into_owned());
             if let (true, Some(bridge)) = (mode == "bridge", &engine.networks.bridge) {
                 let mut request = ConnectRequest::new(bridge, &record.name);
@@ -248,8 +254,21 @@ pub async fn connect(engine: &Arc<Engine>, container: &Arc<Container>) -> Result
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|cause| Error::internal("cannot connect a container").with_source(cause))??;
+    refill(engine);
     tell(engine, container, "connect");
     Ok(())
+}
+
+/// Makes the namespaces of the next containers, a little later: now others are in a hurry.
+pub fn refill(engine: &Arc<Engine>) {
+    let engine = engine.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        let filled = tokio::task::spawn_blocking(move || engine.networks.pool.fill()).await;
+        if let Ok(Err(error)) = filled {
+            tracing::debug!(%error, "cannot make namespaces in advance");
+        }
+    });
 }
 
 fn mac_of(record: &Record) -> Result<Option<network::MacAddress>> {

@@ -12,6 +12,7 @@ use crate::time::Time;
 /// `GET /info`.
 pub async fn info(engine: &Engine) -> Info {
     let flags = &engine.config.flags;
+    let settings = engine.settings();
     let host = rustix::system::uname();
     let phases: Vec<Phase> =
         engine.containers.all().iter().map(|container| container.record().state.phase).collect();
@@ -47,7 +48,7 @@ pub async fn info(engine: &Engine) -> Info {
         ipv4_forwarding: read("/proc/sys/net/ipv4/ip_forward") == "1",
         bridge_nf_iptables: true,
         bridge_nf_ip6tables: true,
-        debug: flags.debug == Some(true),
+        debug: settings.is_debug,
         n_fd: std::fs::read_dir("/proc/self/fd").map_or(-1, |entries| entries.count() as i64),
         oom_kill_disable: !cgroup.is_v2,
         n_goroutines: 0,
@@ -69,10 +70,10 @@ pub async fn info(engine: &Engine) -> Info {
         https_proxy: std::env::var("HTTPS_PROXY").unwrap_or_default(),
         no_proxy: std::env::var("NO_PROXY").unwrap_or_default(),
         name: host.nodename().to_string_lossy().into_owned(),
-        labels: flags.label.clone(),
+        labels: settings.labels.clone(),
         server_version: env!("CARGO_PKG_VERSION").into(),
         runtimes: runtimes(engine),
-        default_runtime: engine.config.default_runtime.clone(),
+        default_runtime: settings.default_runtime.clone(),
         swarm: Swarm { local_node_state: "inactive".into(), ..Swarm::default() },
         live_restore_enabled: true,
         init_binary: engine

@@ -13,7 +13,7 @@ const HUB: &str = "docker.io";
 
 /// Whether a registry may be spoken to without TLS: loopback always, others as configured.
 pub fn is_insecure(engine: &Engine, domain: &str) -> bool {
-    is_listed(&engine.config.flags.insecure_registry, domain)
+    is_listed(&engine.settings().insecure_registries, domain)
 }
 
 fn is_listed(listed: &[String], domain: &str) -> bool {
@@ -45,7 +45,8 @@ fn in_net(text: &str) -> Option<(std::net::Ipv4Addr, u32)> {
 /// # Errors
 /// It cannot be written, or a mirror is no URL.
 pub fn hosts_directory(engine: &Engine) -> Result<String> {
-    let mirrors = &engine.config.flags.registry_mirror;
+    let settings = engine.settings();
+    let mirrors = &settings.registry_mirrors;
     if mirrors.is_empty() {
         return Ok(String::new());
     }
@@ -72,13 +73,13 @@ pub fn hosts_directory(engine: &Engine) -> Result<String> {
 
 /// The part of `info`.
 pub fn shown(engine: &Engine) -> RegistryConfig {
-    let flags = &engine.config.flags;
+    let settings = engine.settings();
     let index = |name: &str, secure: bool, official: bool| {
         (
             name.to_owned(),
             IndexConfig {
                 name: name.to_owned(),
-                mirrors: if official { flags.registry_mirror.clone() } else { Vec::new() },
+                mirrors: if official { settings.registry_mirrors.clone() } else { Vec::new() },
                 secure,
                 official,
             },
@@ -86,7 +87,7 @@ pub fn shown(engine: &Engine) -> RegistryConfig {
     };
     let mut index_configs = BTreeMap::from([index(HUB, true, true)]);
     let mut cidrs = vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()];
-    for entry in &flags.insecure_registry {
+    for entry in &settings.insecure_registries {
         if in_net(entry).is_some() {
             cidrs.push(entry.clone());
         } else {
@@ -96,7 +97,7 @@ pub fn shown(engine: &Engine) -> RegistryConfig {
     RegistryConfig {
         insecure_registry_cidrs: cidrs,
         index_configs,
-        mirrors: Some(flags.registry_mirror.clone()),
+        mirrors: Some(settings.registry_mirrors.clone()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A new volume starts with what the image has at its place.
 
+use std::io::Write;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,22 +52,34 @@ pub async fn copy_up(engine: &Arc<Engine>, record: &Record, _image: &Image) -> R
     copied.await.map_err(|cause| Error::internal("cannot fill a volume").with_source(cause))?
 }
 
-/// Copies one directory by the host's own `cp`, which keeps links, holes, owners and attributes.
-/// Its source is an open descriptor: no link of the image can lead elsewhere.
+/// Copies one directory as an archive from descriptor to descriptor: links, owners, modes and
+/// attributes are kept, and no link of the image leads elsewhere.
 fn fill(root: &Root, destination: &str, volume: &Path) -> Result<()> {
     let Ok(source) = root.open(destination, OFlags::RDONLY | OFlags::DIRECTORY) else { return Ok(()) };
-    use std::os::fd::AsRawFd;
-    let from = format!("/proc/{}/fd/{}/.", std::process::id(), source.as_raw_fd());
-    let output = std::process::Command::new("cp")
-        .args(["--archive", "--no-target-directory", &from])
-        .arg(volume)
-        .output()
-        .map_err(failed("fill volume", volume))?;
-    if output.status.success() {
-        return Ok(());
+    let target = std::fs::File::open(volume).map_err(failed("open", volume))?;
+    let broken = |text: &str| Error::internal(format!("cannot fill volume {}: {text}", volume.display()));
+    let (reader, writer) = std::io::pipe().map_err(|cause| broken(&cause.to_string()))?;
+    let (packed, applied) = std::thread::scope(|scope| {
+        let packing = scope.spawn(|| -> archive::Result<()> {
+            let mut writer = archive::Writer::new(std::io::BufWriter::with_capacity(128 << 10, writer));
+            archive::pack(source.as_fd(), &mut writer)?;
+            writer.finish()?.flush().map_err(archive::Error::Write)
+        });
+        let stream = std::io::BufReader::with_capacity(128 << 10, reader);
+        let applied = archive::extract(target.as_fd(), stream, archive::Extract::default());
+        (packing.join(), applied)
+    });
+    applied.map_err(|cause| broken(&cause.to_string()))?;
+    match packed {
+        Ok(packed) => packed.map_err(|cause| broken(&cause.to_string()))?,
+        Err(_) => return Err(broken("the packing thread ended")),
     }
-    let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Error::internal(format!("cannot fill volume {}: {text}", volume.display())))
+    // The volume's root looks like the image's directory.
+    let stat = rustix::fs::fstat(&source).map_err(|cause| broken(&cause.to_string()))?;
+    let (uid, gid) = (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid));
+    rustix::fs::fchown(&target, Some(uid), Some(gid))
+        .and_then(|()| rustix::fs::fchmod(&target, rustix::fs::Mode::from_raw_mode(stat.st_mode & 0o7777)))
+        .map_err(|cause| broken(&cause.to_string()))
 }
 
 /// Bytes of all files below a directory.

@@ -142,7 +142,7 @@ fn complete_host(engine: &Engine, host: &mut HostConfig) -> Result<()> {
         host.init = Some(true);
     }
     if host.runtime.is_empty() {
-        host.runtime.clone_from(&engine.config.default_runtime);
+        host.runtime.clone_from(&engine.settings().default_runtime);
     }
     // Docker writes the lists out, and clients print them.
     if !host.privileged {

@@ -1,0 +1,36 @@
+//! The settings that a running engine takes over from its file, on SIGHUP.
+
+use std::collections::BTreeMap;
+
+use super::{Config, Runtime};
+
+/// What may change while the engine runs; dockerd reloads the same keys.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// By the names that `--runtime` takes.
+    pub runtimes: BTreeMap<String, Runtime>,
+    pub default_runtime: String,
+    pub labels: Vec<String>,
+    pub registry_mirrors: Vec<String>,
+    pub insecure_registries: Vec<String>,
+    pub is_debug: bool,
+}
+
+impl Config {
+    /// The part that may change.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            runtimes: self.runtimes.clone(),
+            default_runtime: self.default_runtime.clone(),
+            labels: self.flags.label.clone(),
+            registry_mirrors: self.flags.registry_mirror.clone(),
+            insecure_registries: self.flags.insecure_registry.clone(),
+            is_debug: self.is_debug(),
+        }
+    }
+
+    /// Debug messages are wanted.
+    pub fn is_debug(&self) -> bool {
+        self.flags.debug == Some(true) || matches!(self.flags.log_level.as_str(), "debug" | "trace")
+    }
+}

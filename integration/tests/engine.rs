@@ -1,0 +1,105 @@
+//! The engine's finer points: volumes, archives, settings.
+
+use integration::{Client, Story, until};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+/// One request on the engine's socket; the whole answer.
+fn request(story: &Story, head: &str, body: &[u8]) -> String {
+    let host = story.stack.docker_host();
+    let mut socket = UnixStream::connect(host.trim_start_matches("unix://")).expect("the engine's socket");
+    let head =
+        format!("{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    socket.write_all(head.as_bytes()).expect("the request goes out");
+    let _ = socket.write_all(body);
+    let mut answer = String::new();
+    let _ = socket.read_to_string(&mut answer);
+    answer
+}
+
+fn sh(client: &Client, arguments: &[&str], script: &str) -> String {
+    client
+        .call(["run", "--rm"])
+        .args(arguments.iter().copied())
+        .args(["busybox", "sh", "-c", script])
+        .expect()
+}
+
+#[test]
+fn new_volumes_start_with_the_images_files() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    let script = "mkdir -m 2750 /data /data/sub; echo one >/data/sub/file; ln /data/sub/file /data/hard; \
+                  ln -s /etc/passwd /data/link; chown 7:8 /data /data/sub/file; chmod 4711 /data/sub/file";
+    ctl.call(["run", "--name", "maker", "busybox", "sh", "-c", script]).expect();
+    ctl.call(["commit", "maker", "filled"]).expect();
+    let look = "cd /data; stat -c '%n %u:%g %a %F %h' . sub sub/file hard link; readlink link; cat hard";
+    let wanted = sh_in(&ctl, "filled", &[], look);
+    assert_eq!(sh_in(&ctl, "filled", &["-v", "named:/data"], look), wanted);
+    assert_eq!(sh(&ctl, &["-v", "named:/data"], look), wanted, "the volume has them for others, too");
+    assert_eq!(sh_in(&ctl, "filled", &["-v", "/data"], look), wanted);
+    assert_eq!(sh_in(&ctl, "filled", &["-v", "bare:/data:nocopy"], "ls -A /data"), "");
+    ctl.call(["rm", "maker"]).expect();
+    ctl.call(["rmi", "filled"]).expect();
+    ctl.call(["volume", "rm", "named", "bare"]).expect();
+    story.end();
+}
+
+fn sh_in(client: &Client, image: &str, arguments: &[&str], script: &str) -> String {
+    client.call(["run", "--rm"]).args(arguments.iter().copied()).args([image, "sh", "-c", script]).expect()
+}
+
+#[test]
+fn archives_keep_names_kinds_and_owners() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    ctl.call(["run", "-d", "--name", "box", "-u", "7:8", "busybox", "sleep", "600"]).expect();
+    ctl.call(["exec", "-u", "0", "box", "sh", "-c", "mkdir -p /in/d; touch /in/f; echo old >/in/keep"])
+        .expect();
+    let tar = |names: &[(&str, bool)]| {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, is_dir) in names {
+            let path = dir.path().join(name);
+            if *is_dir { std::fs::create_dir(path).unwrap() } else { std::fs::write(path, "new").unwrap() }
+        }
+        std::process::Command::new("tar").arg("-cC").arg(dir.path()).arg(".").output().unwrap().stdout
+    };
+    let put = |query: &str, body: &[u8]| {
+        request(&story, &format!("PUT /containers/box/archive?path=/in{query}"), body)
+    };
+    let answer = put("", &tar(&[(".wh.keep", false)]));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let listed = ctl.call(["exec", "box", "sh", "-c", "cat /in/keep /in/.wh.keep"]).expect();
+    assert_eq!(listed, "old\nnew");
+    for (name, is_dir) in [("d", false), ("f", true)] {
+        let answer = put("&noOverwriteDirNonDir=1", &tar(&[(name, is_dir)]));
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("cannot overwrite"), "{answer}");
+    }
+    put("&copyUIDGID=1", &tar(&[("mine", false)]));
+    assert_eq!(ctl.call(["exec", "box", "stat", "-c", "%u:%g", "/in/mine"]).expect(), "7:8");
+    let answer = put("", b"this is no archive");
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    ctl.call(["rm", "-f", "box"]).expect();
+    story.end();
+}
+
+#[test]
+fn settings_are_read_again_on_a_hangup() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    let pid = std::fs::read_to_string(story.stack.dir.join("run/engined.pid")).unwrap();
+    let file = story.stack.dir.join("daemon.json");
+    let reload = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        std::process::Command::new("kill").args(["-HUP", pid.trim()]).status().unwrap();
+    };
+    reload(r#"{"labels":["shelf=4"],"runtimes":{"mine":{"path":"/usr/bin/runc"}},"default-runtime":"mine"}"#);
+    let info = || ctl.call(["info", "-f", "{{json .}}"]).expect();
+    until("the new settings", || info().contains("shelf=4").then_some(()));
+    assert!(info().contains("\"DefaultRuntime\":\"mine\""));
+    reload("{ broken");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(info().contains("shelf=4"), "what was good stays");
+    std::fs::remove_file(&file).unwrap();
+    story.end();
+}
