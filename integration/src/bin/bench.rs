@@ -25,6 +25,7 @@ fn main() {
     let ours = Ours(story.ctl());
     println!("{:<44}{:>10}{:>10}{:>8}", "median of turns, ms (or KiB)", "wherry", "docker", "ratio");
     let contenders = Contenders { ours: &ours, theirs: &theirs };
+    contenders.daemons("daemons idle", &story, &dockerd);
     contenders.row("run --rm IMAGE true, bridge", rounds, &["run", "--rm", "busybox", "true"]);
     contenders.row(
         "run --rm --network none IMAGE true",
@@ -116,15 +117,20 @@ impl Contenders<'_> {
         );
     }
 
-    fn memory(&self, story: &Story, dockerd: &Dockerd) {
+    fn daemons(&self, when: &str, story: &Story, dockerd: &Dockerd) {
         let ours: Vec<i32> = ["engined", "supervisord"]
             .iter()
             .filter_map(|name| Some(story.stack.daemon(name).ok()?.pid))
             .collect();
         let theirs = [vec![dockerd.pid()], children_named(dockerd.pid(), "containerd")].concat();
-        let sum = |pids: &[i32], field: &str| pids.iter().map(|pid| memory(*pid, field)).sum::<u64>() as f64;
-        print_row("daemons with 50 running, RSS KiB", sum(&ours, "Rss"), sum(&theirs, "Rss"));
-        print_row("daemons with 50 running, PSS KiB", sum(&ours, "Pss"), sum(&theirs, "Pss"));
+        for field in ["Rss", "Pss"] {
+            let sum = |pids: &[i32]| pids.iter().map(|pid| memory(*pid, field)).sum::<u64>() as f64;
+            print_row(&format!("{when}, {} KiB", field.to_uppercase()), sum(&ours), sum(&theirs));
+        }
+    }
+
+    fn memory(&self, story: &Story, dockerd: &Dockerd) {
+        self.daemons("daemons with 50 running", story, dockerd);
         let shim = |caller: &dyn Caller| {
             let pid: i32 =
                 caller.call(&["inspect", "-f", "{{.State.Pid}}", "b0"]).expect().parse().expect("a pid");
