@@ -1,0 +1,399 @@
+//! `supervisord` and `shim` in other people's places: under Debian's dockerd, under Debian's containerd, below
+//! every command of its `ctr`.
+
+use integration::image::Image;
+use integration::peer::{find, require};
+use integration::{Daemon, Invocation, Leftovers, Programs, until};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+const IMAGE: &str = "docker.io/library/boat:latest";
+const OURS: &str = "io.containerd.wherry.v1";
+
+/// A containerd, ours or Debian's, with `ctr` for it, and everything in one directory.
+struct Peer {
+    dir: PathBuf,
+    daemon: Option<Daemon>,
+    launch: fn(&Path) -> Command,
+    _scratch: TempDir,
+}
+
+/// Our supervisord, and nothing above it.
+fn supervisord(dir: &Path) -> Command {
+    let mut command = Command::new(Programs::find().path("supervisord"));
+    command.arg("--address").arg(dir.join("c.sock"));
+    command.arg("--root").arg(dir.join("root")).arg("--state").arg(dir.join("st"));
+    command
+}
+
+/// Debian's containerd, that finds our shim by its runtime's name.
+fn containerd(dir: &Path) -> Command {
+    let bin = dir.join("bin");
+    let shim = bin.join("containerd-shim-wherry-v1");
+    if !shim.exists() {
+        std::fs::create_dir_all(&bin).unwrap();
+        std::os::unix::fs::symlink(Programs::find().path("shim"), &shim).unwrap();
+    }
+    let config = dir.join("containerd.toml");
+    let at = dir.display();
+    std::fs::write(
+        &config,
+        format!(
+            "version = 2\nroot = '{at}/root'\nstate = '{at}/st'\n\
+             disabled_plugins = ['io.containerd.grpc.v1.cri', 'io.containerd.internal.v1.opt']\n\
+             [grpc]\naddress = '{at}/c.sock'\n"
+        ),
+    )
+    .unwrap();
+    let mut path = bin.into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    let mut command = Command::new("containerd");
+    command.arg("--config").arg(config).env("PATH", path);
+    command
+}
+
+impl Peer {
+    fn start(launch: fn(&Path) -> Command) -> Peer {
+        let scratch = tempfile::Builder::new().prefix("wh").tempdir_in("/tmp").unwrap();
+        let dir = scratch.path().canonicalize().unwrap();
+        let mut peer = Peer { dir, daemon: None, launch, _scratch: scratch };
+        peer.up();
+        peer
+    }
+
+    fn up(&mut self) {
+        let daemon = Daemon::start_ready((self.launch)(&self.dir), &self.dir.join("daemon.log"));
+        self.daemon = Some(daemon.unwrap());
+    }
+
+    fn daemon(&self) -> &Daemon {
+        self.daemon.as_ref().expect("the daemon was started")
+    }
+
+    fn ctr<const N: usize>(&self, arguments: [&str; N]) -> Invocation {
+        let address = self.dir.join("c.sock").display().to_string();
+        Invocation::new(&find("ctr").unwrap()).args(["-a", &address, "-n", "other"]).args(arguments)
+    }
+
+    fn import(&self) {
+        let archive = self.dir.join("image.tar");
+        std::fs::write(&archive, Image::busybox().unwrap().docker_archive(IMAGE).unwrap()).unwrap();
+        self.ctr(["images", "import", archive.to_str().unwrap()]).expect();
+    }
+
+    /// `ctr events` in the background, once it listens: what it says is read to the end of the daemon.
+    fn events(&self) -> Events {
+        let address = self.dir.join("c.sock");
+        let mut command = Command::new("ctr");
+        command.arg("-a").arg(address).args(["-n", "other", "events"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // It has no way to say that it listens: an event is made again and again until it shows one.
+        let listens = std::thread::spawn(move || {
+            lines.next();
+            lines
+        });
+        let mut count = 0;
+        until("an event", || {
+            count += 1;
+            self.ctr(["namespaces", "create", &format!("n{count}")]).expect();
+            self.ctr(["namespaces", "remove", &format!("n{count}")]).expect();
+            listens.is_finished().then_some(())
+        });
+        let lines = listens.join().unwrap();
+        Events { child, lines: std::thread::spawn(move || lines.map_while(Result::ok).collect()) }
+    }
+
+    /// Ends the daemon and looks at what is left.
+    fn end(&mut self) {
+        self.daemon.take().unwrap().stop().unwrap();
+        let name = self.dir.file_name().unwrap().to_string_lossy().into_owned();
+        Leftovers::find(&self.dir, &name, &name).expect_none();
+        let bundles = self.dir.join("st/io.containerd.runtime.v2.task/other");
+        let left = std::fs::read_dir(bundles).into_iter().flatten().flatten();
+        assert_eq!(left.map(|entry| entry.path()).collect::<Vec<_>>(), Vec::<PathBuf>::new(), "bundles");
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            let text = daemon.log_text();
+            let from = text.char_indices().rev().nth(4000).map_or(0, |(at, _)| at);
+            eprintln!("--- the end of the daemon's log\n{}", &text[from..]);
+            let _ = daemon.stop();
+        }
+    }
+}
+
+struct Events {
+    child: Child,
+    lines: std::thread::JoinHandle<Vec<String>>,
+}
+
+impl Events {
+    /// The topics of what `container` did, in their order; exits with their status.
+    fn of(mut self, container: &str) -> Vec<String> {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let lines = self.lines.join().unwrap();
+        let id = format!("\"container_id\":\"{container}\"");
+        let word = |line: &String| {
+            let topic = line.split_whitespace().find(|word| word.starts_with("/tasks/"))?.to_owned();
+            let status = line.split("\"exit_status\":").nth(1).and_then(|rest| rest.split([',', '}']).next());
+            Some(match (topic.as_str(), status) {
+                ("/tasks/exit", Some(status)) => format!("exit {status}"),
+                ("/tasks/exit", None) => "exit 0".into(),
+                (topic, _) => topic.trim_start_matches("/tasks/").into(),
+            })
+        };
+        lines.iter().filter(|line| line.contains(&id)).filter_map(word).collect()
+    }
+}
+
+/// The life of a container by `ctr`, the same on any containerd and under any shim.
+fn a_life(peer: &mut Peer, runtime: &str) {
+    let events = peer.events();
+    let run = |arguments: &[&str]| peer.ctr(["run", "--runtime", runtime]).args(arguments.to_vec());
+    let once = run(&["--rm", IMAGE, "once", "sh", "-c", "echo out; echo err >&2; exit 4"]);
+    let once = once.run().unwrap().expect_code(4);
+    assert_eq!((once.stdout.as_str(), once.stderr.lines().next()), ("out\n", Some("err")));
+    let terminal = peer.dir.join("terminal.log").display().to_string();
+    let address = peer.dir.join("c.sock").display().to_string();
+    let line =
+        format!("ctr -a {address} -n other run --rm -t --runtime {runtime} {IMAGE} tty sh -c 'tty; exit 5'");
+    let tty = Invocation::new(Path::new("/usr/bin/script")).args(["-qec", &line, &terminal]).run().unwrap();
+    assert!(tty.expect_code(5).stdout.contains("/dev/pts/0"));
+    run(&["--rm", IMAGE, "absent", "no-such-program"]).run().unwrap().expect_complaint("no-such-program");
+
+    run(&["-d", IMAGE, "long", "sleep", "1000"]).expect();
+    assert!(peer.ctr(["tasks", "ls"]).expect().contains("RUNNING"));
+    let exec = peer.ctr(["tasks", "exec", "--exec-id", "e", "long", "sh", "-c", "echo in; exit 7"]);
+    assert_eq!(exec.run().unwrap().expect_code(7).stdout, "in\n");
+    assert!(peer.ctr(["tasks", "ps", "long"]).expect().lines().count() == 2);
+    assert!(peer.ctr(["tasks", "metrics", "long"]).expect().contains("memory.usage_in_bytes"));
+    peer.ctr(["tasks", "pause", "long"]).expect();
+    assert!(peer.ctr(["tasks", "ls"]).expect().contains("PAUSED"));
+    peer.ctr(["tasks", "resume", "long"]).expect();
+    peer.ctr(["tasks", "delete", "long"]).run().unwrap().expect_code(1).expect_complaint("must be stopped");
+    peer.ctr(["tasks", "kill", "-s", "SIGKILL", "long"]).expect();
+    until("its end", || peer.ctr(["tasks", "ls"]).expect().contains("STOPPED").then_some(()));
+    peer.ctr(["tasks", "delete", "long"]).run().unwrap();
+    peer.ctr(["containers", "delete", "long"]).expect();
+    peer.ctr(["tasks", "kill", "long"]).run().unwrap().expect_code(1);
+    assert_eq!(
+        events.of("long"),
+        [
+            "create",
+            "start",
+            "exec-added",
+            "exec-started",
+            "exit 7",
+            "paused",
+            "resumed",
+            "exit 137",
+            "delete"
+        ]
+    );
+}
+
+/// The daemon is killed; what ran goes on, what ended meanwhile is told with its status.
+fn a_death(peer: &mut Peer, runtime: &str) {
+    let wait = "while [ ! -e /go ]; do sleep 0.01; done; exit 6";
+    peer.ctr(["run", "-d", "--runtime", runtime, IMAGE, "still", "sleep", "1000"]).expect();
+    peer.ctr(["run", "-d", "--runtime", runtime, IMAGE, "brief", "sh", "-c", wait]).expect();
+    let listed = peer.ctr(["tasks", "ls"]).expect();
+    let brief = listed.lines().find(|line| line.starts_with("brief")).unwrap();
+    let pid: i32 = brief.split_whitespace().nth(1).unwrap().parse().unwrap();
+    peer.daemon.take().unwrap().kill().unwrap();
+    std::fs::write(format!("/proc/{pid}/root/go"), "").unwrap();
+    until("its end", || (!Path::new(&format!("/proc/{pid}/root/go")).exists()).then_some(()));
+    peer.up();
+    assert!(peer.daemon().is_running());
+    let exec = peer.ctr(["tasks", "exec", "--exec-id", "f", "still", "echo", "alive"]);
+    assert_eq!(exec.expect(), "alive");
+    assert!(peer.ctr(["tasks", "ls"]).expect().contains("STOPPED"));
+    let deleted = peer.ctr(["tasks", "delete", "brief"]).run().unwrap();
+    assert!(deleted.code == 6 || deleted.stderr.contains("exit code 6"), "{deleted:?}");
+    peer.ctr(["tasks", "kill", "-s", "SIGKILL", "still"]).expect();
+    until("its end", || (!peer.ctr(["tasks", "ls"]).expect().contains("RUNNING")).then_some(()));
+    peer.ctr(["tasks", "delete", "still"]).run().unwrap();
+    for name in ["brief", "still"] {
+        peer.ctr(["containers", "delete", name]).expect();
+    }
+    assert_eq!(peer.ctr(["tasks", "ls", "-q"]).expect(), "");
+}
+
+#[test]
+fn our_shim_serves_under_debians_containerd() {
+    if !require("containerd") || !require("ctr") {
+        return;
+    }
+    let mut peer = Peer::start(containerd);
+    peer.import();
+    a_life(&mut peer, OURS);
+    a_death(&mut peer, OURS);
+    peer.end();
+}
+
+#[test]
+fn ctr_tells_a_life_and_a_death_on_supervisord() {
+    if !require("ctr") {
+        return;
+    }
+    let mut peer = Peer::start(supervisord);
+    peer.import();
+    a_life(&mut peer, OURS);
+    a_death(&mut peer, OURS);
+    if require("containerd-shim-runc-v2") && require("runc") {
+        a_life(&mut peer, "io.containerd.runc.v2");
+        a_death(&mut peer, "io.containerd.runc.v2");
+    }
+    peer.end();
+}
+
+/// Debian's dockerd, on our supervisord.
+struct Docker {
+    peer: Peer,
+    dockerd: Option<Daemon>,
+}
+
+impl Docker {
+    fn start() -> Docker {
+        let mut docker = Docker { peer: Peer::start(supervisord), dockerd: None };
+        docker.up();
+        let archive = Image::busybox().unwrap().docker_archive("busybox:latest").unwrap();
+        docker.call(["load"]).input(archive).expect();
+        docker
+    }
+
+    fn up(&mut self) {
+        let dir = &self.peer.dir;
+        let mut command = Command::new("dockerd");
+        command.arg("-H").arg(format!("unix://{}/d.sock", dir.display()));
+        for (flag, name) in [
+            ("--data-root", "data"),
+            ("--exec-root", "exec"),
+            ("--pidfile", "d.pid"),
+            ("--containerd", "c.sock"),
+        ] {
+            command.arg(flag).arg(dir.join(name));
+        }
+        command.args(["--bridge=none", "--iptables=false", "--ip-masq=false", "--live-restore"]);
+        command.args(["--add-runtime", &format!("rt={}", Programs::find().path("rt").display())]);
+        // It refuses to start over the pid file of one that was killed while another process has the number.
+        let _ = std::fs::remove_file(dir.join("d.pid"));
+        self.dockerd = Some(Daemon::start_ready(command, &dir.join("dockerd.log")).unwrap());
+    }
+
+    fn call<const N: usize>(&self, arguments: [&str; N]) -> Invocation {
+        let host = format!("unix://{}/d.sock", self.peer.dir.display());
+        Invocation::new(Path::new("/usr/bin/docker")).env("DOCKER_HOST", &host).args(arguments)
+    }
+
+    fn state(&self, name: &str) -> String {
+        self.call(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name]).expect()
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        if let Some(dockerd) = self.dockerd.take() {
+            let _ = dockerd.stop();
+        }
+    }
+}
+
+#[test]
+fn debians_dockerd_lives_on_supervisord() {
+    if !require("dockerd") || !require("containerd-shim-runc-v2") {
+        return;
+    }
+    let mut docker = Docker::start();
+    let ran = docker.call([
+        "run",
+        "--rm",
+        "--network=none",
+        "busybox",
+        "sh",
+        "-c",
+        "echo out; echo err >&2; exit 3",
+    ]);
+    let ran = ran.run().unwrap().expect_code(3);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("out\n", "err\n"));
+    let cat = docker.call(["run", "--rm", "-i", "--network=none", "busybox", "cat"]).input("through");
+    assert_eq!(cat.expect(), "through");
+    docker.call(["run", "--rm", "--network=none", "busybox", "nope"]).run().unwrap().expect_code(127);
+    docker
+        .call([
+            "run",
+            "-d",
+            "--name",
+            "box",
+            "--network=none",
+            "-m",
+            "64m",
+            "busybox",
+            "sh",
+            "-c",
+            "echo line; sleep 1000",
+        ])
+        .expect();
+    assert_eq!(docker.call(["exec", "box", "echo", "in"]).expect(), "in");
+    docker.call(["exec", "box", "sh", "-c", "exit 7"]).run().unwrap().expect_code(7);
+    assert_eq!(docker.call(["logs", "box"]).expect(), "line");
+    assert!(docker.call(["top", "box"]).expect().contains("sleep"));
+    let stats = docker.call(["stats", "--no-stream", "--format", "{{.MemUsage}}", "box"]).expect();
+    assert!(stats.ends_with("/ 64MiB"), "{stats}");
+    docker.call(["pause", "box"]).expect();
+    assert_eq!(docker.state("box"), "paused 0");
+    docker.call(["unpause", "box"]).expect();
+    docker.call(["update", "-m", "32m", "--memory-swap", "32m", "box"]).expect();
+    docker.call(["restart", "-t", "1", "box"]).expect();
+    assert_eq!(docker.call(["logs", "box"]).expect(), "line\nline");
+    docker.call(["stop", "-t", "1", "box"]).expect();
+    assert_eq!(docker.state("box"), "exited 137");
+    docker.call(["start", "box"]).expect();
+    docker.call(["rm", "-f", "box"]).expect();
+    docker
+        .call(["run", "-d", "--name", "oom", "--network=none", "-m", "8m", "busybox", "tail", "/dev/zero"])
+        .expect();
+    assert_eq!(docker.call(["wait", "oom"]).expect(), "137");
+    assert_eq!(docker.call(["inspect", "-f", "{{.State.OOMKilled}}", "oom"]).expect(), "true");
+    docker.call(["rm", "oom"]).expect();
+    // The stock shim with our runtime below it.
+    let by_rt = docker.call(["run", "--rm", "--network=none", "--runtime=rt", "busybox", "echo", "by rt"]);
+    assert_eq!(by_rt.expect(), "by rt");
+
+    let wait = "while [ ! -e /go ]; do sleep 0.01; done; exit 6";
+    docker.call(["run", "-d", "--name", "brief", "--network=none", "busybox", "sh", "-c", wait]).expect();
+    docker.call(["run", "-d", "--name", "still", "--network=none", "busybox", "sleep", "1000"]).expect();
+    let pid = docker.call(["inspect", "-f", "{{.State.Pid}}", "brief"]).expect();
+    docker.dockerd.take().unwrap().kill().unwrap();
+    docker.peer.daemon.take().unwrap().kill().unwrap();
+    std::fs::write(format!("/proc/{pid}/root/go"), "").unwrap();
+    until("its end", || (!Path::new(&format!("/proc/{pid}/root/go")).exists()).then_some(()));
+    docker.peer.up();
+    docker.up();
+    until("the exit that was missed", || (docker.state("brief") == "exited 6").then_some(()));
+    assert_eq!(docker.call(["exec", "still", "echo", "alive"]).expect(), "alive");
+    // supervisord alone dies, below a dockerd that goes on.
+    docker.peer.daemon.take().unwrap().kill().unwrap();
+    docker.peer.up();
+    until("dockerd to be connected again", || {
+        (docker.call(["exec", "still", "echo", "alive"]).run().unwrap().stdout == "alive\n").then_some(())
+    });
+    docker.call(["run", "--rm", "--network=none", "busybox", "true"]).expect();
+    docker.call(["kill", "still"]).expect();
+    until("its end", || (docker.state("still") == "exited 137").then_some(()));
+    docker.call(["rm", "brief", "still"]).expect();
+    docker.dockerd.take().unwrap().stop().unwrap();
+    // The mount that a dockerd makes of its own directory stays if the one that made it was killed.
+    let _ = Command::new("umount").arg(docker.peer.dir.join("data")).stderr(Stdio::null()).status();
+    // Docker's image store is its own; nothing of it is in the namespace but what it asked for.
+    assert_eq!(docker.peer.ctr(["-n", "moby", "containers", "ls", "-q"]).expect(), "");
+    docker.peer.end();
+}
