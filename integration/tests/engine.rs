@@ -103,3 +103,43 @@ fn settings_are_read_again_on_a_hangup() {
     std::fs::remove_file(&file).unwrap();
     story.end();
 }
+
+#[test]
+fn containers_check_their_health() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    let flags = [
+        "--health-cmd",
+        "echo looked; test -e /tmp/well",
+        "--health-interval",
+        "100ms",
+        "--health-retries",
+        "2",
+    ];
+    ctl.call(["run", "-d", "--name", "box"]).args(flags).args(["busybox", "sleep", "600"]).expect();
+    let status = || ctl.call(["inspect", "-f", "{{.State.Health.Status}}", "box"]).expect();
+    let until_status = |wanted: &str| until(wanted, || (status() == wanted).then_some(()));
+    assert!(ctl.call(["ps"]).expect().contains("(health: starting)"));
+    until_status("unhealthy");
+    assert!(ctl.call(["ps", "--filter", "health=unhealthy"]).expect().contains("(unhealthy)"));
+    ctl.call(["exec", "box", "touch", "/tmp/well"]).expect();
+    until_status("healthy");
+    let log = ctl.call(["inspect", "-f", "{{json .State.Health.Log}}", "box"]).expect();
+    assert!(log.contains("looked"), "{log}");
+    // The engine dies; its successor goes on checking.
+    story.stack.daemon("engined").unwrap().kill().unwrap();
+    story.stack.start_engined().unwrap();
+    assert_eq!(status(), "healthy");
+    ctl.call(["exec", "box", "rm", "/tmp/well"]).expect();
+    until_status("unhealthy");
+    let events = ctl.call(["events", "--since", "1m", "--until", "0s", "--filter", "container=box"]).expect();
+    assert!(events.contains("health_status: unhealthy"), "{events}");
+    ctl.call(["rm", "-f", "box"]).expect();
+    // A check that does not end is ended.
+    ctl.call(["run", "-d", "--name", "slow", "--health-cmd", "sleep 60", "--health-interval", "100ms"])
+        .args(["--health-timeout", "200ms", "--health-retries", "1", "busybox", "sleep", "600"])
+        .expect();
+    until("a slow check", || ctl.call(["ps"]).expect().contains("(unhealthy)").then_some(()));
+    ctl.call(["rm", "-f", "slow"]).expect();
+    story.end();
+}

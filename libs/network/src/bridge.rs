@@ -29,6 +29,9 @@ pub struct BridgeConfig {
     pub gateway: Option<Ipv4Addr>,
     /// Part of the subnet that addresses are handed out from (dockerd's `--fixed-cidr`).
     pub range: Option<Ipv4Net>,
+    /// Addresses that no container gets unless it asks for one of them by number.
+    #[serde(default)]
+    pub reserved: Vec<Ipv4Addr>,
     /// Bytes of the largest packet.
     pub mtu: u32,
     /// Whether containers on the bridge may talk to each other (dockerd's `--icc`).
@@ -47,6 +50,7 @@ impl BridgeConfig {
             subnet: None,
             gateway: None,
             range: None,
+            reserved: Vec::new(),
             mtu: DEFAULT_MTU,
             icc: true,
             internal: false,

@@ -32,6 +32,7 @@
 //! must come from a thread in the network namespace in which the stack was opened, the host's.
 
 mod bridge;
+mod dns;
 mod endpoint;
 mod error;
 mod files;
@@ -45,6 +46,7 @@ mod subnet;
 mod sysctl;
 
 pub use bridge::{Bridge, BridgeConfig, DEFAULT_BRIDGE, DEFAULT_MTU};
+pub use dns::{RESOLVER, Resolver};
 pub use endpoint::{ConnectRequest, Endpoint};
 pub use error::{Error, Result};
 pub use files::{HostEntry, ResolvConf, hostname_file, hosts_file};

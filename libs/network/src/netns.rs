@@ -75,6 +75,23 @@ impl Netns {
         })
     }
 
+    /// Makes `endpoint` the way out of the namespace. One that has a way out already keeps it.
+    ///
+    /// # Errors
+    /// The endpoint's link is gone, or the kernel refuses.
+    pub fn route_by(&self, endpoint: &crate::Endpoint) -> Result<()> {
+        self.route(|inside| {
+            let failed = || Error::netlink("add default route to", endpoint.interface.clone());
+            let link = netlink::Link::get(inside, Target::Name(&endpoint.interface)).map_err(failed())?;
+            let mut request = Request::new();
+            netlink::add_default_route(&mut request, endpoint.gateway.into(), link.index);
+            match inside.exchange(&mut request, |_, _| {}) {
+                Err(error) if error.errno() != Some(Errno::EXIST) => Err(failed()(error)),
+                _ => Ok(()),
+            }
+        })
+    }
+
     /// Sends rtnetlink requests inside the namespace.
     pub(crate) fn route<T>(&self, work: impl FnOnce(&mut Socket) -> Result<T>) -> Result<T> {
         let mut socket = self.socket.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -37,6 +37,7 @@ pub async fn handle(engine: &Arc<Engine>, id: &str, pid: Option<u32>, status: u3
     let (deleted, ()) = tokio::join!(deleting, crate::networks::disconnect(engine, &container));
     let Some((status, at)) = deleted else { return };
     close_streams(&container);
+    super::health::end(&container);
     super::plan::drop_shm(engine, id);
     let code = i64::from(status);
     let next = restart::decide(&container, &record, code);

@@ -64,7 +64,7 @@ pub fn state(record: &Record) -> Shown {
         error: state.error.clone(),
         started_at: state.started.rfc3339(),
         finished_at: state.finished.rfc3339(),
-        health: None,
+        health: state.health.as_ref().map(super::health::Health::shown),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engine_api::container::{Summary, SummaryHostConfig, SummaryNetworks};
 use errdefs::{Error, Result};
 
+use super::health::Status;
 use super::{Container, Phase, Record, Source};
 use crate::engine::Engine;
 use crate::filters::Filters;
@@ -151,7 +152,9 @@ impl Test {
             && filters.labels("label", record.config.labels.as_ref().unwrap_or(&Default::default()))
             && filters.without_labels(record.config.labels.as_ref().unwrap_or(&Default::default()))
             && filters.accepts("network", |name| record.host_config.network_mode == name)
-            && filters.accepts("health", |health| health == "none")
+            && filters.accepts("health", |wanted| {
+                record.state.health.as_ref().map_or("none", |health| health.status.word()) == wanted
+            })
             && filters.accepts("is-task", |truth| matches!(truth, "false" | "0"))
             && filters.accepts("isolation", |word| matches!(word, "" | "default"))
             && filters.accepts("volume", |wanted| uses_volume(record, wanted))
@@ -228,7 +231,11 @@ fn status(record: &Record, now: Time) -> String {
     let since = |then: Time| span((now.0 - then.0).max(0) / 1_000_000_000);
     match state.phase {
         Phase::Created => "Created".into(),
-        Phase::Running => format!("Up {}", since(state.started)),
+        Phase::Running => match state.health.as_ref().map(|health| health.status) {
+            None => format!("Up {}", since(state.started)),
+            Some(Status::Starting) => format!("Up {} (health: starting)", since(state.started)),
+            Some(status) => format!("Up {} ({})", since(state.started), status.word()),
+        },
         Phase::Paused => format!("Up {} (Paused)", since(state.started)),
         Phase::Restarting => format!("Restarting ({}) {} ago", state.exit_code, since(state.finished)),
         Phase::Exited => format!("Exited ({}) {} ago", state.exit_code, since(state.finished)),

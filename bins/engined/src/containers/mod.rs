@@ -7,6 +7,7 @@ pub mod commit;
 pub mod create;
 pub mod exited;
 pub mod export;
+pub mod health;
 mod index;
 pub mod inspect;
 pub mod kill;
@@ -86,6 +87,8 @@ pub struct Live {
     /// Restart delay of a container that keeps ending.
     pub backoff: restart::Backoff,
     pub execs: Vec<String>,
+    /// Ends the healthcheck when it goes.
+    pub health: Option<oneshot::Sender<()>>,
     /// A stop or kill is under way: the exit is asked for.
     pub is_stopping: bool,
 }

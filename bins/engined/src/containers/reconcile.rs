@@ -31,6 +31,9 @@ pub async fn all(engine: &Arc<Engine>) {
         let task = tasks.get(&container.id);
         adopt(&container, task);
         drop(moving);
+        if container.record().state.phase == Phase::Running && task.is_some() {
+            super::health::follow(engine, &container);
+        }
         settle(engine, &container, task).await;
     }
 }

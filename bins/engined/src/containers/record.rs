@@ -129,6 +129,8 @@ pub struct State {
     pub started: Time,
     pub finished: Time,
     pub oom_killed: bool,
+    /// Of a container that checks itself.
+    pub health: Option<super::health::Health>,
 }
 
 impl Record {

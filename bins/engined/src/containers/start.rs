@@ -133,6 +133,7 @@ async fn launch(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<()> 
         progress.starts += 1;
     });
     engine.tell_container("start", container, &[]);
+    super::health::begin(engine, container);
     Ok(())
 }
 

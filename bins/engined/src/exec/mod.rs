@@ -50,6 +50,12 @@ impl Execs {
         self.0.lock().expect("no panic while held")
     }
 
+    /// Forgets one that nobody asks for again.
+    pub fn forget(&self, exec: &Exec) {
+        exec.container.live().execs.retain(|id| *id != exec.id);
+        self.all().remove(&exec.id);
+    }
+
     /// By identifier or the beginning of one.
     ///
     /// # Errors

@@ -134,6 +134,9 @@ impl Stack {
         let standing = bridge::ensure(&mut self.route(), &self.name, config, &reserved)?;
         let mut addresses = AddressPool::new(standing.bridge.subnet, config.range)?;
         addresses.reserve(standing.bridge.gateway)?;
+        for address in &config.reserved {
+            addresses.reserve(*address)?;
+        }
         let bridge = standing.bridge.clone();
         state.bridges.push(Attached {
             standing,

@@ -29,6 +29,7 @@ pub fn complete(config: &mut Config, image: &Image) -> Result<()> {
     if !config.stop_signal.is_empty() {
         super::super::kill::parse(&config.stop_signal)?;
     }
+    super::super::health::complete(config, from)?;
     config.stop_timeout = config.stop_timeout.or(from.stop_timeout);
     for (port, nothing) in &from.exposed_ports {
         config.exposed_ports.entry(port.clone()).or_insert(*nothing);

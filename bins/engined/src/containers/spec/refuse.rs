@@ -28,17 +28,11 @@ pub fn unsupported(config: &Config, host: &HostConfig) -> Result<()> {
         (resources.io_maximum_bandwidth != 0, "HostConfig.IOMaximumBandwidth"),
         (resources.kernel_memory != 0, "HostConfig.KernelMemory"),
         (config.network_disabled, "Config.NetworkDisabled"),
-        (has_healthcheck(config), "Config.Healthcheck"),
     ];
     match refused.iter().find(|(is_asked, _)| *is_asked) {
         Some((_, field)) => Err(Error::unimplemented(format!("{field} is not implemented"))),
         None => words(host),
     }
-}
-
-fn has_healthcheck(config: &Config) -> bool {
-    let test = config.healthcheck.as_ref().map(|check| check.test.as_slice()).unwrap_or_default();
-    !matches!(test, [] | [_]) || test.first().is_some_and(|word| word != "NONE" && !word.is_empty())
 }
 
 /// Modes are single words.
