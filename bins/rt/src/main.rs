@@ -1,4 +1,5 @@
 //! The OCI runtime: makes one container's process and leaves.
+#![cfg_attr(not(test), no_main)]
 
 mod clock;
 mod commands;
@@ -11,12 +12,16 @@ mod seal;
 mod validate;
 mod words;
 
-use std::process::exit;
+#[cfg(not(test))]
+syscalls::entry!(super::start);
 
-fn main() {
-    let arguments: Vec<String> =
-        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    exit(run(arguments));
+#[cfg_attr(test, expect(dead_code, reason = "tests have a start of their own"))]
+fn start() -> i32 {
+    let words = std::env::args_os().skip(1);
+    let code = run(words.map(|word| word.to_string_lossy().into_owned()).collect());
+    // What is printed without a line's end, such as the state, waits in the buffer.
+    let _ = std::io::Write::flush(&mut std::io::stdout());
+    code
 }
 
 /// Parses, seals where a program of others comes into play, dispatches, reports.

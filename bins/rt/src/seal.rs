@@ -25,7 +25,10 @@ const NOSUID: u64 = 2;
 /// from such a file otherwise.
 pub fn seal() -> io::Result<()> {
     let own = fs::openat(CWD, SELF, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    if fs::fstatvfs(&own)?.f_flag.contains(StatVfsMountFlags::RDONLY) || is_sealed() {
+    let stat = fs::fstatfs(&own)?;
+    let is_readonly = stat.f_flags as u64 & StatVfsMountFlags::RDONLY.bits() != 0;
+    // Files in memory are a tmpfs's.
+    if is_readonly || (stat.f_type == libc::TMPFS_MAGIC && is_sealed()) {
         return Ok(());
     }
     let error = match restart_from_mount() {

@@ -59,10 +59,12 @@ fn inherit_set(dir: &Path, name: &str) -> Result<String> {
     if !own.trim().is_empty() {
         return Ok(own);
     }
-    let Some(parent) = dir.parent().filter(|p| p.join(name).exists()) else {
-        return Ok(own);
+    let inherited = match dir.parent().map(|parent| inherit_set(parent, name)) {
+        None => return Ok(own),
+        // Above the top of the hierarchy.
+        Some(Err(e)) if e.is_absent() => return Ok(own),
+        Some(inherited) => inherited?,
     };
-    let inherited = inherit_set(parent, name)?;
     file::write("cpuset", dir, name, inherited.trim())?;
     Ok(inherited)
 }

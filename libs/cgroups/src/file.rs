@@ -1,26 +1,65 @@
 //! Reading and writing control files, with errors that name the file and the value.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
 /// Writes one value to a control file in one write(2); never creates the file.
 pub(crate) fn write(controller: &'static str, dir: &Path, file: &str, value: &str) -> Result<()> {
+    write_each(controller, dir, file, std::iter::once(value))
+}
+
+/// Writes values to a control file that takes one a write(2).
+pub(crate) fn write_each<S: AsRef<str>>(
+    controller: &'static str,
+    dir: &Path,
+    file: &str,
+    values: impl IntoIterator<Item = S>,
+) -> Result<()> {
     let path = dir.join(file);
-    let result = OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(&path)
-        .and_then(|mut f| f.write_all(value.as_bytes()));
-    result.map_err(|source| Error::Write { controller, path, value: value.to_owned(), source })
+    let mut opened = None;
+    for value in values {
+        let value = value.as_ref();
+        let mut put = || match &mut opened {
+            Some(file) => File::write_all(file, value.as_bytes()),
+            none => none.insert(open(&path)?).write_all(value.as_bytes()),
+        };
+        put().map_err(|source| Error::Write {
+            controller,
+            path: path.clone(),
+            value: value.to_owned(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).truncate(true).open(path)
 }
 
 /// The whole text of a control file.
 pub(crate) fn read(dir: &Path, file: &str) -> Result<String> {
     let path = dir.join(file);
-    fs::read_to_string(&path).map_err(|e| Error::path("read", path, e))
+    text(&path).map_err(|e| Error::path("read", path, e))
+}
+
+/// The whole text of a file whose size the kernel does not tell: read in few large steps.
+pub(crate) fn text(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::with_capacity(16 * 1024);
+    loop {
+        let mut step = [0; 8 * 1024];
+        match file.read(&mut step) {
+            Ok(0) => break,
+            Ok(length) => bytes.extend_from_slice(&step[..length]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    String::from_utf8(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
 }
 
 /// As [`read`], with `None` when the file is absent (controller off, old kernel).

@@ -1,6 +1,5 @@
 //! Which cgroup hierarchies this host has, and where the caller stands in them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -47,7 +46,8 @@ impl Host {
     /// As [`Host::detect`], with `own` being the cgroups of another process ("self" or a pid).
     /// Mount points are still those of the caller.
     pub fn of_process(pid: &str) -> Result<Host> {
-        let read = |path: String| fs::read_to_string(&path).map_err(|e| Error::path("read", path, e));
+        let read =
+            |path: String| crate::file::text(Path::new(&path)).map_err(|e| Error::path("read", path, e));
         let mounts = read("/proc/self/mountinfo".into())?;
         let groups = read(format!("/proc/{pid}/cgroup"))?;
         Host::parse(&mounts, &groups)

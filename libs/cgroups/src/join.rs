@@ -27,7 +27,8 @@ pub struct Join {
 struct Unified {
     dir: OwnedFd,
     path: PathBuf,
-    procs: File,
+    /// None where the process is always cloned into the group.
+    procs: Option<File>,
     /// Used when the group refuses processes because it has controllers enabled below (EBUSY).
     fallback: Option<(PathBuf, File)>,
 }
@@ -42,14 +43,21 @@ pub enum UnifiedBy {
 }
 
 impl Cgroup {
-    /// Opens what a new process needs to enter this group.
+    /// Opens what a new process needs to enter this group, the unified hierarchy by
+    /// [`UnifiedBy::Clone`].
     pub fn join(&self) -> Result<Join> {
         let mut tasks = Vec::with_capacity(self.v1.len());
         for dir in &self.v1 {
             tasks.push(open_for_write(&dir.path, "tasks")?);
         }
-        let unified = self.unified.as_deref().map(|path| Unified::open(path, None)).transpose()?;
+        let unified = self.unified.as_deref().map(Unified::for_clone).transpose()?;
         Ok(Join { tasks, unified })
+    }
+
+    /// As [`Cgroup::join`], by either way into the unified hierarchy.
+    pub fn join_either(&self) -> Result<Join> {
+        let unified = self.unified.as_deref().map(|path| Unified::open(path, None)).transpose()?;
+        Ok(Join { unified, ..Cgroup { v1: self.v1.clone(), unified: None }.join()? })
     }
 
     /// As [`Cgroup::join`], for an exec: when the container has enabled controllers below its own
@@ -81,17 +89,24 @@ impl Cgroup {
 }
 
 impl Unified {
-    fn open(path: &Path, fallback: Option<&Path>) -> Result<Unified> {
+    fn for_clone(path: &Path) -> Result<Unified> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir =
             rustix::fs::open(path, flags, FileMode::empty()).map_err(|e| Error::path("open", path, e))?;
+        Ok(Unified { dir, path: path.join("cgroup.procs"), procs: None, fallback: None })
+    }
+
+    fn open(path: &Path, fallback: Option<&Path>) -> Result<Unified> {
         let (_, procs) = open_for_write(path, "cgroup.procs")?;
         let fallback = fallback.map(|f| open_for_write(f, "cgroup.procs")).transpose()?;
-        Ok(Unified { dir, path: path.join("cgroup.procs"), procs, fallback })
+        Ok(Unified { procs: Some(procs), fallback, ..Unified::for_clone(path)? })
     }
 
     fn enter(&self) -> Result<()> {
-        match (put_self(&self.path, &self.procs), &self.fallback) {
+        let Some(procs) = &self.procs else {
+            return Err(Error::Unsupported("cannot enter a cgroup that is entered by clone alone"));
+        };
+        match (put_self(&self.path, procs), &self.fallback) {
             (Err(e), Some((path, procs))) if e.is(Errno::BUSY) => put_self(path, procs),
             (result, _) => result,
         }
@@ -123,7 +138,10 @@ impl Join {
     /// All descriptors, for a caller that closes every other one.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let unified = self.unified.iter().flat_map(|u| {
-            [u.dir.as_fd(), u.procs.as_fd()].into_iter().chain(u.fallback.as_ref().map(|(_, f)| f.as_fd()))
+            [u.dir.as_fd()]
+                .into_iter()
+                .chain(u.procs.as_ref().map(File::as_fd))
+                .chain(u.fallback.as_ref().map(|(_, f)| f.as_fd()))
         });
         self.tasks.iter().map(|(_, f)| f.as_fd()).chain(unified)
     }

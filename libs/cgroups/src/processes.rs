@@ -15,6 +15,14 @@ impl Cgroup {
         self.process_dir().map_or(Ok(Vec::new()), list)
     }
 
+    /// Whether any process is in this group or below.
+    pub fn is_used(&self) -> Result<bool> {
+        match self.process_dir() {
+            Some(top) if top.exists() => Ok(!self.all_processes()?.is_empty()),
+            _ => Ok(false),
+        }
+    }
+
     /// Pids in this group and all groups below it, ascending, each once.
     pub fn all_processes(&self) -> Result<Vec<i32>> {
         let Some(top) = self.process_dir() else { return Ok(Vec::new()) };

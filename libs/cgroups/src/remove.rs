@@ -15,6 +15,12 @@ use crate::wait::{self, Backoff};
 const LIMIT: Duration = Duration::from_secs(2);
 
 impl Cgroup {
+    /// Removes the group where nothing is in it any more, without asking first; false when
+    /// something is, or anything else stands in the way, and [`Cgroup::remove`] has to see to it.
+    pub fn remove_empty(&self) -> bool {
+        self.dirs().all(|dir| rmdir(dir).is_ok())
+    }
+
     /// Removes the group and the groups below it from every hierarchy; waits for processes that
     /// are exiting. Idempotent: what is gone already is no failure. Goes on after a failure and
     /// reports all of them together.

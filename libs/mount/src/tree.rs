@@ -131,6 +131,12 @@ impl Tree {
         .map_err(failed("move_mount"))
     }
 
+    /// Attaches the tree on the entry `name` of a directory that nobody else can change.
+    pub fn attach_at(&self, directory: impl AsFd, name: &str) -> Result<(), Error> {
+        let flags = sys::MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        sys::move_mount(self.root.as_fd(), c"", directory, name, flags).map_err(failed("move_mount"))
+    }
+
     /// The root's descriptor.
     pub fn into_fd(self) -> OwnedFd {
         self.root

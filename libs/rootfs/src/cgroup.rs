@@ -13,19 +13,17 @@ use crate::walk::Root;
 pub struct Hierarchy {
     /// The name of its directory under `/sys/fs/cgroup`.
     pub name: String,
-    /// The mount data that names it: `cpu,cpuacct` or `none,name=systemd`.
-    pub data: String,
-    /// The container's own directory in it, bound where there is no cgroup namespace.
+    /// The container's own directory in it, which is the root of its cgroup namespace, if any.
     pub directory: PathBuf,
 }
 
-/// Mounts every v1 hierarchy below `destination`, on a tmpfs of its own.
+/// Binds the container's own directory of every v1 hierarchy below `destination`, on a tmpfs of
+/// its own. A new mount of the hierarchy would show the same.
 pub(crate) fn mount_v1(
     root: &Root,
     destination: &Path,
     options: &Options,
     hierarchies: &[Hierarchy],
-    own_namespace: bool,
 ) -> Result<(), Error> {
     let step = || format!("error mounting \"cgroup\" to rootfs at {destination:?}");
     let base = Options::parse(&["nosuid", "nodev", "noexec", "mode=755"]).unwrap_or_default();
@@ -33,24 +31,9 @@ pub(crate) fn mount_v1(
     tmpfs.attach(root.make_directory(destination).at(step)?).at(step)?;
     for hierarchy in hierarchies {
         rustix::fs::mkdirat(&tmpfs, hierarchy.name.as_str(), Mode::from_raw_mode(0o755)).at(step)?;
-        let tree = if own_namespace {
-            let mut own = Options { change: options.change, ..Options::default() };
-            own.data = hierarchy
-                .data
-                .split(',')
-                .map(|item| match item.split_once('=') {
-                    Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-                    None => (item.to_owned(), None),
-                })
-                .collect();
-            Tree::filesystem("cgroup", "cgroup", &own).at(step)?
-        } else {
-            let tree = Tree::copy(&hierarchy.directory, false, true).at(step)?;
-            tree.change(options.change, false).at(step)?;
-            tree
-        };
-        let target = root.find_without_links(&destination.join(&hierarchy.name)).at(step)?;
-        tree.attach(target).at(step)?;
+        let tree = Tree::copy(&hierarchy.directory, false, true).at(step)?;
+        tree.change(options.change, false).at(step)?;
+        tree.attach_at(&tmpfs, &hierarchy.name).at(step)?;
         // Controllers mounted together are also found by each name.
         for name in hierarchy.name.split(',').filter(|_| hierarchy.name.contains(',')) {
             rustix::fs::symlinkat(hierarchy.name.as_str(), &tmpfs, name).at(step)?;

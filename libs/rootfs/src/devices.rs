@@ -1,7 +1,7 @@
 //! Device nodes and the links of `/dev` (config-linux.md#default-devices).
 
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mount::Tree;
 use runtime_spec as spec;
@@ -9,7 +9,7 @@ use rustix::fs::{self, AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
 use crate::error::{At, Cause, Error};
-use crate::walk::Root;
+use crate::walk::{Handle, Root, normal};
 
 /// Path, major, minor of the devices every container has.
 const DEFAULT: &[(&str, i64, i64)] = &[
@@ -32,6 +32,15 @@ const LINKS: &[(&str, &str)] = &[
 ///
 /// `bind` mounts the host's node instead of making one, for user namespaces, which may not.
 pub fn make_devices(root: &Root, devices: &[spec::Device], bind: bool) -> Result<(), Error> {
+    // Modes as they are given.
+    let mask = rustix::process::umask(Mode::empty());
+    let made = make_all(root, devices, bind);
+    rustix::process::umask(mask);
+    made
+}
+
+fn make_all(root: &Root, devices: &[spec::Device], bind: bool) -> Result<(), Error> {
+    let mut place = Place::new(root);
     for (path, major, minor) in DEFAULT {
         if devices.iter().any(|device| device.path == *path) {
             continue;
@@ -43,16 +52,43 @@ pub fn make_devices(root: &Root, devices: &[spec::Device], bind: bool) -> Result
             minor: *minor,
             ..spec::Device::default()
         };
-        make_device(root, &device, bind).at(|| format!("error creating device node {path:?}"))?;
+        make_device(&mut place, &device, bind).at(|| format!("error creating device node {path:?}"))?;
     }
     for device in devices {
-        make_device(root, device, bind).at(|| format!("error creating device node {:?}", device.path))?;
+        make_device(&mut place, device, bind)
+            .at(|| format!("error creating device node {:?}", device.path))?;
     }
     Ok(())
 }
 
-fn make_device(root: &Root, device: &spec::Device, bind: bool) -> Result<(), Cause> {
+/// Where entries are made: the parent of the last one is kept open for the next.
+struct Place<'a> {
+    root: &'a Root,
+    last: Option<(PathBuf, Handle)>,
+}
+
+impl<'a> Place<'a> {
+    fn new(root: &'a Root) -> Place<'a> {
+        Place { root, last: None }
+    }
+
+    /// The directory of `path`, made if missing, and the last name.
+    fn of(&mut self, path: &Path) -> Result<(&Handle, PathBuf), Errno> {
+        let path = normal(path);
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Errno::INVAL);
+        };
+        if self.last.as_ref().is_none_or(|(last, _)| last != parent) {
+            self.last = Some((parent.to_owned(), self.root.make_directory(parent)?));
+        }
+        let (_, directory) = self.last.as_ref().ok_or(Errno::INVAL)?;
+        Ok((directory, name.into()))
+    }
+}
+
+fn make_device(place: &mut Place<'_>, device: &spec::Device, bind: bool) -> Result<(), Cause> {
     let path = Path::new(&device.path);
+    let root = place.root;
     if bind {
         return bind_device(root, path);
     }
@@ -64,25 +100,25 @@ fn make_device(root: &Root, device: &spec::Device, bind: bool) -> Result<(), Cau
     };
     let number = fs::makedev(device.major as u32, device.minor as u32);
     let mode = Mode::from_raw_mode(device.file_mode.unwrap_or(0o666) & 0o7777);
-    let (parent, name) = root.parent_of(path)?;
-    match fs::mknodat(&parent, &name, kind, mode, number) {
+    let (parent, name) = place.of(path)?;
+    match fs::mknodat(parent, &name, kind, mode, number) {
         Ok(()) => {}
         Err(Errno::EXIST) => {
-            let stat = fs::statat(&parent, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let stat = fs::statat(parent, &name, AtFlags::SYMLINK_NOFOLLOW)?;
             let same = FileType::from_raw_mode(stat.st_mode) == kind
                 && (kind == FileType::Fifo || stat.st_rdev == number);
             if !same {
                 return Err(Cause::Refused("something else is there".to_owned()));
             }
+            // Found not to be a link.
+            fs::chmodat(parent, &name, mode, AtFlags::empty())?;
         }
         Err(Errno::PERM) => return bind_device(root, path),
         Err(errno) => return Err(errno.into()),
     }
-    // The umask may have taken bits away. The node was made or found not to be a link.
-    fs::chmodat(&parent, &name, mode, AtFlags::empty())?;
     if device.uid.is_some() || device.gid.is_some() {
         let (uid, gid) = (device.uid.map(fs::Uid::from_raw), device.gid.map(fs::Gid::from_raw));
-        fs::chownat(&parent, &name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+        fs::chownat(parent, &name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
     }
     Ok(())
 }
@@ -97,24 +133,25 @@ fn bind_device(root: &Root, path: &Path) -> Result<(), Cause> {
 ///
 /// `host_core` adds `/dev/core` where the kernel has `/proc/kcore`.
 pub fn make_links(root: &Root) -> Result<(), Error> {
+    let mut place = Place::new(root);
     for (path, target) in LINKS {
-        link(root, path, target).at(|| format!("error creating link {path:?}"))?;
+        link(&mut place, path, target).at(|| format!("error creating link {path:?}"))?;
     }
     if Path::new("/proc/kcore").exists() {
-        link(root, "/dev/core", "/proc/kcore").at(|| "error creating link \"/dev/core\"".to_owned())?;
+        link(&mut place, "/dev/core", "/proc/kcore").at(|| "error creating link \"/dev/core\"".to_owned())?;
     }
     let ptmx = || "error creating link \"/dev/ptmx\"".to_owned();
-    let (parent, name) = root.parent_of(Path::new("/dev/ptmx")).at(ptmx)?;
-    match fs::unlinkat(&parent, &name, AtFlags::empty()) {
+    let (parent, name) = place.of(Path::new("/dev/ptmx")).at(ptmx)?;
+    match fs::unlinkat(parent, &name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
         other => other.at(ptmx)?,
     }
-    fs::symlinkat("pts/ptmx", &parent, &name).at(ptmx)
+    fs::symlinkat("pts/ptmx", parent, &name).at(ptmx)
 }
 
-fn link(root: &Root, path: &str, target: &str) -> Result<(), Cause> {
-    let (parent, name) = root.parent_of(Path::new(path))?;
-    match fs::symlinkat(target, &parent, &name) {
+fn link(place: &mut Place<'_>, path: &str, target: &str) -> Result<(), Cause> {
+    let (parent, name) = place.of(Path::new(path))?;
+    match fs::symlinkat(target, parent, &name) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno.into()),
     }

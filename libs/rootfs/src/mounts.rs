@@ -82,7 +82,6 @@ pub struct Mounter<'a> {
     pub label: &'a str,
     /// The host's v1 hierarchies; empty where there is only the unified one.
     pub hierarchies: &'a [Hierarchy],
-    pub own_cgroup_namespace: bool,
 }
 
 fn error_text(source: &str, destination: &Path) -> String {
@@ -98,7 +97,7 @@ impl Mounter<'_> {
         }
         if mount.kind == "cgroup" && !self.hierarchies.is_empty() {
             let (at, options) = (&mount.destination, &mount.options);
-            return mount_v1(self.root, at, options, self.hierarchies, self.own_cgroup_namespace);
+            return mount_v1(self.root, at, options, self.hierarchies);
         }
         self.filesystem(mount).at(step)
     }
@@ -128,14 +127,14 @@ impl Mounter<'_> {
                 &copied
             }
         };
-        let target = if options.destination_nofollow {
-            self.root.find_nofollow(&mount.destination)?
+        let (target, path) = if options.destination_nofollow {
+            self.placed(self.root.find_nofollow(&mount.destination)?)?
         } else if type_of(tree)? == FileType::Directory {
-            self.root.make_directory(&mount.destination)?
+            self.root.make_directory_known(&mount.destination)?
         } else {
-            self.root.make_file(&mount.destination)?
+            self.placed(self.root.make_file(&mount.destination)?)?
         };
-        self.check_target(&target, mount, Some(tree))?;
+        self.check_target(&path, mount, Some(tree))?;
         alter(tree, options)?;
         tree.attach(&target)?;
         propagate(tree, options)
@@ -143,12 +142,14 @@ impl Mounter<'_> {
 
     fn filesystem(&self, mount: &Prepared) -> Result<(), Cause> {
         let kind = if mount.kind == "cgroup" { "cgroup2" } else { mount.kind.as_str() };
-        let target = if kind == "proc" || kind == "sysfs" {
-            self.ordinary_directory(&mount.destination, kind)?
+        let (target, path) = if kind == "proc" || kind == "sysfs" {
+            (self.ordinary_directory(&mount.destination, kind)?, mount.destination.clone())
+        } else if mount.options.destination_nofollow {
+            self.placed(self.root.find_nofollow(&mount.destination)?)?
         } else {
-            self.target_directory(mount)?
+            self.root.make_directory_known(&mount.destination)?
         };
-        self.check_target(&target, mount, None)?;
+        self.check_target(&path, mount, None)?;
         let mut options = mount.options.clone();
         if VIRTUAL.contains(&kind) {
             options.data.retain(|(key, _)| key != "ro");
@@ -186,8 +187,8 @@ impl Mounter<'_> {
     fn ordinary_directory(&self, path: &Path, kind: &str) -> Result<Handle, Cause> {
         let refused = || Cause::Refused(format!("filesystem {kind:?} must be mounted on ordinary directory"));
         match self.root.find_without_links(path) {
-            Ok(handle) if type_of(&handle)? == FileType::Directory => Ok(handle),
-            Ok(_) | Err(Errno::LOOP | Errno::NOTDIR) => Err(refused()),
+            Ok(handle) => Ok(handle),
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(refused()),
             Err(Errno::NOENT) => {
                 let made = self.root.make_directory(path)?;
                 match self.root.find_without_links(path) {
@@ -199,17 +200,15 @@ impl Mounter<'_> {
         }
     }
 
-    fn target_directory(&self, mount: &Prepared) -> Result<Handle, Cause> {
-        if mount.options.destination_nofollow {
-            return Ok(self.root.find_nofollow(&mount.destination)?);
-        }
-        Ok(self.root.make_directory(&mount.destination)?)
+    /// An opened object and where it lies.
+    fn placed(&self, target: Handle) -> Result<(Handle, PathBuf), Cause> {
+        let path = self.root.path_of(&target)?;
+        Ok((target, path))
     }
 
     /// Nothing but procfs goes on `/proc`, and below it only what reads as a plain file of
     /// statistics (CVE-2019-16884, CVE-2019-19921).
-    fn check_target(&self, target: &Handle, mount: &Prepared, bound: Option<&Tree>) -> Result<(), Cause> {
-        let path = self.root.path_of(target)?;
+    fn check_target(&self, path: &Path, mount: &Prepared, bound: Option<&Tree>) -> Result<(), Cause> {
         if path == Path::new("/") {
             return Err(Cause::Refused("cannot mount over the root of the container".to_owned()));
         }

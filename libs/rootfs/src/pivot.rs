@@ -48,7 +48,8 @@ pub fn enter_tree(
     let tree = match tree {
         Some(tree) => {
             // Copied from the host's mounts, which may be shared.
-            let slave = Change { propagation: MountPropagationFlags::DOWNSTREAM.bits().into(), ..Change::default() };
+            let slave =
+                Change { propagation: MountPropagationFlags::DOWNSTREAM.bits().into(), ..Change::default() };
             tree.change(slave, true).at(step)?;
             tree
         }

@@ -36,9 +36,9 @@ impl Root {
         self.resolve(path, OFlags::PATH | OFlags::NOFOLLOW, ResolveFlags::empty())
     }
 
-    /// As [`Root::find`], refusing any link on the way (ELOOP).
+    /// Opens a directory, refusing any link on the way (ELOOP).
     pub fn find_without_links(&self, path: &Path) -> Result<Handle, Errno> {
-        self.resolve(path, OFlags::PATH, ResolveFlags::NO_SYMLINKS)
+        self.resolve(path, OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::NO_SYMLINKS)
     }
 
     /// Opens a file for reading.
@@ -116,6 +116,30 @@ impl Root {
             (Some(parent), Some(name)) => Ok((self.make_directory(parent)?, name.into())),
             _ => Err(Errno::INVAL),
         }
+    }
+
+    /// As [`Root::make_directory`], saying also where the directory lies below the root.
+    ///
+    /// A way without links leads where its words say; of any other the kernel is asked.
+    pub fn make_directory_known(&self, path: &Path) -> io::Result<(Handle, PathBuf)> {
+        let plain =
+            |path: &Path| self.resolve(path, OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::NO_SYMLINKS);
+        let words = normal(path);
+        match plain(&words) {
+            Ok(handle) => return Ok((handle, words)),
+            Err(Errno::NOENT | Errno::LOOP) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        if let (Some(parent), Some(name)) = (words.parent(), words.file_name())
+            && let Ok(parent) = plain(parent)
+            && fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)).is_ok()
+        {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            return Ok((fs::openat(&parent, name, flags, Mode::empty())?, words));
+        }
+        let handle = self.make_directory(path)?;
+        let path = self.path_of(&handle)?;
+        Ok((handle, path))
     }
 
     /// Where an opened object lies below the root now.

@@ -11,3 +11,5 @@ pub mod bpf;
 pub mod seccomp;
 pub mod loopback;
 pub mod spawn;
+pub mod entry;
+pub mod usage;

@@ -90,7 +90,9 @@ pub fn destroy(container: &Container) -> Result<(), Failure> {
             first = result;
         }
     };
-    if cgroup.exists() {
+    if container.record.scope.is_none() && cgroup.remove_empty() {
+        // As it is where init was the parent of all others.
+    } else if cgroup.exists() {
         // Without a pid namespace of its own its other processes outlive init.
         let left = cgroup.all_processes().map(|pids| !pids.is_empty()).unwrap_or(true);
         if left {

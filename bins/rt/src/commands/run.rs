@@ -49,8 +49,9 @@ fn make(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     };
     let relay = if streams.detach { None } else { Some(Relay::start()?) };
     if relay.is_some() && !words.has("no-subreaper") {
-        let own = rustix::process::getpid();
-        rustix::process::set_child_subreaper(Some(own)).tried("cannot become a subreaper")?;
+        // Any number but 0 is yes.
+        rustix::process::set_child_subreaper(Some(rustix::process::Pid::INIT))
+            .tried("cannot become a subreaper")?;
     }
     let created = launch::create(&context.store(), &request, context.log)?;
     let (pid, container) = (created.pid, &created.container);

@@ -1,5 +1,8 @@
 //! Whether a process is still the one that was meant.
 
+use std::fs::File;
+use std::io::Read;
+
 /// What became of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
@@ -10,8 +13,10 @@ pub enum Liveness {
 
 /// When a process started, in clock ticks since boot, and its state letter; proc_pid_stat(5).
 fn stat(pid: i32) -> Option<(u64, u8)> {
-    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(&text)
+    // One read gives the whole line.
+    let mut text = [0; 1024];
+    let length = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut text)).ok()?;
+    parse_stat(&text[..length])
 }
 
 /// The command's name may hold anything, so fields count from the last parenthesis.

@@ -193,6 +193,13 @@ impl Container {
 
     /// Forgets the container.
     pub fn remove_directory(&self) -> Result<(), Failure> {
+        // What is there as a rule, first.
+        for name in [RECORD, FIFO] {
+            let _ = fs::remove_file(self.directory.join(name));
+        }
+        if fs::remove_dir(&self.directory).is_ok() {
+            return Ok(());
+        }
         match fs::remove_dir_all(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             other => other.tried(format!("cannot remove {}", self.directory.display())),

@@ -95,7 +95,7 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
         program,
         mounts,
         tree,
-        hierarchies: mounts::hierarchies(&group.host, &group.cgroup),
+        hierarchies: mounts::hierarchies(&group.host, (!way.is_without()).then_some(&group.cgroup)),
         join: way.join,
         channel: theirs,
         procfs,
@@ -114,9 +114,10 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
         Side::Parent { pid, .. } => pid,
     };
     undo.child = Some(pid);
-    // Descriptors of the child's side; its copies are its own. What closing unmounts is nothing
-    // while the child's copies are open.
-    drop(init);
+    // The child's end of the channel, whose closing has to be the child's death. The rest of the
+    // child's side costs nothing until this process ends.
+    let Init { channel, .. } = init;
+    drop(channel);
     let has_intermediate = plan.needs_intermediate();
     let conversation = Conversation { request, linux, channel: &ours, has_intermediate };
     let (pid, record) = conversation.hold(pid, &mut undo, record).map_err(|f| f.within(STEP))?;
@@ -165,12 +166,11 @@ fn plan(linux: &Linux) -> Result<Plan, Failure> {
 fn reserve(store: &Store, request: &Request<'_>, plan: &Plan, group: &Group) -> Result<Container, Failure> {
     let directory = store.reserve(request.id)?;
     let container = Container::new(directory, record(request, plan, group));
-    let used = || Ok(group.cgroup.exists() && !group.cgroup.all_processes()?.is_empty());
     // Before any undoing, which kills what is in the cgroup: here that is another's.
-    let refused = match used() {
+    let refused = match group.cgroup.is_used() {
         Ok(false) => return Ok(container),
         Ok(true) => Failure::new("container's cgroup is not empty").within(STEP),
-        Err(error) => error,
+        Err(error) => error.into(),
     };
     let _ = container.remove_directory();
     Err(refused)

@@ -125,7 +125,7 @@ fn cgroup_of(entry: &Entry<'_>) -> Result<Join, Failure> {
         return Ok(cgroup.join()?);
     }
     if !entry.subgroups.is_empty() {
-        return Ok(cgroup.subgroup(entry.subgroups)?.join()?);
+        return Ok(cgroup.subgroup(entry.subgroups)?.join_either()?);
     }
     Ok(cgroup.join_beside(entry.container.record.init_process_pid)?)
 }

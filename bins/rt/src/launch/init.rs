@@ -166,12 +166,7 @@ impl Init<'_> {
     }
 
     fn mounter<'a>(&'a self, root: &'a Root) -> Mounter<'a> {
-        Mounter {
-            root,
-            label: &self.linux.mount_label,
-            hierarchies: &self.hierarchies,
-            own_cgroup_namespace: self.plan.is_new(Kind::Cgroup),
-        }
+        Mounter { root, label: &self.linux.mount_label, hierarchies: &self.hierarchies }
     }
 
     fn mounts(&mut self) -> Result<(), Failure> {

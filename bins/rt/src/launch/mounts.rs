@@ -35,18 +35,16 @@ pub fn prepare(bundle: &Bundle, linux: &Linux, plan: &Plan) -> Result<Vec<Prepar
 }
 
 /// The host's v1 hierarchies as a container with a cgroup mount sees them.
-pub fn hierarchies(host: &Host, cgroup: &Cgroup) -> Vec<Hierarchy> {
-    let paths = cgroup.paths();
+///
+/// `cgroup` is the container's own; without one it is left in the runtime's.
+pub fn hierarchies(host: &Host, cgroup: Option<&Cgroup>) -> Vec<Hierarchy> {
+    let paths = cgroup.map(Cgroup::paths).unwrap_or_default();
     host.v1
         .iter()
         .filter_map(|hierarchy| {
             let first = hierarchy.controllers.first()?;
             let name = hierarchy.mount_point.file_name()?.to_string_lossy().into_owned();
-            let data = match first.strip_prefix("name=") {
-                Some(_) => format!("none,{first}"),
-                None => hierarchy.controllers.join(","),
-            };
-            Some(Hierarchy { name, data, directory: paths.get(first)?.clone() })
+            Some(Hierarchy { name, directory: paths.get(first).unwrap_or(&hierarchy.own).clone() })
         })
         .collect()
 }

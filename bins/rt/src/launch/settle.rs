@@ -129,15 +129,17 @@ fn become_user(program: &Program) -> Result<(), Failure> {
     if let Some(sets) = &program.capabilities {
         sets.apply_bounding().tried("cannot set the bounding capabilities")?;
     }
-    rustix::thread::set_keep_capabilities(true).tried("cannot keep capabilities")?;
     let wanted = &program.user;
+    if wanted.uid != 0 {
+        // Until the exec, which ends it.
+        rustix::thread::set_keep_capabilities(true).tried("cannot keep capabilities")?;
+    }
     let groups = program.may_set_groups.then_some(wanted.additional_gids.as_slice());
     if groups.is_none() && !wanted.additional_gids.is_empty() {
         return Err(Failure::new("cannot set any additional groups in a rootless container"));
     }
     user::become_user(wanted.uid, wanted.gid, groups)
         .tried(format!("cannot become user {}:{}", wanted.uid, wanted.gid))?;
-    rustix::thread::set_keep_capabilities(false).tried("cannot drop keep capabilities")?;
     match &program.capabilities {
         Some(sets) => sets.apply().tried("cannot set capabilities"),
         // No list at all means none for an ordinary user and all for root, as after setuid(2).
@@ -209,6 +211,9 @@ pub fn take_terminal(terminal: impl AsFd) -> Result<(), Failure> {
 
 /// Makes the directory that the program starts in, when nobody has.
 pub fn make_directory(root: &rootfs::Root, path: &Path) {
+    if path == Path::new("/") {
+        return;
+    }
     // A directory that cannot be made fails where it is entered, with a better text.
     if let Ok(handle) = root.make_directory(path) {
         let _ = fs::statat(handle, c"", AtFlags::EMPTY_PATH);

@@ -6,7 +6,7 @@ use runtime_spec::DeviceRule;
 
 use super::policy::{Access, Policy};
 use crate::error::Result;
-use crate::file::{read, write};
+use crate::file::{read, write, write_each};
 
 /// Makes the group's policy that of `rules`, by differences, so that a running container never
 /// loses a device that it keeps.
@@ -19,9 +19,8 @@ pub(crate) fn apply(dir: &Path, rules: &[DeviceRule]) -> Result<()> {
         if wanted.allow { ("devices.deny", "devices.allow") } else { ("devices.allow", "devices.deny") };
     let Some(now) = now else {
         write("devices", dir, along, "a")?;
-        return wanted.exceptions.iter().try_for_each(|(devices, access)| {
-            write("devices", dir, against, &format!("{devices} {access}"))
-        });
+        let rules = wanted.exceptions.iter().map(|(devices, access)| format!("{devices} {access}"));
+        return write_each("devices", dir, against, rules);
     };
     for (devices, access) in &wanted.exceptions {
         let has = now.exceptions.get(devices).map_or(0, |a| a.0);

@@ -117,7 +117,8 @@ fn a_scope_is_started_changed_and_stopped() {
             "ResetFailedUnit",
             "StartTransientUnit",
             "SetUnitProperties",
-            "StopUnit"
+            "StopUnit",
+            "ResetFailedUnit"
         ]
     );
 }
