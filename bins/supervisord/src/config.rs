@@ -1,6 +1,7 @@
 //! The configuration: defaults, then the file, then the flags.
 
 use crate::cli::Flags;
+use crate::services::transfer::TransferConfig;
 use errdefs::{Error, Kind, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ const NEWEST_VERSION: i64 = 4;
 pub const OVERLAY: &str = "io.containerd.snapshotter.v1.overlayfs";
 pub const NATIVE: &str = "io.containerd.snapshotter.v1.native";
 const GC: &str = "io.containerd.gc.v1.scheduler";
+const TRANSFER: &str = "io.containerd.transfer.v1.local";
 const METADATA: &str = "io.containerd.metadata.v1.bolt";
 
 /// Everything that can be set.
@@ -40,6 +42,7 @@ pub struct Config {
     pub overlay_root: PathBuf,
     pub overlay: snapshots::OverlayOptions,
     pub native_root: PathBuf,
+    pub transfer: TransferConfig,
     /// The merged file, for `config dump` and for parts that read their own tables.
     pub table: Table,
     /// What the file has that we do not know.
@@ -125,8 +128,18 @@ struct Native {
     rest: Table,
 }
 
+#[derive(Deserialize)]
+struct Transfer {
+    config_path: String,
+    max_concurrent_downloads: usize,
+    max_concurrent_uploaded_layers: usize,
+    snapshotter: String,
+    #[serde(flatten)]
+    rest: Table,
+}
+
 /// Features that containerd has and we have not: refused when set to something.
-const REFUSED: [&str; 10] = [
+const REFUSED: [&str; 12] = [
     "imports",
     "temp",
     "required_plugins",
@@ -137,6 +150,8 @@ const REFUSED: [&str; 10] = [
     "metrics.address",
     "cgroup.path",
     "plugins.io.containerd.snapshotter.v1.overlayfs.slow_chown",
+    "plugins.io.containerd.transfer.v1.local.unpack_config",
+    "stream_processors",
 ];
 
 fn invalid(text: String) -> Error {
@@ -186,6 +201,7 @@ impl Config {
         let gc: Gc = plugin(&mut file.plugins, GC)?;
         let overlay: Overlay = plugin(&mut file.plugins, OVERLAY)?;
         let native: Native = plugin(&mut file.plugins, NATIVE)?;
+        let transfer: Transfer = plugin(&mut file.plugins, TRANSFER)?;
         let _ = file.version;
         unknown("", &file.rest);
         unknown("grpc.", &file.grpc.rest);
@@ -195,6 +211,15 @@ impl Config {
         unknown(&format!("plugins.{GC}."), &gc.rest);
         unknown(&format!("plugins.{OVERLAY}."), &overlay.rest);
         unknown(&format!("plugins.{NATIVE}."), &native.rest);
+        unknown(&format!("plugins.{TRANSFER}."), &transfer.rest);
+        for (key, count) in [
+            ("max_concurrent_downloads", transfer.max_concurrent_downloads),
+            ("max_concurrent_uploaded_layers", transfer.max_concurrent_uploaded_layers),
+        ] {
+            if count == 0 {
+                return Err(invalid(format!("plugins.{TRANSFER:?}.{key} must be at least 1")));
+            }
+        }
         for name in file.plugins.keys() {
             warnings.push(format!("no such part: plugins.{name:?}"));
         }
@@ -261,6 +286,15 @@ impl Config {
                 sync_commit: overlay.sync_commit,
             },
             native_root: below(native.root_path, NATIVE),
+            transfer: TransferConfig {
+                // Several roots are separated as in PATH; the first that has the host counts.
+                config_path: std::env::split_paths(&transfer.config_path)
+                    .filter(|path| !path.as_os_str().is_empty())
+                    .collect(),
+                max_concurrent_downloads: transfer.max_concurrent_downloads,
+                max_concurrent_uploaded_layers: transfer.max_concurrent_uploaded_layers,
+                snapshotter: transfer.snapshotter,
+            },
             root,
             state,
             table,
@@ -291,7 +325,7 @@ fn check_disabled(plugins: &[String]) -> Result<()> {
         if uri != "cri" && !uri.starts_with("io.containerd.") {
             return Err(invalid(format!("invalid disabled plugin URI {uri:?} expect io.containerd.x.vx")));
         }
-        if [OVERLAY, NATIVE, GC, METADATA].contains(&uri.as_str()) {
+        if [OVERLAY, NATIVE, GC, METADATA, TRANSFER].contains(&uri.as_str()) {
             return Err(Error::unimplemented(format!("cannot disable plugin {uri:?}")));
         }
     }

@@ -12,10 +12,11 @@ use crate::services::images::ImagesService;
 use crate::services::introspection::IntrospectionService;
 use crate::services::leases::LeasesService;
 use crate::services::namespaces::NamespacesService;
+use crate::services::sandbox::{SandboxControllerService, SandboxStoreService};
 use crate::services::snapshots::SnapshotsService;
 use crate::services::streaming::{StreamingService, Streams};
 use crate::services::tasks::TasksService;
-use crate::services::transfer::{TransferConfig, TransferService};
+use crate::services::transfer::TransferService;
 use crate::services::version::VersionService;
 use crate::shims::{Daemon, Layout, Shims, socket_dir};
 use crate::tasks::Tasks;
@@ -28,6 +29,8 @@ use containerd_api::services::images::v1::images_server::ImagesServer;
 use containerd_api::services::introspection::v1::introspection_server::IntrospectionServer;
 use containerd_api::services::leases::v1::leases_server::LeasesServer;
 use containerd_api::services::namespaces::v1::namespaces_server::NamespacesServer;
+use containerd_api::services::sandbox::v1::controller_server::ControllerServer;
+use containerd_api::services::sandbox::v1::store_server::StoreServer;
 use containerd_api::services::snapshots::v1::snapshots_server::SnapshotsServer;
 use containerd_api::services::streaming::v1::streaming_server::StreamingServer;
 use containerd_api::services::tasks::v1::tasks_server::TasksServer;
@@ -139,14 +142,19 @@ impl Parts {
         serve!(EventsServer, EventsService { exchange: self.exchange.clone() });
         serve!(HealthServer, HealthService);
         serve!(ImagesServer, ImagesService(records()));
-        serve!(IntrospectionServer, IntrospectionService::new(&config.root)?);
+        serve!(
+            IntrospectionServer,
+            IntrospectionService::new(&config.root, &self.records, self.shims.clone())?
+        );
         serve!(LeasesServer, LeasesService(records()));
         serve!(NamespacesServer, NamespacesService(records()));
+        serve!(ControllerServer, SandboxControllerService);
+        serve!(StoreServer, SandboxStoreService(records()));
         serve!(SnapshotsServer, SnapshotsService(records()));
         let streams = Streams::default();
         serve!(StreamingServer, StreamingService { db: records(), streams: streams.clone() });
         serve!(TasksServer, TasksService { records: records(), tasks: Tasks::new(self.shims.clone()) });
-        serve!(TransferServer, TransferService::new(records(), streams, TransferConfig::default()));
+        serve!(TransferServer, TransferService::new(records(), streams, config.transfer.clone()));
         serve!(VersionServer, VersionService);
         Ok(routes)
     }
@@ -160,7 +168,7 @@ impl Parts {
             // The sender lives as long as the daemon, so this waits for the signal.
             let _ = stop.wait_for(|&stopped| stopped).await;
         };
-        let shim_events = shim_server(self.exchange.clone()).serve(ttrpc, stopped(stop.clone()));
+        let shim_events = shim_server(self.shims.clone()).serve(ttrpc, stopped(stop.clone()));
         tokio::spawn(async move {
             if let Err(error) = shim_events.await {
                 tracing::error!(%error, "the server of shim events ended");

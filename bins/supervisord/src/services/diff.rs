@@ -1,7 +1,9 @@
 //! `containerd.services.diff.v1.Diff`.
 
 use super::records::{Answer, blocking, namespace_in, required};
-use containerd_api::services::diff::v1::{ApplyRequest, ApplyResponse, DiffRequest, DiffResponse, diff_server};
+use containerd_api::services::diff::v1::{
+    ApplyRequest, ApplyResponse, DiffRequest, DiffResponse, diff_server,
+};
 use containerd_api::types::Descriptor;
 use content::{Digest, WriterOptions};
 use diff::{Compression, Layer, Target, WriteOptions};
@@ -39,8 +41,9 @@ fn apply(namespace: &Namespace, request: &ApplyRequest) -> Result<Descriptor> {
     if !request.payloads.is_empty() {
         return Err(Error::unimplemented("no stream processor takes payloads"));
     }
-    let digest = Digest::parse(&descriptor.digest)
-        .map_err(|cause| Error::invalid_argument(format!("digest {:?}", descriptor.digest)).with_source(cause))?;
+    let digest = Digest::parse(&descriptor.digest).map_err(|cause| {
+        Error::invalid_argument(format!("digest {:?}", descriptor.digest)).with_source(cause)
+    })?;
     let stream = namespace.content().reader(&digest)?;
     let target = Target::writable(&request.mounts)?;
     let applied = diff::apply(Layer { stream, verified: Some(&digest) }, &target)?;
@@ -75,7 +78,8 @@ fn write(namespace: &Namespace, request: &DiffRequest) -> Result<Descriptor> {
     let reference =
         if request.r#ref.is_empty() { super::transfer::unique("diff") } else { request.r#ref.clone() };
     let content = namespace.content();
-    let mut writer = content.writer(WriterOptions { reference: reference.clone(), ..WriterOptions::default() })?;
+    let mut writer =
+        content.writer(WriterOptions { reference: reference.clone(), ..WriterOptions::default() })?;
     writer.truncate(0)?;
     let options = WriteOptions { compression, epoch };
     let written = match diff::write(&request.left, &request.right, options, Sink(&mut writer)) {

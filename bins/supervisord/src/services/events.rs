@@ -1,6 +1,7 @@
 //! `containerd.services.events.v1.Events`, and its ttrpc twin that shims call.
 
 use super::context::namespace_of;
+use crate::shims::Shims;
 use bytes::Bytes;
 use containerd_api::services::events::ttrpc::v1::ForwardRequest as ShimForwardRequest;
 use containerd_api::services::events::v1::events_server;
@@ -82,8 +83,8 @@ fn matches(filter: &filters::Filters, envelope: &Envelope) -> bool {
 
 /// The service over ttrpc, for shims.
 pub struct ShimEvents {
-    /// What it feeds.
-    pub exchange: Exchange,
+    /// Whose events they are.
+    pub shims: Shims,
 }
 
 impl ttrpc::Service for ShimEvents {
@@ -92,17 +93,17 @@ impl ttrpc::Service for ShimEvents {
             let status = ttrpc::Server::unknown_method(method);
             return Box::pin(async move { Err(status) });
         }
-        let exchange = self.exchange.clone();
+        let shims = self.shims.clone();
         ttrpc::respond(payload, move |request: ShimForwardRequest| async move {
             let envelope = request.envelope.ok_or_else(|| Error::invalid_argument("envelope must be set"));
             envelope
-                .and_then(|envelope| exchange.forward(envelope))
+                .and_then(|envelope| shims.forward(envelope))
                 .map_err(|error| ttrpc::Status { code: error.kind().grpc_code(), message: error.wire_text() })
         })
     }
 }
 
 /// The ttrpc server of the socket beside the gRPC one.
-pub fn shim_server(exchange: Exchange) -> ttrpc::Server {
-    ttrpc::Server::new().service(SHIM_EVENTS, Arc::new(ShimEvents { exchange }))
+pub fn shim_server(shims: Shims) -> ttrpc::Server {
+    ttrpc::Server::new().service(SHIM_EVENTS, Arc::new(ShimEvents { shims }))
 }

@@ -1,99 +1,104 @@
 //! `containerd.services.introspection.v1.Introspection`.
 
+use crate::shims::Shims;
+use containerd_api::pack;
 use containerd_api::services::introspection::v1::introspection_server::Introspection;
 use containerd_api::services::introspection::v1::*;
-use containerd_api::types::Platform;
+use containerd_api::types::{Platform, RuntimeRequest};
 use errdefs::{Error, Result as Outcome};
+use metadata::Db;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use tonic::{Request, Response, Status, async_trait};
+
+const SNAPSHOTTER: &str = "io.containerd.snapshotter.v1";
+const RUNTIME: (&str, &str) = ("io.containerd.runtime.v2", "task");
 
 /// What this daemon is made of, as containerd's plugins.
 pub struct IntrospectionService {
     uuid: String,
     plugins: Vec<Plugin>,
+    shims: Shims,
 }
 
 impl IntrospectionService {
     /// The service of a daemon whose persistent files are below `root`.
-    pub fn new(root: &Path) -> Outcome<IntrospectionService> {
-        Ok(IntrospectionService { uuid: uuid(root)?, plugins: plugins(root) })
+    pub fn new(root: &Path, db: &Db, shims: Shims) -> Outcome<IntrospectionService> {
+        Ok(IntrospectionService { uuid: uuid(root)?, plugins: plugins(root, db), shims })
     }
 }
 
-/// What one plugin is called and what it tells of itself.
-struct Part {
-    kind: &'static str,
-    id: &'static str,
-    capabilities: &'static [&'static str],
-    has_platform: bool,
-    export: Option<(&'static str, &'static str)>,
-}
+/// The parts that run on this machine's platform.
+const ON_PLATFORM: [(&str, &str); 2] = [("io.containerd.differ.v1", "walking"), RUNTIME];
 
-const fn part(kind: &'static str, id: &'static str) -> Part {
-    Part { kind, id, capabilities: &[], has_platform: false, export: None }
-}
-
-const CONTENT: &str = "io.containerd.content.v1.content";
-const OVERLAY: &str = "io.containerd.snapshotter.v1.overlayfs";
-const NATIVE: &str = "io.containerd.snapshotter.v1.native";
-
-/// The parts there are, under the names that clients look for.
-const PARTS: &[Part] = &[
-    Part { export: Some(("root", CONTENT)), ..part("io.containerd.content.v1", "content") },
-    Part {
-        has_platform: true,
-        export: Some(("root", OVERLAY)),
-        ..part("io.containerd.snapshotter.v1", "overlayfs")
-    },
-    Part {
-        has_platform: true,
-        export: Some(("root", NATIVE)),
-        ..part("io.containerd.snapshotter.v1", "native")
-    },
-    part("io.containerd.metadata.v1", "bolt"),
-    Part { has_platform: true, ..part("io.containerd.differ.v1", "walking") },
-    part("io.containerd.event.v1", "exchange"),
-    part("io.containerd.gc.v1", "scheduler"),
-    part("io.containerd.lease.v1", "manager"),
-    Part { has_platform: true, ..part("io.containerd.runtime.v2", "task") },
-    part("io.containerd.streaming.v1", "manager"),
-    part("io.containerd.transfer.v1", "local"),
-    part("io.containerd.service.v1", "tasks-service"),
-    part("io.containerd.grpc.v1", "containers"),
-    part("io.containerd.grpc.v1", "content"),
-    part("io.containerd.grpc.v1", "diff"),
-    part("io.containerd.grpc.v1", "events"),
-    part("io.containerd.grpc.v1", "healthcheck"),
-    part("io.containerd.grpc.v1", "images"),
-    part("io.containerd.grpc.v1", "introspection"),
-    part("io.containerd.grpc.v1", "leases"),
-    part("io.containerd.grpc.v1", "namespaces"),
-    part("io.containerd.grpc.v1", "snapshots"),
-    part("io.containerd.grpc.v1", "streaming"),
-    part("io.containerd.grpc.v1", "tasks"),
-    part("io.containerd.grpc.v1", "transfer"),
-    part("io.containerd.grpc.v1", "version"),
+/// The other parts, under the names that clients look for.
+const PARTS: [(&str, &[&str]); 9] = [
+    ("io.containerd.content.v1", &["content"]),
+    ("io.containerd.metadata.v1", &["bolt"]),
+    ("io.containerd.event.v1", &["exchange"]),
+    ("io.containerd.gc.v1", &["scheduler"]),
+    ("io.containerd.lease.v1", &["manager"]),
+    ("io.containerd.streaming.v1", &["manager"]),
+    ("io.containerd.transfer.v1", &["local"]),
+    ("io.containerd.service.v1", &["tasks-service"]),
+    (
+        "io.containerd.grpc.v1",
+        &[
+            "containers",
+            "content",
+            "diff",
+            "events",
+            "healthcheck",
+            "images",
+            "introspection",
+            "leases",
+            "namespaces",
+            "sandbox-controllers",
+            "sandboxes",
+            "snapshots",
+            "streaming",
+            "tasks",
+            "transfer",
+            "version",
+        ],
+    ),
 ];
 
-fn plugins(root: &Path) -> Vec<Plugin> {
+fn plugins(root: &Path, db: &Db) -> Vec<Plugin> {
     let platform =
         Platform { os: "linux".into(), architecture: architecture().into(), ..Platform::default() };
-    let plugin = |part: &Part| Plugin {
-        r#type: part.kind.to_owned(),
-        id: part.id.to_owned(),
-        requires: Vec::new(),
-        platforms: if part.has_platform { vec![platform.clone()] } else { Vec::new() },
-        exports: part
-            .export
-            .map(|(key, dir)| {
-                HashMap::from([(key.to_owned(), root.join(dir).to_string_lossy().into_owned())])
-            })
-            .unwrap_or_default(),
-        capabilities: part.capabilities.iter().map(|name| (*name).to_owned()).collect(),
-        init_err: None,
-    };
-    PARTS.iter().map(plugin).collect()
+    let exports = |key: &str, value: String| HashMap::from([(key.to_owned(), value)]);
+    let plugin = |kind: &str, id: &str| Plugin { r#type: kind.into(), id: id.into(), ..Plugin::default() };
+    let snapshotters = db.snapshotters().iter().map(|(name, snapshotter)| Plugin {
+        platforms: vec![platform.clone()],
+        exports: exports("root", snapshotter.root().to_string_lossy().into_owned()),
+        capabilities: snapshotter.capabilities().into_iter().map(str::to_owned).collect(),
+        ..plugin(SNAPSHOTTER, name)
+    });
+    let failed = db.failed_snapshotters().iter().map(|(name, cause)| Plugin {
+        init_err: Some(containerd_api::google::rpc::Status {
+            code: tonic::Code::Unknown as i32,
+            message: cause.clone(),
+            details: Vec::new(),
+        }),
+        ..plugin(SNAPSHOTTER, name)
+    });
+    let on_platform =
+        ON_PLATFORM.iter().map(|(kind, id)| Plugin { platforms: vec![platform.clone()], ..plugin(kind, id) });
+    let others = PARTS.iter().flat_map(|(kind, ids)| ids.iter().map(|id| plugin(kind, id)));
+    let mut found: Vec<Plugin> = others.chain(on_platform).chain(snapshotters).chain(failed).collect();
+    for part in &mut found {
+        match (part.r#type.as_str(), part.id.as_str()) {
+            ("io.containerd.content.v1", _) => {
+                let store = root.join("io.containerd.content.v1.content");
+                part.exports = exports("root", store.to_string_lossy().into_owned());
+            }
+            RUNTIME => part.exports = exports("log-uri-schemes", "fifo,binary,file".into()),
+            _ => {}
+        }
+    }
+    found.sort_by(|a, b| (&a.r#type, &a.id).cmp(&(&b.r#type, &b.id)));
+    found
 }
 
 /// This machine's architecture in the image specification's word.
@@ -159,9 +164,19 @@ impl Introspection for IntrospectionService {
             self.plugins.iter().find(|plugin| plugin.r#type == request.r#type && plugin.id == request.id);
         let plugin = plugin
             .ok_or_else(|| Error::not_found(format!("plugin {}.{} not found", request.r#type, request.id)))?;
-        if request.options.is_some() {
+        if plugin.init_err.is_some() {
+            let text = "cannot get extra info, plugin not successfully loaded";
+            return Err(Error::failed_precondition(text).into());
+        }
+        let Some(options) = request.options else {
+            return Ok(Response::new(PluginInfoResponse { plugin: Some(plugin.clone()), extra: None }));
+        };
+        if (plugin.r#type.as_str(), plugin.id.as_str()) != RUNTIME {
             return Err(Error::unimplemented("plugin does not provided extra information").into());
         }
-        Ok(Response::new(PluginInfoResponse { plugin: Some(plugin.clone()), extra: None }))
+        let asked: RuntimeRequest = containerd_api::unpack(&options)
+            .map_err(|cause| Error::unknown("failed to unmarshal plugin info Options").with_source(cause))?;
+        let info = self.shims.info(asked.runtime_path, asked.options).await?;
+        Ok(Response::new(PluginInfoResponse { plugin: Some(plugin.clone()), extra: Some(pack(&info)) }))
     }
 }

@@ -11,7 +11,8 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use tokio::sync::mpsc;
+use std::task::{Context, Poll};
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
@@ -41,22 +42,27 @@ impl Streams {
             .ok_or_else(|| Error::not_found(format!("stream {id:?}")))
     }
 
-    fn put(&self, namespace: &str, id: &str, stream: NamedStream) -> Outcome<()> {
+    /// Keeps a stream for its user, until its client has gone: then the sender of `gone` is dropped.
+    fn put(
+        &self,
+        namespace: &str,
+        id: &str,
+        stream: NamedStream,
+        gone: oneshot::Receiver<()>,
+    ) -> Outcome<()> {
         let key = (namespace.to_owned(), id.to_owned());
         let mut map = self.map();
         if map.contains_key(&key) {
             return Err(Error::already_exists(format!("stream {id:?}")));
         }
-        let outgoing = stream.outgoing.clone().downgrade();
         map.insert(key.clone(), stream);
         drop(map);
         let streams = self.clone();
         tokio::spawn(async move {
-            // The client left before anybody took the stream.
-            if let Some(outgoing) = outgoing.upgrade() {
-                wait_closed(outgoing).await;
-            }
+            // It ends, with an error, when the client's call does.
+            let _ = gone.await;
             let mut map = streams.map();
+            // The client left before anybody took the stream; another may have its name by now.
             if map.get(&key).is_some_and(|stream| stream.outgoing.is_closed()) {
                 map.remove(&key);
             }
@@ -69,17 +75,18 @@ impl Streams {
     }
 }
 
-/// Waits until the receiving end is gone, without keeping the stream open meanwhile.
-async fn wait_closed(outgoing: Outgoing) {
-    let weak = outgoing.downgrade();
-    drop(outgoing);
-    loop {
-        match weak.upgrade() {
-            None => return,
-            Some(outgoing) if outgoing.is_closed() => return,
-            Some(_) => {}
-        }
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+/// What is sent to a client, until its call ends.
+struct Answers {
+    messages: UnboundedReceiverStream<Result<Any, Status>>,
+    /// Dropped with the call.
+    _here: oneshot::Sender<()>,
+}
+
+impl Stream for Answers {
+    type Item = Result<Any, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.messages).poll_next(context)
     }
 }
 
@@ -255,14 +262,21 @@ impl streaming_server::Streaming for StreamingService {
     async fn stream(&self, request: Request<Streaming<Any>>) -> Result<Response<Self::StreamStream>, Status> {
         let namespace = namespace_in(&self.db, &request)?;
         let mut incoming = request.into_inner();
-        let first = incoming.message().await?.ok_or_else(|| Error::invalid_argument("first message must be StreamInit"))?;
-        let init = unpack::<StreamInit>(&first)
-            .map_err(|cause| Error::invalid_argument("first message must be StreamInit").with_source(cause))?;
+        let first = incoming
+            .message()
+            .await?
+            .ok_or_else(|| Error::invalid_argument("first message must be StreamInit"))?;
+        let init = unpack::<StreamInit>(&first).map_err(|cause| {
+            Error::invalid_argument("first message must be StreamInit").with_source(cause)
+        })?;
         let (outgoing, answers) = mpsc::unbounded_channel();
-        self.streams.put(namespace.name(), &init.id, NamedStream { incoming, outgoing: outgoing.clone() })?;
+        let (here, gone) = oneshot::channel();
+        let stream = NamedStream { incoming, outgoing: outgoing.clone() };
+        self.streams.put(namespace.name(), &init.id, stream, gone)?;
         // From here on a transfer may name it.
         let empty = Any { type_url: "google.protobuf.Empty".to_owned(), value: Vec::new() };
         let _ = outgoing.send(Ok(empty));
-        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(answers))))
+        let messages = UnboundedReceiverStream::new(answers);
+        Ok(Response::new(Box::pin(Answers { messages, _here: here })))
     }
 }

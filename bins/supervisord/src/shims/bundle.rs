@@ -13,6 +13,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+/// The note that a task's end was told; its own name, as other programs' files are beside it.
+const EXIT_TOLD: &str = "exit-told";
 const PLUGIN: &str = "io.containerd.runtime.v2.task";
 
 /// Where bundles live.
@@ -147,6 +149,22 @@ impl Bundle {
     pub fn load_shim_binary(&self) -> Option<PathBuf> {
         let text = fs::read_to_string(self.path.join("shim-binary-path")).ok()?;
         Some(PathBuf::from(text.trim()))
+    }
+
+    /// Whether subscribers were told how the task ended.
+    pub fn is_exit_told(&self) -> bool {
+        self.path.join(EXIT_TOLD).exists()
+    }
+
+    /// Notes that they were; with the bundle the note goes.
+    pub fn note_exit_told(&self) {
+        // A bundle that is gone needs no note.
+        let _ = fs::write(self.path.join(EXIT_TOLD), b"");
+    }
+
+    /// Whether a process was ever made in the bundle: runtimes write its number.
+    pub fn has_process(&self) -> bool {
+        self.path.join("init.pid").exists()
     }
 
     /// Removes the bundle and the working directory; that they are gone already is no failure.

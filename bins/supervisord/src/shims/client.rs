@@ -99,7 +99,6 @@ fn from_ttrpc(error: ttrpc::Error) -> Error {
     match error {
         ttrpc::Error::Status(status) => Error::new(Kind::from_grpc_code(status.code), status.message),
         ttrpc::Error::Closed => Error::unknown(CLOSED),
-        other => Error::unknown("cannot call the shim").with_source(other),
     }
 }
 

@@ -31,7 +31,11 @@ impl Shims {
 
     async fn load_one(&self, bundle: Bundle) {
         match self.find(&bundle).await {
-            Ok(shim) => self.adopt(&shim),
+            Ok(shim) => {
+                self.adopt(&shim);
+                let shims = self.clone();
+                tokio::spawn(async move { shims.tell_missed(shim).await });
+            }
             Err(error) => {
                 tracing::warn!(
                     id = bundle.id,
@@ -40,8 +44,7 @@ impl Shims {
                     error.chain()
                 );
                 let binary = self.binary(&bundle);
-                let response = self.clean(&bundle, &binary).await;
-                self.report(&bundle, response);
+                self.clean_and_report(&bundle, &binary).await;
             }
         }
     }

@@ -3,6 +3,7 @@
 pub mod bootstrap;
 mod bundle;
 mod client;
+mod exits;
 mod load;
 mod log;
 mod reap;
@@ -16,12 +17,13 @@ pub use spawn::{Daemon, socket_dir};
 use bootstrap::Bootstrap;
 use bundle::Bundle;
 use containerd_api::Any;
+use containerd_api::types::RuntimeInfo;
 use errdefs::{Error, Result};
 use events::Exchange;
 use runtime::SearchPath;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::task::spawn_blocking;
 
 /// A task's name: its namespace and its id.
@@ -39,6 +41,8 @@ struct Inner {
     search: SearchPath,
     exchange: Exchange,
     tasks: RwLock<Tasks>,
+    /// Held while the end of a task is told and noted.
+    telling: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -76,7 +80,8 @@ impl Shims {
     /// No shims yet; [`Shims::load`] finds those of a former life.
     pub fn new(layout: Layout, daemon: Daemon, exchange: Exchange) -> Shims {
         let search = SearchPath::of_this_process();
-        let inner = Inner { layout, daemon, search, exchange, tasks: RwLock::default() };
+        let inner =
+            Inner { layout, daemon, search, exchange, tasks: RwLock::default(), telling: Mutex::default() };
         Shims { inner: Arc::new(inner) }
     }
 
@@ -139,6 +144,17 @@ impl Shims {
                 Err(error)
             }
         }
+    }
+
+    /// What a runtime, by name or by its shim's path, says of itself. Without a name it is our own.
+    pub async fn info(&self, runtime: String, options: Option<Any>) -> Result<RuntimeInfo> {
+        let inner = self.inner.clone();
+        let asked = spawn_blocking(move || {
+            let name = if runtime.is_empty() { runtime::WHERRY_RUNTIME } else { &runtime };
+            let binary = runtime::resolve(name, &inner.search)?;
+            inner.daemon.ask_info(&binary, options.as_ref(), reap::PATIENCE)
+        });
+        asked.await.map_err(|e| Error::internal("cannot ask a shim").with_source(e))?
     }
 
     /// The task stands: its shim is found by name from now on, and watched.

@@ -42,8 +42,16 @@ impl Shims {
         }
         let id = &shim.bundle.id;
         tracing::warn!(id, namespace = shim.bundle.namespace, "shim has gone; cleaning up after it");
-        let response = self.clean(&shim.bundle, &shim.binary).await;
-        self.report(&shim.bundle, response);
+        self.clean_and_report(&shim.bundle, &shim.binary).await;
+    }
+
+    /// Cleans up after a dead shim, and tells the end of its task, if it had one and nobody told it before.
+    pub(super) async fn clean_and_report(&self, bundle: &Bundle, binary: &Path) {
+        let (had_process, was_told) = (bundle.has_process(), bundle.is_exit_told());
+        let response = self.clean(bundle, binary).await;
+        if had_process {
+            self.report(bundle, response, was_told);
+        }
     }
 
     /// Kills what a shim left and removes its bundle; says how the task ended, as far as the shim's binary knows.
@@ -65,7 +73,7 @@ impl Shims {
     }
 
     /// Publishes the end of a task whose shim cannot.
-    pub(super) fn report(&self, bundle: &Bundle, response: Option<DeleteResponse>) {
+    fn report(&self, bundle: &Bundle, response: Option<DeleteResponse>, was_told: bool) {
         let now = events::timestamp(SystemTime::now());
         let end = response.unwrap_or(DeleteResponse { pid: 0, exit_status: UNKNOWN_EXIT, exited_at: None });
         let exited_at = Some(end.exited_at.unwrap_or(now));
@@ -84,9 +92,9 @@ impl Shims {
             id: String::new(),
         };
         let exchange = &self.inner.exchange;
-        for (topic, event) in
-            [("/tasks/exit", containerd_api::pack(&exit)), ("/tasks/delete", containerd_api::pack(&delete))]
-        {
+        let events =
+            [("/tasks/exit", containerd_api::pack(&exit)), ("/tasks/delete", containerd_api::pack(&delete))];
+        for (topic, event) in events.into_iter().skip(usize::from(was_told)) {
             if let Err(error) = exchange.publish(&bundle.namespace, topic, event) {
                 tracing::error!(id = bundle.id, "cannot publish {topic}: {}", error.chain());
             }

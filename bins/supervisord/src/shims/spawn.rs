@@ -5,6 +5,7 @@ use super::bundle::Bundle;
 use super::runtime::WHERRY_RUNTIME;
 use containerd_api::Any;
 use containerd_api::task::v2::DeleteResponse;
+use containerd_api::types::RuntimeInfo;
 use errdefs::{Error, Result};
 use prost::Message;
 use std::ffi::OsStr;
@@ -135,6 +136,41 @@ impl Daemon {
         }
         DeleteResponse::decode(output.stdout.as_slice())
             .map_err(|e| Error::unknown("cannot decode the answer of shim delete").with_source(e))
+    }
+
+    /// Asks a shim's binary what it and its runtime are (`-info`). Blocks at most `patience`.
+    pub fn ask_info(&self, binary: &Path, options: Option<&Any>, patience: Duration) -> Result<RuntimeInfo> {
+        let failed = |cause: std::io::Error| {
+            Error::unknown(format!("cannot ask {} for its info", binary.display())).with_source(cause)
+        };
+        let mut command = Command::new(binary);
+        command.arg("-info").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).env_remove("NOTIFY_SOCKET");
+        let mut child = command.spawn().map_err(failed)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A shim that does not read its options answers all the same.
+            let _ = stdin.write_all(&options.map(Message::encode_to_vec).unwrap_or_default());
+        }
+        let pidfd = rustix::process::pidfd_open(
+            rustix::process::Pid::from_child(&child),
+            rustix::process::PidfdFlags::empty(),
+        )
+        .map_err(|cause| failed(cause.into()))?;
+        if !readable_within(&pidfd, patience) {
+            let _ = child.kill();
+        }
+        let output = child.wait_with_output().map_err(failed)?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(Error::unknown(format!(
+                "failed to run [{} -info]: {}: {}",
+                binary.display(),
+                said.trim(),
+                output.status
+            )));
+        }
+        RuntimeInfo::decode(output.stdout.as_slice())
+            .map_err(|cause| Error::unknown("cannot decode the runtime's info").with_source(cause))
     }
 
     fn command(&self, bundle: &Bundle, binary: &Path) -> Command {

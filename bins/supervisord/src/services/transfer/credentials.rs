@@ -67,7 +67,8 @@ impl Credentials for Asked {
                 return Err(Error::unavailable("the client closed its credential stream"));
             }
             let answer = state.0.receive().await?;
-            let answer = answer.ok_or_else(|| Error::unavailable("the client closed its credential stream"))?;
+            let answer =
+                answer.ok_or_else(|| Error::unavailable("the client closed its credential stream"))?;
             let answer = unpack::<AuthResponse>(&answer)
                 .map_err(|cause| Error::invalid_argument("cannot read credentials").with_source(cause))?;
             let credential = from_answer(answer);

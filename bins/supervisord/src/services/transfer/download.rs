@@ -37,7 +37,12 @@ pub fn target(descriptor: &Descriptor) -> Target {
 
 impl Work {
     /// Brings a blob here, unless it is; what an earlier try left is taken up.
-    pub async fn download(&self, repository: &Repository, descriptor: &Descriptor, meter: &Meter) -> Result<()> {
+    pub async fn download(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        meter: &Meter,
+    ) -> Result<()> {
         let _flight = self.flights.take(format!("{} {}", self.namespace.name(), descriptor.digest)).await;
         let mut tries = 2;
         loop {
@@ -54,7 +59,12 @@ impl Work {
         }
     }
 
-    async fn download_once(&self, repository: &Repository, descriptor: &Descriptor, meter: &Meter) -> Result<()> {
+    async fn download_once(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        meter: &Meter,
+    ) -> Result<()> {
         let Some(writer) = self.open_writer(descriptor).await? else {
             meter.done("already exists");
             return self.note_source(repository, descriptor).await;
@@ -93,7 +103,8 @@ impl Work {
             }
         }
         drop(sender);
-        let written = writing.await.map_err(|cause| Error::internal("cannot write blob").with_source(cause))?;
+        let written =
+            writing.await.map_err(|cause| Error::internal("cannot write blob").with_source(cause))?;
         if let Some(error) = broken {
             return Err(error);
         }

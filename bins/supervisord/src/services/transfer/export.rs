@@ -12,7 +12,12 @@ use crate::services::streaming::Streams;
 
 impl Work {
     /// Writes images to an archive.
-    pub async fn export(self, streams: &Streams, store: ImageStore, archive: ImageExportStream) -> Result<()> {
+    pub async fn export(
+        self,
+        streams: &Streams,
+        store: ImageStore,
+        archive: ImageExportStream,
+    ) -> Result<()> {
         let platforms = || archive.platforms.iter().map(Platform::from);
         let matcher = match (archive.all_platforms, archive.platforms.is_empty()) {
             (true, _) => Matcher::new([]),
@@ -29,8 +34,10 @@ impl Work {
             skip_foreign: archive.skip_non_distributable,
         };
         blocking(move || {
-            let images: Vec<_> =
-                naming::lookup(&namespace, &store)?.into_iter().map(|(name, image)| (Some(name), image)).collect();
+            let images: Vec<_> = naming::lookup(&namespace, &store)?
+                .into_iter()
+                .map(|(name, image)| (Some(name), image))
+                .collect();
             let buffered = std::io::BufWriter::with_capacity(64 << 10, writer);
             let mut written = export(&images, &namespace.content(), &options, buffered, &|blob| {
                 progress.meter(blob, &[]).done("exported");

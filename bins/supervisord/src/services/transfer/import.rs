@@ -13,7 +13,12 @@ use std::time::{Duration, Instant};
 
 impl Work {
     /// Imports an archive of images, unpacks them where asked, and names them.
-    pub async fn import(self, streams: &Streams, archive: ImageImportStream, store: ImageStore) -> Result<()> {
+    pub async fn import(
+        self,
+        streams: &Streams,
+        archive: ImageImportStream,
+        store: ImageStore,
+    ) -> Result<()> {
         if archive.force_compress {
             return Err(Error::unimplemented("force_compress: layers are stored as they come"));
         }
@@ -21,9 +26,10 @@ impl Work {
         let reader = streams.take(self.namespace.name(), &archive.stream)?.into_reader();
         self.progress.event("Importing");
         let (content, told) = (self.namespace.content(), Told::new(self.progress.clone()));
-        let index =
-            blocking(move || images::import::import(reader, &content, &|name, done, size| told.at(name, done, size)))
-                .await?;
+        let index = blocking(move || {
+            images::import::import(reader, &content, &|name, done, size| told.at(name, done, size))
+        })
+        .await?;
         let matcher = Matcher::new(store.platforms.iter().map(Platform::from));
         let (content, top) = (self.namespace.content(), index.clone());
         let images = blocking(move || {
@@ -72,7 +78,12 @@ impl Work {
         Ok(())
     }
 
-    async fn name_imported(&self, store: ImageStore, index: Descriptor, images: Vec<Descriptor>) -> Result<()> {
+    async fn name_imported(
+        &self,
+        store: ImageStore,
+        index: Descriptor,
+        images: Vec<Descriptor>,
+    ) -> Result<()> {
         let namespace = self.namespace.clone();
         let saved = blocking(move || {
             let mut saved = Vec::new();

@@ -57,8 +57,9 @@ fn translate(name: &str, prefix: &ImageReference) -> Option<String> {
         return None;
     }
     if name.contains(['/', ':', '@']) {
-        let has_prefix =
-            name.strip_prefix(&prefix.name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':', '@']));
+        let has_prefix = name
+            .strip_prefix(&prefix.name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':', '@']));
         return (prefix.allow_overwrite || has_prefix).then(|| name.to_owned());
     }
     Some(format!("{}:{name}", prefix.name))
@@ -91,7 +92,8 @@ pub fn lookup(namespace: &Namespace, store: &ImageStore) -> Result<Vec<(String, 
 /// What an image's record points to.
 pub fn target(namespace: &Namespace, name: &str) -> Result<Descriptor> {
     let image = namespace.images().get(name)?;
-    let target = image.target.ok_or_else(|| Error::new(Kind::DataLoss, format!("image {name:?} has no target")))?;
+    let target =
+        image.target.ok_or_else(|| Error::new(Kind::DataLoss, format!("image {name:?} has no target")))?;
     Descriptor::try_from(&target)
 }
 
@@ -102,7 +104,8 @@ mod tests {
     fn image(annotations: &[(&str, &str)]) -> Descriptor {
         let digest = reference::Digest::parse(&format!("sha256:{}", "0".repeat(64))).unwrap();
         let mut descriptor = Descriptor::new("", digest, 1);
-        descriptor.annotations = annotations.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        descriptor.annotations =
+            annotations.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         descriptor
     }
 
@@ -124,7 +127,10 @@ mod tests {
         let none = image(&[]);
         assert_eq!(imported_names(&store("import", true, true), &full), ["docker.io/library/a:1"]);
         assert!(imported_names(&store("import", false, false), &full).is_empty());
-        assert_eq!(imported_names(&store("docker.io/library/a", false, false), &full), ["docker.io/library/a:1"]);
+        assert_eq!(
+            imported_names(&store("docker.io/library/a", false, false), &full),
+            ["docker.io/library/a:1"]
+        );
         assert_eq!(imported_names(&store("x/y", false, true), &bare), ["x/y:1"]);
         assert_eq!(imported_names(&store("x", true, true), &none), [format!("x@{}", none.digest)]);
         assert_eq!(imported_names(&ImageStore::default(), &full), ["docker.io/library/a:1"]);

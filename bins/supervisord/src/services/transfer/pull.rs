@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use containerd_api::types::transfer::{ImageStore, OciRegistry};
+use containerd_api::types::transfer::{HttpDebug, ImageStore, OciRegistry, RegistryResolver};
 use distribution::{Limits, Repository};
 use errdefs::{Error, Kind, Result};
 use images::document::{self, Document};
@@ -38,12 +38,21 @@ impl Drop for Task {
     }
 }
 
+/// What goes to a registry and comes back, credentials among it, is shown to nobody.
+fn refuse_wiretap(resolver: &RegistryResolver) -> Result<()> {
+    if resolver.http_debug != HttpDebug::Disabled as i32 || !resolver.logs_stream.is_empty() {
+        return Err(Error::unimplemented("showing the HTTP traffic of a transfer is not supported"));
+    }
+    Ok(())
+}
+
 impl Work {
     /// The repository of a registry's image.
     pub fn repository(&self, streams: &Streams, registry: &OciRegistry) -> Result<Arc<Repository>> {
         let reference = Reference::parse_normalized(&registry.reference).map_err(|cause| {
             Error::invalid_argument(format!("reference {:?}", registry.reference)).with_source(cause)
         })?;
+        refuse_wiretap(&registry.resolver.clone().unwrap_or_default())?;
         let mut hosts = self.hosts(registry).hosts(reference.domain())?;
         let headers = registry.resolver.clone().unwrap_or_default().headers;
         for host in &mut hosts {
@@ -107,7 +116,12 @@ impl Pull {
         })
     }
 
-    async fn index(self: Arc<Self>, descriptor: Descriptor, manifests: Vec<Descriptor>, whole: bool) -> Result<()> {
+    async fn index(
+        self: Arc<Self>,
+        descriptor: Descriptor,
+        manifests: Vec<Descriptor>,
+        whole: bool,
+    ) -> Result<()> {
         let limit = self.store.manifest_limit as usize;
         let chosen = tree::choose(&manifests, &self.matcher, limit, descriptor.digest.as_str())?;
         let mut kept = chosen.clone();
@@ -127,10 +141,16 @@ impl Pull {
         Ok(())
     }
 
-    async fn manifest(self: Arc<Self>, descriptor: Descriptor, manifest: Manifest, whole: bool) -> Result<()> {
+    async fn manifest(
+        self: Arc<Self>,
+        descriptor: Descriptor,
+        manifest: Manifest,
+        whole: bool,
+    ) -> Result<()> {
         let parents = vec![descriptor.reference()];
         let layers = if whole { manifest.layers.clone() } else { Vec::new() };
-        let children: Vec<Descriptor> = std::iter::once(manifest.config.clone()).chain(layers.iter().cloned()).collect();
+        let children: Vec<Descriptor> =
+            std::iter::once(manifest.config.clone()).chain(layers.iter().cloned()).collect();
         self.hold(&descriptor, &children).await?;
         for layer in &layers {
             self.work.progress.meter(layer, &parents).tell("waiting", 0);
@@ -166,7 +186,9 @@ impl Pull {
         let (content, wanted) = (self.work.namespace.content(), manifest.clone());
         let config = blocking(move || tree::config(&content, &wanted)).await?;
         let platform = platform_of(descriptor, &config);
-        for destination in self.destinations.iter().filter(|destination| destination.takes(manifest, &platform)) {
+        for destination in
+            self.destinations.iter().filter(|destination| destination.takes(manifest, &platform))
+        {
             let steps = unpack::steps(&manifest.layers, &config.rootfs.diff_ids)?;
             for (step, task) in steps.iter().zip(tasks.iter_mut()) {
                 if let Some(task) = task.take() {
@@ -208,7 +230,8 @@ impl Pull {
         let bytes = self.repository.fetch_manifest(&target(descriptor)).await?.to_vec();
         // Refused before it is stored.
         document::parse(&bytes, &descriptor.media_type)?;
-        let (content, stored, reference) = (self.work.namespace.content(), bytes.clone(), descriptor.reference());
+        let (content, stored, reference) =
+            (self.work.namespace.content(), bytes.clone(), descriptor.reference());
         let source = labels::source(self.repository.reference());
         blocking(move || content.write(&reference, &stored, &[source].into())).await?;
         meter.done("complete");

@@ -129,7 +129,8 @@ impl Push {
         let _slot = self.slots.acquire().await;
         let content = self.work.namespace.content();
         let source = source(content.clone(), descriptor.clone(), meter.clone());
-        let (held, digest, reference) = (content, descriptor.digest.clone(), self.repository.reference().clone());
+        let (held, digest, reference) =
+            (content, descriptor.digest.clone(), self.repository.reference().clone());
         let from = blocking(move || {
             held.info(&digest)?;
             Ok(labels::sources(&held, &digest, &reference))

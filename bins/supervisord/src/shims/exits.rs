@@ -1,0 +1,86 @@
+//! The ends of tasks, told to subscribers: each once, whichever life of the daemon hears of it.
+//!
+//! A file in the bundle says that the end was told. A shim that lost the daemon's answer, or never knew that
+//! the daemon was gone, sends the end again: it is dropped. A shim that gave up sending while nobody listened
+//! is asked, and the end is told in its place.
+
+use super::bundle::Bundle;
+use super::{Shim, Shims};
+use containerd_api::events::TaskExit;
+use containerd_api::task::v3::{StateRequest, StateResponse};
+use containerd_api::types::Envelope;
+use containerd_api::v1::types::Status;
+use containerd_api::{pack, unpack};
+use errdefs::Result;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+const TOPIC: &str = "/tasks/exit";
+/// How long a shim, that sends again what it could not, has for it; subscribers come back meanwhile, too.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl Shims {
+    /// Passes an event of a shim on, unless it is the end of a task that was told before.
+    pub fn forward(&self, envelope: Envelope) -> Result<()> {
+        match self.ended_in(&envelope) {
+            Some(bundle) => self.tell(&bundle, || self.inner.exchange.forward(envelope)),
+            None => self.inner.exchange.forward(envelope),
+        }
+    }
+
+    /// The bundle of the task whose end an event tells.
+    fn ended_in(&self, envelope: &Envelope) -> Option<Bundle> {
+        if envelope.topic != TOPIC {
+            return None;
+        }
+        let exit = unpack::<TaskExit>(envelope.event.as_ref()?).ok()?;
+        let is_task = exit.id == exit.container_id
+            && metadata::validate_identifier(&exit.id).is_ok()
+            && metadata::validate_identifier(&envelope.namespace).is_ok();
+        is_task.then(|| self.inner.layout.bundle(&envelope.namespace, &exit.id))
+    }
+
+    /// Publishes an end once.
+    pub(super) fn tell(&self, bundle: &Bundle, publish: impl FnOnce() -> Result<()>) -> Result<()> {
+        let _one_at_a_time = self.inner.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        if bundle.is_exit_told() {
+            return Ok(());
+        }
+        publish()?;
+        // Noted after: a daemon killed in between tells it twice, rather than never.
+        bundle.note_exit_told();
+        Ok(())
+    }
+
+    /// Tells the end of a task that ended while nobody listened, if its shim does not.
+    pub(super) async fn tell_missed(&self, shim: Arc<Shim>) {
+        if shim.bundle.is_exit_told() {
+            return;
+        }
+        let request = StateRequest { id: shim.bundle.id.clone(), exec_id: String::new() };
+        let state = shim.client.call_within::<_, StateResponse>("State", &request, Some(GRACE)).await;
+        // One that runs will tell its end itself; of one that does not answer nothing is known.
+        let Some(state) = state.ok().filter(|state| state.status == Status::Stopped as i32) else { return };
+        tokio::time::sleep(GRACE).await;
+        if !self.is_current(&shim) {
+            return;
+        }
+        let exit = TaskExit {
+            container_id: shim.bundle.id.clone(),
+            id: shim.bundle.id.clone(),
+            pid: state.pid,
+            exit_status: state.exit_status,
+            exited_at: state.exited_at,
+        };
+        let told = self
+            .tell(&shim.bundle, || self.inner.exchange.publish(&shim.bundle.namespace, TOPIC, pack(&exit)));
+        if let Err(error) = told {
+            tracing::error!(id = shim.bundle.id, "cannot publish {TOPIC}: {}", error.chain());
+        }
+    }
+
+    /// Whether a task by this shim is still known.
+    fn is_current(&self, shim: &Shim) -> bool {
+        self.read(|tasks| tasks.running.get(&shim.key()).is_some_and(|found| std::ptr::eq(&**found, shim)))
+    }
+}
