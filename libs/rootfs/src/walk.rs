@@ -1,7 +1,9 @@
 //! Walking inside a root that somebody else may be changing, openat2(2).
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -14,6 +16,8 @@ const LINKS_MAX: usize = 40;
 #[derive(Debug)]
 pub struct Root {
     fd: OwnedFd,
+    /// A procfs that knows this process, where that at `/proc` does not.
+    procfs: Option<OwnedFd>,
 }
 
 /// An object of the tree opened by O_PATH.
@@ -23,7 +27,12 @@ impl Root {
     /// Opens `path` as a root.
     pub fn open(path: &Path) -> io::Result<Root> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Root { fd: fs::openat(CWD, path, flags, Mode::empty())? })
+        Ok(Root { fd: fs::openat(CWD, path, flags, Mode::empty())?, procfs: None })
+    }
+
+    /// Names objects by this procfs, for a process that has gone to another mount namespace.
+    pub fn with_procfs(self, procfs: OwnedFd) -> Root {
+        Root { procfs: Some(procfs), ..self }
     }
 
     /// Opens what `path` names inside the root, following links there.
@@ -145,8 +154,14 @@ impl Root {
     /// Where an opened object lies below the root now.
     pub fn path_of(&self, handle: impl AsFd) -> io::Result<PathBuf> {
         let link = |fd: BorrowedFd<'_>| {
-            let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
-            std::fs::read_link(link)
+            let link = format!("self/fd/{}", fd.as_raw_fd());
+            match &self.procfs {
+                None => std::fs::read_link(Path::new("/proc").join(link)),
+                Some(procfs) => {
+                    let text = fs::readlinkat(procfs, link, Vec::new())?.into_bytes();
+                    Ok(PathBuf::from(OsString::from_vec(text)))
+                }
+            }
         };
         let path = link(handle.as_fd())?;
         let root = link(self.fd.as_fd())?;
@@ -165,7 +180,7 @@ impl AsFd for Root {
 
 impl From<OwnedFd> for Root {
     fn from(fd: OwnedFd) -> Root {
-        Root { fd }
+        Root { fd, procfs: None }
     }
 }
 

@@ -1,5 +1,7 @@
 //! `features`: what this runtime can do (features.md of the runtime specification).
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::{Command, Context};
@@ -35,7 +37,7 @@ fn run(_context: &Context<'_>, _words: &Words) -> Result<i32, Failure> {
         "linux": {
             "namespaces": namespaces,
             "capabilities": capabilities,
-            "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
+            "cgroup": {"v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true},
             "seccomp": {
                 "enabled": seccomp::is_available(),
                 "actions": seccomp::ACTIONS,
@@ -44,11 +46,11 @@ fn run(_context: &Context<'_>, _words: &Words) -> Result<i32, Failure> {
                 "knownFlags": seccomp::known_flags().collect::<Vec<_>>(),
                 "supportedFlags": seccomp::supported_flags().collect::<Vec<_>>()
             },
-            "apparmor": {"enabled": true},
-            "selinux": {"enabled": true},
+            "apparmor": {"enabled": Path::new("/sys/kernel/security/apparmor").exists()},
+            "selinux": {"enabled": Path::new("/sys/fs/selinux/enforce").exists()},
             "intelRdt": {"enabled": false},
             "mountExtensions": {"idmap": {"enabled": true}},
-            "netDevices": {"enabled": false},
+            "netDevices": {"enabled": true},
             "memoryPolicy": {
                 "modes": ["MPOL_DEFAULT", "MPOL_PREFERRED", "MPOL_BIND", "MPOL_INTERLEAVE",
                     "MPOL_LOCAL", "MPOL_PREFERRED_MANY", "MPOL_WEIGHTED_INTERLEAVE"],

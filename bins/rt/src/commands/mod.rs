@@ -7,6 +7,7 @@ mod exec;
 mod features;
 mod kill;
 mod list;
+mod mounts;
 mod pause;
 mod ps;
 mod resume;
@@ -50,6 +51,7 @@ const COMMANDS: &[Command] = &[
     features::COMMAND,
     kill::COMMAND,
     list::COMMAND,
+    mounts::COMMAND,
     pause::COMMAND,
     ps::COMMAND,
     resume::COMMAND,

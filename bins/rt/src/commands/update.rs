@@ -61,16 +61,20 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     Ok(0)
 }
 
-fn read(source: &str) -> Result<Resources, Failure> {
-    let bytes = match source {
+/// The bytes of a file, `-` for stdin.
+pub fn read_input(source: &str) -> Result<Vec<u8>, Failure> {
+    match source {
         "-" => {
             let mut bytes = Vec::new();
             std::io::stdin().read_to_end(&mut bytes).tried("cannot read stdin")?;
-            bytes
+            Ok(bytes)
         }
-        path => std::fs::read(path).tried(format!("open {path}"))?,
-    };
-    let limits: Resources = serde_json::from_slice(&bytes)
+        path => std::fs::read(path).tried(format!("open {path}")),
+    }
+}
+
+fn read(source: &str) -> Result<Resources, Failure> {
+    let limits: Resources = serde_json::from_slice(&read_input(source)?)
         .map_err(|error| Failure::new(format!("cannot read resources: {error}")))?;
     // Rules that are given replace all others; those that every container needs stay.
     Ok(if limits.devices.is_empty() { limits } else { launch::with_default_devices(limits) })
@@ -79,7 +83,7 @@ fn read(source: &str) -> Result<Resources, Failure> {
 fn from_words(words: &Words) -> Result<Resources, Failure> {
     for name in ["l3-cache-schema", "mem-bw-schema"] {
         if words.value(name).is_some() {
-            return Err(Failure::new("Intel RDT is not supported: the kernel has no resctrl mounted"));
+            return Err(Failure::new(format!("cannot set {name}: Intel RDT is not supported")));
         }
     }
     let mut limits = Resources::default();

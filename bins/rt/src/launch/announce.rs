@@ -13,10 +13,15 @@ pub fn announce(streams: &Streams, pid: Pid) -> Result<(), Failure> {
         write_pid_file(path, pid.as_raw_nonzero().get())?;
     }
     if let Some(path) = &streams.pidfd_socket {
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).tried("cannot open pidfd")?;
-        console::send_pidfd(path, pidfd)?;
+        send_pidfd(path, pid)?;
     }
     Ok(())
+}
+
+/// Sends a descriptor of the process to a unix socket.
+pub fn send_pidfd(socket: &Path, pid: Pid) -> Result<(), Failure> {
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).tried("cannot open pidfd")?;
+    console::send_pidfd(socket, pidfd)
 }
 
 /// Writes a process id where the caller wants it, whole or not at all.

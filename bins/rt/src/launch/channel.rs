@@ -18,6 +18,8 @@ pub enum Note {
     Pid(i32),
     /// The process is in its user namespace and needs ids.
     WantsIds,
+    /// The process is in its network namespace and needs devices.
+    WantsDevices,
     /// Namespaces and mounts are made, the root is not changed yet.
     WantsHooks,
     /// The agent at the listener's path needs this descriptor.
@@ -49,6 +51,7 @@ impl Channel {
         let (tag, text, fd) = match note {
             Note::Pid(pid) => (b'P', pid.to_string(), None),
             Note::WantsIds => (b'I', String::new(), None),
+            Note::WantsDevices => (b'D', String::new(), None),
             Note::WantsHooks => (b'H', String::new(), None),
             Note::Listener(fd) => (b'L', String::new(), Some(fd.as_fd())),
             Note::Ready => (b'R', String::new(), None),
@@ -71,6 +74,7 @@ impl Channel {
         Ok(Some(match tag {
             b'P' => Note::Pid(text().parse().map_err(|_| unclear())?),
             b'I' => Note::WantsIds,
+            b'D' => Note::WantsDevices,
             b'H' => Note::WantsHooks,
             b'L' => Note::Listener(fd.ok_or_else(unclear)?),
             b'R' => Note::Ready,

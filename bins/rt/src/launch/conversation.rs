@@ -7,8 +7,9 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::channel::{Channel, Note};
 use super::create::Request;
+use super::net_devices::Moving;
 use super::undo::Undo;
-use super::{run_hooks, seccomp_agent};
+use super::{net_devices, run_hooks, seccomp_agent};
 use crate::container::{Record, start_time};
 use crate::failure::Failure;
 
@@ -17,6 +18,7 @@ pub struct Conversation<'a> {
     pub request: &'a Request<'a>,
     pub linux: &'a Linux,
     pub channel: &'a Channel,
+    pub net_devices: &'a [Moving],
     /// Whether the first child is only a step towards init.
     pub has_intermediate: bool,
 }
@@ -52,6 +54,10 @@ impl Conversation<'_> {
                 Some(Note::WantsIds) => {
                     let (uids, gids) = (&self.linux.uid_mappings, &self.linux.gid_mappings);
                     namespaces::write_mappings(pid, uids, gids)?;
+                    self.channel.send(&Note::Go)?;
+                }
+                Some(Note::WantsDevices) => {
+                    net_devices::give(self.net_devices, pid)?;
                     self.channel.send(&Note::Go)?;
                 }
                 Some(Note::WantsHooks) => {

@@ -1,6 +1,9 @@
 //! The runtime's side of making a container.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+
+use std::path::Path;
 
 use mount::Tree;
 use namespaces::{Kind, Plan};
@@ -9,7 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::{DumpableBehavior, Pid, geteuid, set_dumpable_behavior};
 use syscalls::clone::{self, Side, clone3};
 
-use super::announce::announce;
+use super::announce::{announce, send_pidfd};
 use super::channel::Channel;
 use super::conversation::Conversation;
 use super::group::{Group, Manager};
@@ -18,7 +21,7 @@ use super::notify::Notify;
 use super::procfs::Procfs;
 use super::program::{Program, Setting};
 use super::undo::Undo;
-use super::{Bundle, Streams, console, mounts};
+use super::{Bundle, Streams, console, mounts, net_devices};
 use crate::clock;
 use crate::container::{Container, Id, Record, Store};
 use crate::failure::{Failure, Tried};
@@ -102,6 +105,7 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
         fifo,
         console_socket,
         state: record.state(Status::Creating),
+        net_devices: net_devices::find(&linux.net_devices)?,
         no_pivot: request.no_pivot,
         root: None,
     };
@@ -116,11 +120,15 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
     undo.child = Some(pid);
     // The child's end of the channel, whose closing has to be the child's death. The rest of the
     // child's side costs nothing until this process ends.
-    let Init { channel, .. } = init;
+    let Init { channel, net_devices, .. } = init;
     drop(channel);
     let has_intermediate = plan.needs_intermediate();
-    let conversation = Conversation { request, linux, channel: &ours, has_intermediate };
+    let conversation =
+        Conversation { request, linux, channel: &ours, net_devices: &net_devices, has_intermediate };
     let (pid, record) = conversation.hold(pid, &mut undo, record).map_err(|f| f.within(STEP))?;
+    if let Some(path) = annotations.get("run.oci.pidfd_receiver") {
+        send_pidfd(Path::new(path), pid).map_err(|failure| failure.within(STEP))?;
+    }
     announce(streams, pid).map_err(|failure| failure.within(STEP))?;
     undo.armed = false;
     drop(undo);
@@ -140,12 +148,18 @@ fn program(
         no_new_keyring: request.no_new_keyring,
         preserve_fds: request.streams.preserve_fds,
         may_set_groups: geteuid().is_root() || !namespaces::maps_itself(&linux.gid_mappings),
+        keeps_groups: keeps_groups(&request.bundle.spec.annotations),
         in_user_namespace,
     };
     let process = request.bundle.spec.process.as_ref().unwrap_or(&none);
     let program = Program::read(process, &setting, |text| log.warn(text))?;
     program.kept.close_others_on_exec()?;
     Ok(program)
+}
+
+/// crun's annotation by which podman lets a rootless container use the caller's groups.
+pub fn keeps_groups(annotations: &BTreeMap<String, String>) -> bool {
+    annotations.get("run.oci.keep_original_groups").is_some_and(|value| value != "0" && value != "false")
 }
 
 /// Sorts the namespaces into new ones and joined ones.

@@ -17,6 +17,7 @@ use syscalls::clone::{self, Side, clone3};
 use super::affinity::Affinity;
 use super::announce::announce;
 use super::channel::{Channel, Note};
+use super::create::keeps_groups;
 use super::procfs::Procfs;
 use super::program::{Program, Setting};
 use super::{Streams, console, seccomp_agent, settle};
@@ -51,6 +52,7 @@ pub fn enter(entry: &Entry<'_>, log: &Log) -> Result<Entered, Failure> {
         no_new_keyring: record.no_new_keyring,
         preserve_fds: entry.streams.preserve_fds,
         may_set_groups: may_set_groups(record.init_process_pid),
+        keeps_groups: keeps_groups(&record.annotations),
         in_user_namespace: record.has_namespace(Kind::User),
     };
     let program = Program::read(entry.process, &setting, |text| log.warn(text))?;

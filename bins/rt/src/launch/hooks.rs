@@ -1,6 +1,6 @@
 //! Hooks (config.md#posix-platform-hooks).
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -23,17 +23,28 @@ pub fn run_hooks(point: &str, hooks: &[Hook], state: &State) -> Result<(), Failu
     }
     let text = serde_json::to_vec(state).map_err(|error| Failure::new(error.to_string()))?;
     for (index, hook) in hooks.iter().enumerate() {
-        run(hook, &text)
+        run(hook, state, &text)
             .map_err(|failure| failure.within(&format!("error running {point} hook #{index}")))?;
     }
     Ok(())
 }
 
-fn run(hook: &Hook, state: &[u8]) -> Result<(), Failure> {
-    // Output goes to memory, not a pipe: a hook's own children may keep it open for ever.
-    let output = || rustix::fs::memfd_create("hook", MemfdFlags::CLOEXEC).map(File::from);
-    let mut stdout = output().tried("cannot keep output")?;
-    let mut stderr = output().tried("cannot keep output")?;
+/// Where a hook's output goes: the file that crun's annotation names, else memory, not a pipe: a
+/// hook's own children may keep it open for ever.
+fn output(state: &State, annotation: &str) -> Result<File, Failure> {
+    match state.annotations.get(annotation) {
+        Some(path) => {
+            OpenOptions::new().create(true).append(true).read(true).open(path).tried(format!("open {path}"))
+        }
+        None => {
+            rustix::fs::memfd_create("hook", MemfdFlags::CLOEXEC).map(File::from).tried("cannot keep output")
+        }
+    }
+}
+
+fn run(hook: &Hook, state: &State, text: &[u8]) -> Result<(), Failure> {
+    let mut stdout = output(state, "run.oci.hooks.stdout")?;
+    let mut stderr = output(state, "run.oci.hooks.stderr")?;
     let mut command = Command::new(&hook.path);
     if let Some((name, rest)) = hook.args.split_first() {
         command.arg0(name).args(rest);
@@ -46,7 +57,7 @@ fn run(hook: &Hook, state: &[u8]) -> Result<(), Failure> {
     let mut child = command.spawn().tried(format!("fork/exec {}", hook.path))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A hook that does not read its state is none the worse.
-        let _ = stdin.write_all(state);
+        let _ = stdin.write_all(text);
     }
     if let Some(seconds) = hook.timeout.filter(|seconds| *seconds > 0)
         && !wait_for(child.id() as i32, Duration::from_secs(seconds as u64))?

@@ -14,9 +14,10 @@ use syscalls::clone;
 use syscalls::mount_attr::Change;
 
 use super::channel::{Channel, Note};
+use super::net_devices::Moving;
 use super::procfs::Procfs;
 use super::program::Program;
-use super::{console, hooks, intermediate, settle};
+use super::{console, hooks, intermediate, net_devices, settle};
 use crate::failure::{Failure, Tried};
 
 /// Everything init needs, made by the runtime before init is: it has no other way to the host.
@@ -38,6 +39,7 @@ pub struct Init<'a> {
     pub fifo: Option<OwnedFd>,
     pub console_socket: Option<OwnedFd>,
     pub state: State,
+    pub net_devices: Vec<Moving>,
     pub no_pivot: bool,
     pub root: Option<Root>,
 }
@@ -56,6 +58,7 @@ const STEPS: &[Step] = &[
     // After the cgroup is joined: it becomes the root of the new cgroup namespace.
     |init| init.cgroup_namespace(),
     |init| init.loopback(),
+    |init| init.net_devices(),
     |init| init.enter_root_tree(),
     |init| init.mounts(),
     |init| init.devices(),
@@ -151,6 +154,15 @@ impl Init<'_> {
         .tried("cannot make a socket")?;
         use std::os::fd::AsFd;
         syscalls::loopback::set_up(socket.as_fd()).tried("cannot set the loopback device up")
+    }
+
+    fn net_devices(&mut self) -> Result<(), Failure> {
+        if self.net_devices.is_empty() {
+            return Ok(());
+        }
+        self.channel.send(&Note::WantsDevices)?;
+        self.channel.await_go()?;
+        net_devices::take(&self.net_devices)
     }
 
     fn found_root(&self) -> Result<&Root, Failure> {

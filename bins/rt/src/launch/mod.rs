@@ -16,6 +16,7 @@ mod hooks;
 mod init;
 mod intermediate;
 mod mounts;
+mod net_devices;
 mod notify;
 mod procfs;
 mod program;

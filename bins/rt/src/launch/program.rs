@@ -36,6 +36,8 @@ pub struct Program {
     pub kept: Kept,
     /// Whether supplementary groups may be set.
     pub may_set_groups: bool,
+    /// Whether the caller's supplementary groups stay.
+    pub keeps_groups: bool,
 }
 
 /// What the container adds to its processes.
@@ -46,6 +48,7 @@ pub struct Setting<'a> {
     pub no_new_keyring: bool,
     pub preserve_fds: i32,
     pub may_set_groups: bool,
+    pub keeps_groups: bool,
     /// Whether the process has a user namespace of its own, where it holds every capability.
     pub in_user_namespace: bool,
 }
@@ -87,6 +90,7 @@ impl Program {
             keyring,
             kept: Kept::read(setting.preserve_fds)?,
             may_set_groups: setting.may_set_groups,
+            keeps_groups: setting.keeps_groups,
         })
     }
 }

@@ -134,8 +134,9 @@ fn become_user(program: &Program) -> Result<(), Failure> {
         // Until the exec, which ends it.
         rustix::thread::set_keep_capabilities(true).tried("cannot keep capabilities")?;
     }
-    let groups = program.may_set_groups.then_some(wanted.additional_gids.as_slice());
-    if groups.is_none() && !wanted.additional_gids.is_empty() {
+    let sets_groups = program.may_set_groups && !program.keeps_groups;
+    let groups = sets_groups.then_some(wanted.additional_gids.as_slice());
+    if !program.may_set_groups && !wanted.additional_gids.is_empty() {
         return Err(Failure::new("cannot set any additional groups in a rootless container"));
     }
     user::become_user(wanted.uid, wanted.gid, groups)

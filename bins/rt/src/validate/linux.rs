@@ -1,5 +1,7 @@
 //! Rules of the Linux part.
 
+use std::path::Path;
+
 use ::process::scheduling;
 use namespaces::Kind;
 use runtime_spec::{Linux, Spec};
@@ -42,13 +44,42 @@ pub fn check(spec: &Spec, linux: &Linux, faults: &mut Faults) {
     if let Some(Err(error)) = linux.memory_policy.as_ref().map(scheduling::memory_policy) {
         faults.add("/linux/memoryPolicy", error);
     }
-    unsupported(linux, faults);
+    let own = [("hostname", &spec.hostname), ("domainname", &spec.domainname)];
+    for (name, _) in own.into_iter().filter(|(_, value)| !value.is_empty()) {
+        let key = format!("kernel.{name}");
+        faults.unless(
+            !linux.sysctl.contains_key(&key),
+            &format!("/linux/sysctl/{key}"),
+            format_args!("sysctl {key:?} is not allowed as it conflicts with the OCI {name:?} field"),
+        );
+    }
+    net_devices(linux, has(Kind::Network), faults);
+    // What cannot be honoured is refused, not passed over.
+    let why = match Path::new("/sys/fs/resctrl/schemata").exists() {
+        true => "Intel RDT is not supported",
+        false => "the kernel has no resctrl mounted",
+    };
+    faults.unless(linux.intel_rdt.is_none(), "/linux/intelRdt", why);
 }
 
-/// What cannot be honoured is refused, not passed over.
-fn unsupported(linux: &Linux, faults: &mut Faults) {
-    faults.unless(linux.net_devices.is_empty(), "/linux/netDevices", "is not supported");
-    faults.unless(linux.intel_rdt.is_none(), "/linux/intelRdt", "the kernel has no resctrl mounted");
+fn net_devices(linux: &Linux, has_network: bool, faults: &mut Faults) {
+    let devices = &linux.net_devices;
+    faults.unless(devices.is_empty() || has_network, "/linux/netDevices", "needs a network namespace");
+    // IFNAMSIZ, with the nul byte.
+    const NAME_MAX: usize = 15;
+    let valid = |name: &str| {
+        !matches!(name, "" | "." | "..")
+            && name.len() <= NAME_MAX
+            && !name.contains(|letter: char| matches!(letter, '/' | ':') || letter.is_whitespace())
+    };
+    let mut names = Vec::new();
+    for (host_name, device) in devices {
+        let at = format!("/linux/netDevices/{host_name}");
+        let name = if device.name.is_empty() { host_name } else { &device.name };
+        faults.unless(valid(host_name) && valid(name), &at, "is no name of a network device");
+        faults.unless(!names.contains(&name), &at, format_args!("{name:?} is given twice"));
+        names.push(name);
+    }
 }
 
 fn namespaces(linux: &Linux, faults: &mut Faults) -> Vec<Kind> {

@@ -9,7 +9,7 @@ fn features_are_the_specifications() {
     assert_eq!(features["ociVersionMin"], "1.0.0");
     assert_eq!(features["hooks"].as_array().unwrap().len(), 6);
     assert_eq!(features["linux"]["namespaces"].as_array().unwrap().len(), 8);
-    assert_eq!(features["linux"]["cgroup"]["systemd"], false);
+    assert_eq!(features["linux"]["cgroup"]["systemd"], true);
     let options = features["mountOptions"].as_array().unwrap();
     assert!(options.contains(&"rro".into()) && options.contains(&"idmap".into()));
 }

@@ -1,6 +1,7 @@
 //! The runtime on its command line, with bundles of a static busybox, as root.
 
 mod bundle;
+mod devices;
 mod errors;
 mod exec;
 mod features;
@@ -8,6 +9,7 @@ mod hooks;
 mod isolation;
 mod lifecycle;
 mod limits;
+mod mounts;
 mod notify;
 mod rootless;
 mod security;
