@@ -8,7 +8,7 @@ use crate::exec::{self, Client};
 
 pub async fn create(mut call: Call) -> Answer {
     let wish: ExecCreate = call.json().await?;
-    json_with(StatusCode::CREATED, &exec::create(&call.engine, &call.container()?, wish)?)
+    json_with(StatusCode::CREATED, &exec::create(&call.engine, &call.container()?, wish).await?)
 }
 
 pub async fn inspect(call: Call) -> Answer {

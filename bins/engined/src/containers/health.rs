@@ -271,7 +271,7 @@ async fn run(
         cmd: Some(Words(words.to_vec())),
         ..ExecCreate::default()
     };
-    let created = exec::create(engine, container, wish)?;
+    let created = exec::create(engine, container, wish).await?;
     let process = engine.execs.find(&created.id)?;
     let (ours, theirs) =
         UnixStream::pair().map_err(|cause| Error::internal("cannot make a socket").with_source(cause))?;

@@ -54,7 +54,12 @@ pub fn parse(text: &str) -> Result<u32> {
 /// The container does not run.
 pub async fn kill(engine: &Arc<Engine>, container: &Arc<Container>, signal: &str) -> Result<()> {
     let number = if signal.is_empty() { SIGKILL } else { parse(signal)? };
-    let record = container.record();
+    let mut record = container.record();
+    if !record.state.phase.is_live() {
+        // What a container prints can be seen before its start is recorded: who answers to that comes early.
+        let _turn = container.moving.lock().await;
+        record = container.record();
+    }
     if !record.state.phase.is_live() {
         return Err(Error::failed_precondition(format!(
             "cannot kill container: {}: container {} is not running",

@@ -74,7 +74,15 @@ impl Execs {
 ///
 /// # Errors
 /// The container does not run, or the wish is malformed.
-pub fn create(engine: &Arc<Engine>, container: &Arc<Container>, wish: ExecCreate) -> Result<ExecCreated> {
+pub async fn create(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    wish: ExecCreate,
+) -> Result<ExecCreated> {
+    if !container.record().state.phase.is_live() {
+        // It may be just starting: what it prints can be seen before that is recorded.
+        drop(container.moving.lock().await);
+    }
     match container.record().state.phase {
         Phase::Running => {}
         Phase::Paused => {
