@@ -3,18 +3,22 @@
 use crate::image::Image;
 use crate::{Invocation, Stack, peer};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long a condition may take to come true.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a story may take.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// A running stack of the test's own.
 pub struct Story {
     /// The stack.
     pub stack: Stack,
     scratch: TempDir,
-    ended: bool,
+    ended: Arc<AtomicBool>,
 }
 
 /// A program that people use to talk to the engine.
@@ -36,7 +40,8 @@ impl Story {
     pub fn with(engined: &[&str]) -> Story {
         let scratch = tempfile::Builder::new().prefix("wh").tempdir_in("/tmp").expect("a scratch directory");
         let stack = Stack::at(&scratch.path().join("s")).expect("a stack's directory").with_engined(engined);
-        let story = Story { stack, scratch, ended: false };
+        let story = Story { stack, scratch, ended: Arc::default() };
+        story.watch();
         if let Err(error) = story.stack.up() {
             panic!("cannot start the stack: {error}");
         }
@@ -44,6 +49,22 @@ impl Story {
             Image::busybox().and_then(|image| image.docker_archive("busybox:latest")).expect("an image");
         story.ctl().call(["load"]).input(archive).expect();
         story
+    }
+
+    /// Ends the stack of a story that takes too long: whoever waits on it fails instead of waiting for ever.
+    fn watch(&self) {
+        let (ended, stack) = (self.ended.clone(), self.stack.clone());
+        std::thread::spawn(move || {
+            let started = Instant::now();
+            while started.elapsed() < LONGEST {
+                std::thread::sleep(Duration::from_secs(1));
+                if ended.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+            eprintln!("the story takes longer than {LONGEST:?}: its stack goes down");
+            let _ = stack.down();
+        });
     }
 
     /// A path in the story's own directory, outside the stack's.
@@ -71,8 +92,8 @@ impl Story {
     }
 
     /// Takes the stack down and asserts that nothing of it is left.
-    pub fn end(mut self) {
-        self.ended = true;
+    pub fn end(self) {
+        self.ended.store(true, Ordering::Relaxed);
         self.stack.down().expect("the stack goes down");
         self.stack.leftovers().expect_none();
         let left: Vec<_> =
@@ -89,7 +110,7 @@ impl Default for Story {
 
 impl Drop for Story {
     fn drop(&mut self) {
-        if self.ended {
+        if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
         for name in ["engined", "supervisord"] {

@@ -143,3 +143,86 @@ fn containers_check_their_health() {
     ctl.call(["rm", "-f", "slow"]).expect();
     story.end();
 }
+
+#[test]
+fn networks_have_names_and_walls() {
+    let story = Story::new();
+    for client in story.clients() {
+        let crew = client.own("crew");
+        client
+            .call([
+                "network",
+                "create",
+                "--subnet",
+                "10.213.7.0/24",
+                "--gateway",
+                "10.213.7.9",
+                "--label",
+                "a=b",
+                &crew,
+            ])
+            .expect();
+        let other = client.own("other");
+        client.call(["network", "create", &other]).expect();
+        client.call(["network", "create", "--internal", &client.own("island")]).expect();
+        let web = client.own("web");
+        client
+            .call([
+                "run",
+                "-d",
+                "--name",
+                &web,
+                "--network",
+                &crew,
+                "--network-alias",
+                "www",
+                "--ip",
+                "10.213.7.77",
+            ])
+            .args(["busybox", "nc", "-ll", "-p", "80", "-e", "echo", "hello"])
+            .expect();
+        let on = |network: &str, script: &str| {
+            client.call(["run", "--rm", "--network", network, "busybox", "sh", "-c", script]).run().unwrap()
+        };
+        for name in [web.as_str(), "www", &format!("www.{crew}"), "10.213.7.77"] {
+            let said = until(name, || {
+                Some(on(&crew, &format!("nc -w 2 {name} 80"))).filter(|said| !said.stdout.is_empty())
+            });
+            assert_eq!(said.stdout.trim(), "hello", "{name}: {}", said.stderr);
+        }
+        let looked = on(&crew, "cat /etc/resolv.conf; ip route; nslookup 10.213.7.77");
+        assert!(
+            looked.stdout.contains("nameserver 127.0.0.11") && looked.stdout.contains("via 10.213.7.9"),
+            "{looked:?}"
+        );
+        assert!(looked.stdout.contains(&format!("{web}.{crew}")), "{looked:?}");
+        assert!(on(&other, "nc -w 2 10.213.7.77 80").stdout.is_empty(), "bridges are walled off");
+        assert!(!on(&other, &format!("nslookup {web}")).stdout.contains("10.213.7.77"), "names, too");
+        // Connected while it runs, and disconnected.
+        let both = client.own("both");
+        client.call(["run", "-d", "--name", &both, "--network", &other, "busybox", "sleep", "600"]).expect();
+        client.call(["network", "connect", "--alias", "late", &crew, &both]).expect();
+        assert_eq!(client.call(["exec", &both, "nc", "-w", "2", "www", "80"]).expect(), "hello");
+        assert!(on(&crew, "nslookup late").stdout.contains("10.213.7."));
+        client.call(["network", "rm", &crew]).run().unwrap().expect_complaint("has active endpoints");
+        let shown = client.call(["network", "inspect", &crew]).expect();
+        assert!(
+            shown.contains(&both) && shown.contains("\"a\": \"b\"") && shown.contains("10.213.7.77/24"),
+            "{shown}"
+        );
+        client.call(["network", "disconnect", &crew, &both]).expect();
+        assert!(client.call(["exec", &both, "ip", "addr"]).expect().matches("inet 1").count() == 2);
+        // A new engine answers again.
+        story.stack.daemon("engined").unwrap().kill().unwrap();
+        story.stack.start_engined().unwrap();
+        client.call(["network", "connect", &crew, &both]).expect();
+        assert_eq!(client.call(["exec", &both, "nc", "-w", "2", "www", "80"]).expect(), "hello");
+        assert!(
+            client.call(["network", "ls", "-q", "--filter", "type=custom"]).expect().lines().count() == 3
+        );
+        client.call(["rm", "-f", &web, &both]).expect();
+        client.call(["network", "prune", "-f"]).expect();
+        assert!(client.call(["network", "ls", "-q"]).expect().lines().count() == 3);
+    }
+    story.end();
+}

@@ -17,6 +17,8 @@ struct Peer {
     dir: PathBuf,
     daemon: Option<Daemon>,
     launch: fn(&Path) -> Command,
+    /// The containerd namespace: the runtime's records below /run are apart by it.
+    namespace: String,
     _scratch: TempDir,
 }
 
@@ -59,7 +61,8 @@ impl Peer {
     fn start(launch: fn(&Path) -> Command) -> Peer {
         let scratch = tempfile::Builder::new().prefix("wh").tempdir_in("/tmp").unwrap();
         let dir = scratch.path().canonicalize().unwrap();
-        let mut peer = Peer { dir, daemon: None, launch, _scratch: scratch };
+        let namespace = dir.file_name().unwrap().to_string_lossy().into_owned();
+        let mut peer = Peer { dir, daemon: None, launch, namespace, _scratch: scratch };
         peer.up();
         peer
     }
@@ -75,7 +78,7 @@ impl Peer {
 
     fn ctr<const N: usize>(&self, arguments: [&str; N]) -> Invocation {
         let address = self.dir.join("c.sock").display().to_string();
-        Invocation::new(&find("ctr").unwrap()).args(["-a", &address, "-n", "other"]).args(arguments)
+        Invocation::new(&find("ctr").unwrap()).args(["-a", &address, "-n", &self.namespace]).args(arguments)
     }
 
     fn import(&self) {
@@ -88,7 +91,7 @@ impl Peer {
     fn events(&self) -> Events {
         let address = self.dir.join("c.sock");
         let mut command = Command::new("ctr");
-        command.arg("-a").arg(address).args(["-n", "other", "events"]);
+        command.arg("-a").arg(address).args(["-n", &self.namespace, "events"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // It has no way to say that it listens: an event is made again and again until it shows one.
@@ -107,12 +110,17 @@ impl Peer {
         Events { child, lines: std::thread::spawn(move || lines.map_while(Result::ok).collect()) }
     }
 
+    /// Where the namespace's bundles are.
+    fn bundles(&self) -> PathBuf {
+        self.dir.join("st/io.containerd.runtime.v2.task").join(&self.namespace)
+    }
+
     /// Ends the daemon and looks at what is left.
     fn end(&mut self) {
         self.daemon.take().unwrap().stop().unwrap();
         let name = self.dir.file_name().unwrap().to_string_lossy().into_owned();
         Leftovers::find(&self.dir, &name, &name).expect_none();
-        let bundles = self.dir.join("st/io.containerd.runtime.v2.task/other");
+        let bundles = self.bundles();
         let left = std::fs::read_dir(bundles).into_iter().flatten().flatten();
         assert_eq!(left.map(|entry| entry.path()).collect::<Vec<_>>(), Vec::<PathBuf>::new(), "bundles");
     }
@@ -121,6 +129,10 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         if let Some(daemon) = self.daemon.take() {
+            let tasks = self.ctr(["tasks", "ls", "-q"]).run().map(|ran| ran.stdout).unwrap_or_default();
+            for task in tasks.lines() {
+                let _ = self.ctr(["tasks", "delete", "--force", task]).run();
+            }
             let text = daemon.log_text();
             let from = text.char_indices().rev().nth(4000).map_or(0, |(at, _)| at);
             eprintln!("--- the end of the daemon's log\n{}", &text[from..]);
@@ -135,11 +147,16 @@ struct Events {
 }
 
 impl Events {
-    /// The topics of what `container` did, in their order; exits with their status.
-    fn of(mut self, container: &str) -> Vec<String> {
+    /// Everything so far.
+    fn all(mut self) -> Vec<String> {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let lines = self.lines.join().unwrap();
+        self.lines.join().unwrap()
+    }
+
+    /// The topics of what `container` did, in their order; exits with their status.
+    fn of(self, container: &str) -> Vec<String> {
+        let lines = self.all();
         let id = format!("\"container_id\":\"{container}\"");
         let word = |line: &String| {
             let topic = line.split_whitespace().find(|word| word.starts_with("/tasks/"))?.to_owned();
@@ -163,8 +180,10 @@ fn a_life(peer: &mut Peer, runtime: &str) {
     assert_eq!((once.stdout.as_str(), once.stderr.lines().next()), ("out\n", Some("err")));
     let terminal = peer.dir.join("terminal.log").display().to_string();
     let address = peer.dir.join("c.sock").display().to_string();
-    let line =
-        format!("ctr -a {address} -n other run --rm -t --runtime {runtime} {IMAGE} tty sh -c 'tty; exit 5'");
+    let namespace = &peer.namespace;
+    let line = format!(
+        "ctr -a {address} -n {namespace} run --rm -t --runtime {runtime} {IMAGE} tty sh -c 'tty; exit 5'"
+    );
     let tty = Invocation::new(Path::new("/usr/bin/script")).args(["-qec", &line, &terminal]).run().unwrap();
     assert!(tty.expect_code(5).stdout.contains("/dev/pts/0"));
     run(&["--rm", IMAGE, "absent", "no-such-program"]).run().unwrap().expect_complaint("no-such-program");
@@ -396,4 +415,231 @@ fn debians_dockerd_lives_on_supervisord() {
     // Docker's image store is its own; nothing of it is in the namespace but what it asked for.
     assert_eq!(docker.peer.ctr(["-n", "moby", "containers", "ls", "-q"]).expect(), "");
     docker.peer.end();
+}
+
+/// A small generator of numbers for the instants of deaths; its seed is told, so that a run can be repeated.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// The loads that go on while the daemon is killed; a call may fail at any point, and is made good afterwards.
+fn burden(peer: &Peer, number: usize, stop: &std::sync::atomic::AtomicBool) {
+    let name = |round: usize| format!("load-{number}-{round}");
+    let mut round = 0;
+    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+        round += 1;
+        let id = name(round);
+        let archive = peer.dir.join("image.tar").display().to_string();
+        let runtime = if round.is_multiple_of(4) { "io.containerd.runc.v2" } else { OURS };
+        match number {
+            // Content, snapshots, images, and the collection of what was removed.
+            0 => {
+                let _ = peer
+                    .ctr(["images", "import", "--base-name", &format!("docker.io/x/{id}"), &archive])
+                    .run();
+                let _ = peer.ctr(["images", "tag", "--force", IMAGE, &format!("docker.io/x/{id}:t")]).run();
+                let _ = peer.ctr(["images", "rm", "--sync", &format!("docker.io/x/{id}:t")]).run();
+            }
+            _ => {
+                let _ = peer.ctr(["run", "-d", "--runtime", runtime, IMAGE, &id, "sleep", "1000"]).run();
+                let _ = peer.ctr(["tasks", "exec", "--exec-id", "e", &id, "true"]).run();
+                if round.is_multiple_of(2) {
+                    let _ = peer.ctr(["tasks", "delete", "--force", &id]).run();
+                    let _ = peer.ctr(["containers", "delete", &id]).run();
+                }
+            }
+        }
+    }
+}
+
+/// Removes every container but the keeper, as a person would.
+fn tidy(peer: &Peer) {
+    for _ in 0..3 {
+        for id in peer.ctr(["containers", "ls", "-q"]).expect().lines().filter(|id| *id != "keeper") {
+            let _ = peer.ctr(["tasks", "delete", "--force", id]).run();
+            let _ = peer.ctr(["containers", "delete", id]).run();
+        }
+    }
+    let tasks = peer.ctr(["tasks", "ls", "-q"]).expect();
+    assert_eq!(tasks, "keeper", "tasks without a record:\n{}", peer.ctr(["tasks", "ls"]).expect());
+    assert_eq!(peer.ctr(["containers", "ls", "-q"]).expect(), "keeper");
+    for image in peer.ctr(["images", "ls", "-q"]).expect().lines().filter(|image| *image != IMAGE) {
+        peer.ctr(["images", "rm", "--sync", image]).expect();
+    }
+    // What was left of calls cut short is under leases of theirs: those end. One more, so that there is a
+    // collection in any case.
+    peer.ctr(["leases", "create"]).expect();
+    for lease in peer.ctr(["leases", "ls", "-q"]).expect().lines() {
+        peer.ctr(["leases", "rm", "--sync", lease]).expect();
+    }
+}
+
+/// What there is of a kind: the first words of `ctr`'s table.
+fn listed<const N: usize>(peer: &Peer, arguments: [&str; N]) -> Vec<String> {
+    let table = peer.ctr(arguments).expect();
+    table.lines().skip(1).filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+fn count_shims(peer: &Peer) -> usize {
+    let own = peer.dir.display().to_string();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let shims = processes.filter(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.contains(&own) && line.contains("-id") && !line.contains("ctr\0")
+    });
+    shims.count()
+}
+
+/// The keeper's pid and status.
+fn keeper_of(peer: &Peer) -> Vec<String> {
+    let table = peer.ctr(["tasks", "ls"]).expect();
+    let line = table.lines().find(|line| line.starts_with("keeper ")).unwrap_or_default();
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+/// kill -9 at random instants of a mixed load; `WHERRY_KILLS` says how many, `WHERRY_SEED` repeats a run.
+#[test]
+fn supervisord_is_killed_at_any_instant() {
+    if !require("ctr") {
+        return;
+    }
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let kills = number("WHERRY_KILLS").unwrap_or(16);
+    let seed = number("WHERRY_SEED").unwrap_or_else(|| u64::from(std::process::id()) * 0x9e37_79b9 + 1);
+    eprintln!("seed {seed}");
+    let mut dice = Dice(seed);
+    let mut peer = Peer::start(supervisord);
+    peer.import();
+    peer.ctr(["run", "-d", "--runtime", OURS, IMAGE, "keeper", "sleep", "1000"]).expect();
+    let keeper = keeper_of(&peer);
+    tidy(&peer);
+    let (blobs, snapshots) = (listed(&peer, ["content", "ls"]), listed(&peer, ["snapshots", "ls"]));
+    for kill in 0..kills {
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let daemon = peer.daemon.take().unwrap();
+        std::thread::scope(|scope| {
+            for load in 0..3 {
+                let (peer, stop) = (&peer, &stop);
+                scope.spawn(move || burden(peer, load, stop));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(dice.below(700)));
+            daemon.kill().unwrap();
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        peer.up();
+        assert_eq!(keeper_of(&peer), keeper, "kill {kill}, seed {seed}");
+        let exec = format!("x{kill}");
+        assert_eq!(peer.ctr(["tasks", "exec", "--exec-id", &exec, "keeper", "echo", "in"]).expect(), "in");
+        tidy(&peer);
+        let what = format!("kill {kill}, seed {seed}");
+        until(&what, || (listed(&peer, ["snapshots", "ls"]) == snapshots).then_some(()));
+        assert_eq!(listed(&peer, ["content", "ls"]), blobs, "{what}");
+        // An ingest that was cut short waits a day for its resume, by its name: there are never more than blobs.
+        let ingests = listed(&peer, ["content", "active"]);
+        assert!(ingests.len() <= blobs.len() + 1, "{what}: {ingests:?}");
+        let bundles = std::fs::read_dir(peer.bundles()).unwrap();
+        let bundles: Vec<_> = bundles.flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(bundles, ["keeper"], "{what}");
+        until("orphans to be gone", || (count_shims(&peer) == 1).then_some(()));
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let own = peer.dir.display().to_string();
+        assert_eq!(mounts.lines().filter(|line| line.contains(&own)).count(), 1, "{what}:\n{mounts}");
+    }
+    peer.ctr(["tasks", "delete", "--force", "keeper"]).run().unwrap();
+    peer.ctr(["containers", "delete", "keeper"]).expect();
+    peer.end();
+}
+
+/// A shim that does not answer holds up nobody else; killed, its task is ended and told, once.
+#[test]
+fn a_stuck_shim_delays_nobody_and_a_dead_one_is_told_once() {
+    if !require("ctr") {
+        return;
+    }
+    let mut peer = Peer::start(supervisord);
+    peer.import();
+    for name in ["stuck", "free"] {
+        peer.ctr(["run", "-d", "--runtime", OURS, IMAGE, name, "sleep", "1000"]).expect();
+    }
+    let table = peer.ctr(["tasks", "ls"]).expect();
+    let stuck = table.lines().find(|line| line.starts_with("stuck")).unwrap();
+    let init: i32 = stuck.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{init}/stat")).unwrap();
+    let shim: i32 = stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    let signal = |signal| {
+        rustix::process::kill_process(rustix::process::Pid::from_raw(shim).unwrap(), signal).unwrap();
+    };
+    signal(rustix::process::Signal::STOP);
+    let started = std::time::Instant::now();
+    peer.ctr(["run", "--rm", "--runtime", OURS, IMAGE, "other", "true"]).expect();
+    assert_eq!(peer.ctr(["tasks", "exec", "--exec-id", "e", "free", "echo", "in"]).expect(), "in");
+    assert!(started.elapsed().as_secs() < 2, "{:?}", started.elapsed());
+    assert!(peer.ctr(["tasks", "ls"]).expect().contains("UNKNOWN"), "a list goes on without it");
+    // The daemon comes back beside it, too, and keeps it.
+    peer.daemon.take().unwrap().kill().unwrap();
+    peer.up();
+    assert_eq!(peer.ctr(["tasks", "exec", "--exec-id", "f", "free", "echo", "in"]).expect(), "in");
+    signal(rustix::process::Signal::CONT);
+    until("it is back", || (!peer.ctr(["tasks", "ls"]).expect().contains("UNKNOWN")).then_some(()));
+    let events = peer.events();
+    signal(rustix::process::Signal::KILL);
+    until("its end", || (!peer.ctr(["tasks", "ls", "-q"]).expect().contains("stuck")).then_some(()));
+    until("its process to be gone", || (!Path::new(&format!("/proc/{init}")).exists()).then_some(()));
+    peer.ctr(["tasks", "delete", "--force", "free"]).run().unwrap();
+    for name in ["stuck", "free"] {
+        peer.ctr(["containers", "delete", name]).expect();
+    }
+    assert_eq!(events.of("stuck"), ["exit 137", "delete"]);
+    peer.end();
+}
+
+/// The end of a task that nobody listened to is told to who listens then: once, whoever's the shim.
+#[test]
+fn an_end_that_was_missed_is_told_once() {
+    if !require("ctr") || !require("containerd-shim-runc-v2") || !require("runc") {
+        return;
+    }
+    let mut peer = Peer::start(supervisord);
+    peer.import();
+    let wait = "while [ ! -e /go ]; do sleep 0.01; done; exit 6";
+    let tasks = [("ours", OURS), ("theirs", "io.containerd.runc.v2")];
+    for (name, runtime) in tasks {
+        peer.ctr(["run", "-d", "--runtime", runtime, IMAGE, name, "sh", "-c", wait]).expect();
+    }
+    let table = peer.ctr(["tasks", "ls"]).expect();
+    let pids: Vec<i32> =
+        table.lines().skip(1).map(|line| line.split_whitespace().nth(1).unwrap().parse().unwrap()).collect();
+    peer.daemon.take().unwrap().kill().unwrap();
+    for pid in &pids {
+        std::fs::write(format!("/proc/{pid}/root/go"), "").unwrap();
+    }
+    until("their ends", || {
+        pids.iter().all(|pid| !Path::new(&format!("/proc/{pid}/root/go")).exists()).then_some(())
+    });
+    peer.up();
+    let events = peer.events();
+    // Twice the time in which a shim may send again what it could not, and the daemon tells it otherwise.
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let said = events.all();
+    for (name, _) in tasks {
+        let ends: Vec<_> =
+            said.iter().filter(|line| line.contains("/tasks/exit") && line.contains(name)).collect();
+        assert!(ends.len() <= 1, "{ends:?}");
+        assert!(name == "ours" || ends.iter().all(|line| line.contains("\"exit_status\":6")), "{said:?}");
+        let note = peer.bundles().join(name).join("exit-told");
+        assert!(note.exists(), "{name} was told");
+    }
+    for (name, _) in tasks {
+        peer.ctr(["tasks", "delete", name]).run().unwrap();
+        peer.ctr(["containers", "delete", name]).expect();
+    }
+    peer.end();
 }
