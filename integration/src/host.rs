@@ -1,5 +1,6 @@
 //! What a stack may leave on a host: mounts, cgroups, links, firewall tables, processes, files.
 
+use crate::Daemon;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,30 @@ impl Leftovers {
     #[track_caller]
     pub fn expect_none(&self) {
         assert!(self.is_empty(), "left on the host:\n{self}");
+    }
+
+    /// Ends what daemons that died could not: processes in the stack's cgroups, and its shims.
+    pub fn end_processes(dir: &Path, name: &str) {
+        let in_cgroups = cgroups(name).into_iter().flat_map(|path| {
+            let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+            text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<u32>>()
+        });
+        let of_dir = processes(&dir.to_string_lossy())
+            .into_iter()
+            .filter_map(|line| line.split(' ').next()?.parse().ok());
+        for pid in in_cgroups.chain(of_dir) {
+            let _ = Daemon { pid: pid as i32, log: PathBuf::new() }.kill();
+        }
+    }
+
+    /// Unmounts whatever is mounted below the stack's directory, the last mounted first.
+    pub fn unmount(dir: &Path) {
+        let mounts = lines("/proc/self/mountinfo", &dir.to_string_lossy());
+        for point in mounts.iter().rev().filter_map(|line| line.split(' ').nth(4)) {
+            if Path::new(point).starts_with(dir) {
+                let _ = rustix::mount::unmount(point, rustix::mount::UnmountFlags::DETACH);
+            }
+        }
     }
 
     /// Removes the cgroups of a stack, deepest first; those with processes stay.

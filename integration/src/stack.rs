@@ -156,6 +156,10 @@ impl Stack {
                 io::Error::other(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
             })?;
         }
+        if self.is_private() {
+            Leftovers::end_processes(&self.dir, &self.name);
+            Leftovers::unmount(&self.dir);
+        }
         Leftovers::remove_cgroups(&self.name);
         if !self.is_private() {
             return Ok(());
