@@ -14,6 +14,25 @@ const DAY_SECONDS: i64 = 86_400;
 pub struct Time(pub i64);
 
 impl Time {
+    /// A moment, or a length of time before now (`10m`, `24h`, `1h30m`).
+    pub fn before_now(text: &str) -> Option<Time> {
+        if let Some(time) = Time::parse(text) {
+            return Some(time);
+        }
+        let mut seconds: i64 = 0;
+        for part in text.split_inclusive(|c: char| c.is_ascii_alphabetic()) {
+            let unit = match part.as_bytes().last()? {
+                b's' => 1,
+                b'm' => 60,
+                b'h' => 3600,
+                _ => return None,
+            };
+            let count: i64 = part.get(..part.len() - 1)?.parse().ok()?;
+            seconds = seconds.checked_add(count.checked_mul(unit)?)?;
+        }
+        Some(Time(Time::now().0.checked_sub(seconds.checked_mul(SECOND)?)?))
+    }
+
     /// The present moment.
     pub fn now() -> Time {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

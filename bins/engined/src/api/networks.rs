@@ -1,39 +1,42 @@
-//! Handlers of networks: the three that are always there.
+//! Handlers of networks.
 
-use engine_api::network::NetworksPruned;
-use errdefs::Error;
+use engine_api::network::{NetworkConnect, NetworkCreate, NetworkDisconnect};
+use http::StatusCode;
 
-use super::call::{Answer, Call, json};
-use crate::networks;
-
-const FILTERS: [&str; 8] = ["dangling", "driver", "id", "label", "name", "scope", "type", "idOrName"];
+use super::call::{Answer, Call, empty, json, json_with};
+use super::system::done;
+use crate::networks::{self, create, live, remove};
 
 pub async fn list(call: Call) -> Answer {
-    let filters = call.filters(&FILTERS)?;
-    let dangling = filters.truth("dangling")?;
-    let mut all = networks::all(&call.engine, false);
-    all.retain(|network| {
-        filters.accepts("name", |part| network.name.contains(part))
-            && filters.accepts("id", |part| network.id.starts_with(part))
-            && filters.accepts("driver", |driver| network.driver == driver)
-            && filters.accepts("scope", |scope| network.scope == scope)
-            && filters.accepts("type", |kind| kind == "builtin")
-            && filters.accepts("label", |_| false)
-            && dangling != Some(true)
-    });
-    json(&all)
+    json(&networks::list(&call.engine, &call.filters(&networks::FILTERS)?)?)
 }
 
 pub async fn inspect(call: Call) -> Answer {
-    json(&networks::find(&call.engine, call.name())?)
+    json(&networks::inspect(&call.engine, call.name())?)
+}
+
+pub async fn create(mut call: Call) -> Answer {
+    let wish: NetworkCreate = call.json().await?;
+    json_with(StatusCode::CREATED, &create::create(&call.engine, wish).await?)
 }
 
 pub async fn remove(call: Call) -> Answer {
-    let network = networks::find(&call.engine, call.name())?;
-    Err(Error::permission_denied(format!("{} is a pre-defined network and cannot be removed", network.name)))
+    remove::remove(&call.engine, call.name()).await?;
+    done()
 }
 
-/// Those that are always there are never removed.
-pub async fn prune(_: Call) -> Answer {
-    json(&NetworksPruned { networks_deleted: None })
+pub async fn prune(call: Call) -> Answer {
+    json(&remove::prune(&call.engine, &call.filters(&remove::PRUNE_FILTERS)?).await?)
+}
+
+pub async fn connect(mut call: Call) -> Answer {
+    let wish: NetworkConnect = call.json().await?;
+    live::connect(&call.engine, call.name(), wish).await?;
+    empty(StatusCode::OK)
+}
+
+pub async fn disconnect(mut call: Call) -> Answer {
+    let wish: NetworkDisconnect = call.json().await?;
+    live::disconnect(&call.engine, call.name(), wish).await?;
+    empty(StatusCode::OK)
 }

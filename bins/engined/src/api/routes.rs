@@ -78,6 +78,9 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
     GET "/networks/{id}" => networks::inspect,
     DELETE "/networks/{id}" => networks::remove,
     POST "/networks/prune" => networks::prune,
+    POST "/networks/create" => networks::create,
+    POST "/networks/{id}/connect" => networks::connect,
+    POST "/networks/{id}/disconnect" => networks::disconnect,
     GET "/volumes" => volumes::list,
     POST "/volumes/create" => volumes::create,
     POST "/volumes/prune" => volumes::prune,
@@ -86,14 +89,11 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
 };
 
 /// Docker has these, and we do not yet.
-const MISSING: [(&str, &str); 14] = [
+const MISSING: [(&str, &str); 11] = [
     ("/build", "builds"),
     ("/build/cancel", "builds"),
     ("/session", "sessions"),
     ("/grpc", "gRPC"),
-    ("/networks/create", "user-defined networks"),
-    ("/networks/{id}/connect", "connecting to networks"),
-    ("/networks/{id}/disconnect", "disconnecting from networks"),
     ("/containers/{id}/attach/ws", "attaching by websocket"),
     ("/containers/{id}/checkpoints", "checkpoints"),
     ("/images/search", "searching a registry"),
@@ -227,7 +227,6 @@ mod tests {
     fn what_is_missing_says_so() {
         let path = |text: &str| text.split('/').skip(1).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(unrouted(&Method::POST, &path("/build")).kind(), Kind::Unimplemented);
-        assert_eq!(unrouted(&Method::POST, &path("/networks/create")).kind(), Kind::Unimplemented);
         assert!(
             unrouted(&Method::GET, &path("/services"))
                 .to_string()

@@ -94,11 +94,11 @@ pub fn mount_point(engine: &Engine, mount: &MountRecord) -> Option<MountPoint> {
 }
 
 fn network_settings(engine: &Engine, record: &Record) -> NetworkSettings {
-    let endpoint = record.endpoint.as_ref();
     let networks = crate::networks::endpoints(engine, record);
-    let first = networks.values().next().cloned().unwrap_or_default();
+    // Old clients look for the default bridge's here.
+    let first = networks.get("bridge").cloned().unwrap_or_default();
     NetworkSettings {
-        sandbox_id: endpoint.map(|endpoint| endpoint.id.clone()).unwrap_or_default(),
+        sandbox_id: if record.netns.is_empty() { String::new() } else { record.id.clone() },
         sandbox_key: record.netns.clone(),
         ports: crate::networks::ports::shown(record),
         endpoint_id: first.endpoint_id,

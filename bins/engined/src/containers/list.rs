@@ -81,6 +81,8 @@ struct Test {
     /// Config digests of the wanted images.
     ancestors: Option<Vec<String>>,
     exited: Option<Vec<i64>>,
+    /// Names of the wanted networks.
+    networks: Option<Vec<String>>,
     is_any_phase: bool,
 }
 
@@ -132,6 +134,12 @@ impl Test {
                 || exited.is_some(),
             ancestors,
             exited,
+            networks: filters.values("network").map(|typed| {
+                let found = |typed: &String| {
+                    engine.networks.table.find(typed).map_or_else(|_| typed.clone(), |(name, _)| name)
+                };
+                typed.iter().map(found).collect()
+            }),
         })
     }
 
@@ -151,7 +159,10 @@ impl Test {
             && filters.accepts("name", |name| matches_name(name, &record.name))
             && filters.labels("label", record.config.labels.as_ref().unwrap_or(&Default::default()))
             && filters.without_labels(record.config.labels.as_ref().unwrap_or(&Default::default()))
-            && filters.accepts("network", |name| record.host_config.network_mode == name)
+            && self
+                .networks
+                .as_ref()
+                .is_none_or(|names| names.iter().any(|name| record.networks.contains_key(name)))
             && filters.accepts("health", |wanted| {
                 record.state.health.as_ref().map_or("none", |health| health.status.word()) == wanted
             })

@@ -87,6 +87,8 @@ pub struct Live {
     /// Restart delay of a container that keeps ending.
     pub backoff: restart::Backoff,
     pub execs: Vec<String>,
+    /// Answers its name queries.
+    pub resolver: Option<crate::networks::dns::Serving>,
     /// Ends the healthcheck when it goes.
     pub health: Option<oneshot::Sender<()>>,
     /// A stop or kill is under way: the exit is asked for.

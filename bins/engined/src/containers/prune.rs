@@ -25,7 +25,8 @@ pub async fn prune(engine: &Arc<Engine>, filters: &Filters) -> Result<Containers
         let is_wanted = matches!(record.state.phase, Phase::Created | Phase::Exited | Phase::Dead)
             && filters.labels("label", &labels)
             && filters.without_labels(&labels)
-            && filters.accepts("until", |text| until(text).is_none_or(|until| record.created < until));
+            && filters
+                .accepts("until", |text| Time::before_now(text).is_none_or(|until| record.created < until));
         if !is_wanted {
             continue;
         }
@@ -36,19 +37,4 @@ pub async fn prune(engine: &Arc<Engine>, filters: &Filters) -> Result<Containers
         }
     }
     Ok(pruned)
-}
-
-/// A moment, or a length of time before now (`10m`, `24h`).
-fn until(text: &str) -> Option<Time> {
-    if let Some(time) = Time::parse(text) {
-        return Some(time);
-    }
-    let unit = match text.chars().last()? {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        _ => return None,
-    };
-    let count: i64 = text[..text.len() - 1].parse().ok()?;
-    Some(Time(Time::now().0 - count.checked_mul(unit)?.checked_mul(1_000_000_000)?))
 }

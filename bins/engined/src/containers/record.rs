@@ -38,8 +38,8 @@ pub struct Record {
     pub has_started: bool,
     /// Where the logger of the running task serves readers.
     pub attach_path: String,
-    /// The place on the default bridge, while there is one.
-    pub endpoint: Option<network::Endpoint>,
+    /// Its places on networks by their names, while it runs.
+    pub endpoints: BTreeMap<String, network::Endpoint>,
     /// Path of the network namespace made for it, while there is one.
     pub netns: String,
 }

@@ -6,15 +6,15 @@ use engine_api::host_config::HostConfig;
 use errdefs::{Error, Result};
 use network::{HostEntry, ResolvConf, hostname_file, hosts_file};
 
-use crate::containers::Container;
+use crate::containers::{Container, Record};
 use crate::engine::Engine;
 use crate::files::{Promise, replace};
 
-/// Writes the three files; `address` is the container's own.
+/// Writes the three files, with the addresses that the container has.
 ///
 /// # Errors
 /// One of them cannot be written.
-pub fn write(engine: &Engine, container: &Container, address: Option<Ipv4Addr>) -> Result<()> {
+pub fn write(engine: &Engine, container: &Container) -> Result<()> {
     let record = container.record();
     let host = &record.host_config;
     let put = |name: &str, text: &str| replace(&container.file(name), text.as_bytes(), Promise::Process);
@@ -28,19 +28,75 @@ pub fn write(engine: &Engine, container: &Container, address: Option<Ipv4Addr>) 
         }
         put("hosts", &text)?;
     } else {
-        let mut names = vec![record.config.hostname.clone()];
-        if !record.config.domainname.is_empty() {
-            names.insert(0, format!("{}.{}", record.config.hostname, record.config.domainname));
-        }
-        let own: Vec<HostEntry> =
-            address.map(|address| HostEntry { address: address.into(), names }).into_iter().collect();
+        let own: Vec<HostEntry> = record
+            .endpoints
+            .values()
+            .map(|endpoint| HostEntry { address: endpoint.address.into(), names: own_names(&record) })
+            .collect();
         put("hosts", &hosts_file(&own, &extra))?;
     }
-    put("resolv.conf", &resolv_conf(engine, host, record.is_host_network())?)
+    put("resolv.conf", &resolv_conf(engine, &record)?)
+}
+
+fn own_names(record: &Record) -> Vec<String> {
+    let mut names = vec![record.config.hostname.clone()];
+    if !record.config.domainname.is_empty() {
+        names.insert(0, format!("{}.{}", record.config.hostname, record.config.domainname));
+    }
+    names
+}
+
+/// Tells a running container that it has an address more, or less, and whom to ask for names. The
+/// files are changed where they are: the container sees these very ones.
+///
+/// # Errors
+/// One of them cannot be read or written.
+pub fn amend(
+    engine: &Engine,
+    container: &Container,
+    more: Option<Ipv4Addr>,
+    less: Option<Ipv4Addr>,
+) -> Result<()> {
+    let record = container.record();
+    let path = container.file("hosts");
+    let mut text = std::fs::read_to_string(&path).map_err(crate::files::failed("read", &path))?;
+    let line = |address: Ipv4Addr| format!("{address}\t{}\n", own_names(&record).join(" "));
+    if let Some(address) = less {
+        text = text.replacen(&line(address), "", 1);
+    }
+    if let Some(address) = more {
+        text.push_str(&line(address));
+    }
+    std::fs::write(&path, text).map_err(crate::files::failed("write", &path))?;
+    let path = container.file("resolv.conf");
+    std::fs::write(&path, resolv_conf(engine, &record)?).map_err(crate::files::failed("write", &path))
 }
 
 /// The container's own wishes go before the engine's, and those before the host's.
-fn resolv_conf(engine: &Engine, host: &HostConfig, is_host_network: bool) -> Result<String> {
+fn resolv_conf(engine: &Engine, record: &Record) -> Result<String> {
+    let conf = servers(engine, record)?;
+    let has_names = record
+        .networks
+        .keys()
+        .any(|name| engine.networks.table.get(name).is_some_and(|known| known.is_custom()));
+    if !has_names {
+        return Ok(conf.render());
+    }
+    // The engine answers for the networks' names, and asks those servers for all others.
+    let ours = ResolvConf { nameservers: vec![network::RESOLVER.into()], ..conf.clone() };
+    let mut options = conf.options.clone();
+    if !options.iter().any(|option| option.starts_with("ndots:")) {
+        options.push("ndots:0".to_owned());
+    }
+    Ok(ours.with_overrides(&[], &[], &options).render())
+}
+
+/// The name servers that a container's queries go to in the end.
+///
+/// # Errors
+/// One that was asked for is no address.
+pub fn servers(engine: &Engine, record: &Record) -> Result<ResolvConf> {
+    let (host, is_host_network) = (&record.host_config, record.is_host_network());
     let flags = &engine.config.flags;
     let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let mut servers = Vec::new();
@@ -63,13 +119,11 @@ fn resolv_conf(engine: &Engine, host: &HostConfig, is_host_network: bool) -> Res
         parsed = ResolvConf::parse(&behind);
     }
     let base = if is_host_network { parsed } else { parsed.for_container() };
-    Ok(base
-        .with_overrides(
-            &servers,
-            &own(&host.dns_search, &flags.dns_search),
-            &own(&host.dns_options, &flags.dns_opt),
-        )
-        .render())
+    Ok(base.with_overrides(
+        &servers,
+        &own(&host.dns_search, &flags.dns_search),
+        &own(&host.dns_options, &flags.dns_opt),
+    ))
 }
 
 /// `--add-host NAME:ADDRESS`; `host-gateway` is the bridge's own address.

@@ -91,7 +91,7 @@ pub fn shown(record: &Record) -> PortMap {
     for port in record.config.exposed_ports.keys() {
         map.insert(port.clone(), None);
     }
-    for port in record.endpoint.iter().flat_map(|endpoint| &endpoint.ports) {
+    for port in record.endpoints.values().flat_map(|endpoint| &endpoint.ports) {
         let key = format!("{}/{}", port.container_port, port.protocol);
         let binding =
             PortBinding { host_ip: port.host_address.to_string(), host_port: port.host_port.to_string() };

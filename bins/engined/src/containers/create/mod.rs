@@ -46,7 +46,7 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest) ->
         };
     }
     let networks = networking_config.and_then(|wishes| wishes.endpoints_config).unwrap_or_default();
-    crate::networks::check(engine, &config, &mut host, &networks)?;
+    let networks = crate::networks::check(engine, &config, &mut host, networks)?;
     super::start::runtime_of(engine, &host.runtime)?;
     spec::SecurityOptions::parse(&Record { host_config: host.clone(), ..Record::default() })?;
     spec::resources::limits(&host.resources)?;

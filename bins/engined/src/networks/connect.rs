@@ -1,0 +1,201 @@
+//! A container's places on its networks: given at its start, taken back at its end.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine_api::network::EndpointSettings;
+use errdefs::{Error, Result};
+use network::{ConnectRequest, Netns, PortRequest};
+
+use super::known::Known;
+use super::{dns, files, ports, told};
+use crate::containers::{Container, Record};
+use crate::engine::Engine;
+
+/// The network namespace that a container's spec names; `None` is the host's.
+///
+/// # Errors
+/// The container whose network is joined does not run.
+pub fn namespace_of(engine: &Engine, container: &Container) -> Result<Option<String>> {
+    let record = container.record();
+    let mode = record.host_config.network_mode.as_str();
+    if mode == "host" {
+        return Ok(None);
+    }
+    if let Some(name) = Record::joined(mode) {
+        let other = engine.containers.find(name)?;
+        let state = &other.record().state;
+        if !state.phase.is_live() {
+            return Err(Error::failed_precondition(format!(
+                "cannot join network of a non running container: {}",
+                other.id
+            )));
+        }
+        return Ok(Some(format!("/proc/{}/ns/net", state.pid)));
+    }
+    Ok(Some(path(engine, &container.id).to_string_lossy().into_owned()))
+}
+
+pub fn path(engine: &Engine, id: &str) -> PathBuf {
+    engine.config.run("netns").join(id)
+}
+
+/// The networks of a container in the order of its links: that of its mode first.
+///
+/// # Errors
+/// One of them is gone.
+fn in_order(engine: &Engine, record: &Record) -> Result<Vec<(String, Known)>> {
+    let mode = &record.host_config.network_mode;
+    let mut names: Vec<&String> = record.networks.keys().collect();
+    names.sort_by_key(|name| *name != mode);
+    let known = |name: &String| match engine.networks.table.get(name) {
+        Some(known) => Ok((name.clone(), known)),
+        None => Err(Error::not_found(format!("network {name} not found"))),
+    };
+    names.into_iter().map(known).collect()
+}
+
+/// The network that a container's way out leads through: the highest priority, then the order.
+fn gateway<'a>(record: &Record, networks: &'a [(String, Known)]) -> Option<&'a (String, Known)> {
+    let priority = |name: &String| record.networks.get(name).map_or(0, |wish| wish.gw_priority);
+    let with_way_out = networks.iter().filter(|(_, known)| !known.is_internal());
+    // The first of the highest: `max_by_key` would give the last.
+    with_way_out.rev().max_by_key(|(name, _)| priority(name))
+}
+
+/// What the stack is asked for.
+pub fn request(
+    engine: &Engine,
+    record: &Record,
+    (name, known): &(String, Known),
+    wish: &EndpointSettings,
+) -> Result<ConnectRequest> {
+    let bridge =
+        match &known.bridge {
+            Some(bridge) => bridge.name.as_str(),
+            None => engine.networks.bridge.as_deref().filter(|_| name == "bridge").ok_or_else(|| {
+                Error::invalid_argument("the default bridge is switched off (--bridge=none)")
+            })?,
+        };
+    let mut request = ConnectRequest::new(bridge, &record.name);
+    let address = wish.ipam_config.as_ref().map_or("", |ipam| ipam.ipv4_address.as_str());
+    request.address = address.parse().ok();
+    let is_of_mode = *name == record.host_config.network_mode;
+    let mac = match wish.mac_address.as_str() {
+        "" if is_of_mode => record.config.mac_address.as_str(),
+        own => own,
+    };
+    request.mac = if mac.is_empty() { None } else { Some(mac.parse().map_err(told)?) };
+    request.default_route = false;
+    Ok(request)
+}
+
+/// The ports that a container publishes, on the host address that its way out says.
+pub fn published(engine: &Engine, record: &Record, way_out: &Known) -> Result<Vec<PortRequest>> {
+    let own = way_out.option(super::create::HOST_BINDING).and_then(|text| text.parse::<IpAddr>().ok());
+    ports::requests(&record.config, &record.host_config, own.or(engine.config.flags.ip))
+}
+
+/// Gives a container that is about to start its networks, and its `hostname`, `hosts` and
+/// `resolv.conf`.
+///
+/// # Errors
+/// A network is gone, a port is taken, no address is left, or a file cannot be written.
+pub async fn connect(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<()> {
+    let record = container.record();
+    let mode = record.host_config.network_mode.as_str();
+    if Record::joined(mode).is_some() {
+        return Ok(());
+    }
+    if mode == "host" {
+        return files::write(engine, container);
+    }
+    let networks = if mode == "none" { Vec::new() } else { in_order(engine, &record)? };
+    let work = {
+        let (engine, container) = (engine.clone(), container.clone());
+        move || plug_in(&engine, &container, &networks)
+    };
+    let resolver = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|cause| Error::internal("cannot connect a container").with_source(cause))??;
+    if let Some(resolver) = resolver {
+        dns::serve(engine, container, resolver)?;
+    }
+    super::refill(engine);
+    for name in record.networks.keys() {
+        super::tell(engine, name, "connect", Some(container));
+    }
+    Ok(())
+}
+
+fn plug_in(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    networks: &[(String, Known)],
+) -> Result<Option<network::Resolver>> {
+    let record = container.record();
+    let at = path(engine, &container.id);
+    // A start that was cut off may have left one.
+    Netns::remove(&at).map_err(told)?;
+    let netns = engine.networks.pool.create(&at).map_err(told)?;
+    container.update(|record| record.netns = at.to_string_lossy().into_owned());
+    let way_out = gateway(&record, networks).map(|(name, _)| name);
+    for (index, network) in networks.iter().enumerate() {
+        let wish = record.networks.get(&network.0).cloned().unwrap_or_default();
+        let mut request = request(engine, &record, network, &wish)?;
+        request.interface = Some(format!("eth{index}"));
+        if way_out == Some(&network.0) {
+            request.default_route = true;
+            request.ports = published(engine, &record, &network.1)?;
+        }
+        let endpoint = engine.networks.stack.connect(&netns, request).map_err(told)?;
+        container.update(|record| drop(record.endpoints.insert(network.0.clone(), endpoint)));
+    }
+    files::write(engine, container)?;
+    let has_names = networks.iter().any(|(_, known)| known.is_custom());
+    has_names.then(|| netns.resolver().map_err(told)).transpose()
+}
+
+/// Takes a container's network back. Repeating it is harmless.
+pub async fn disconnect(engine: &Arc<Engine>, container: &Arc<Container>) {
+    let record = container.record();
+    container.live().resolver.take();
+    if record.netns.is_empty() {
+        return;
+    }
+    let is_shared = engine.containers.all().iter().any(|other| {
+        let other = other.record();
+        let joined = Record::joined(&other.host_config.network_mode);
+        other.state.phase.is_live()
+            && joined
+                .is_some_and(|name| engine.containers.find(name).is_ok_and(|found| found.id == container.id))
+    });
+    let work = {
+        let (engine, container) = (engine.clone(), container.clone());
+        move || {
+            let record = container.record();
+            let mut failures = Vec::new();
+            for endpoint in record.endpoints.values().filter(|_| is_shared) {
+                failures.extend(engine.networks.stack.delete_link(endpoint).err());
+            }
+            failures.extend(Netns::remove(std::path::Path::new(&record.netns)).err());
+            for endpoint in record.endpoints.values() {
+                failures.extend(engine.networks.stack.disconnect(endpoint).err());
+            }
+            for failure in failures {
+                tracing::warn!(container = %container.id, error = %failure, "cannot take a network back");
+            }
+        }
+    };
+    if tokio::task::spawn_blocking(work).await.is_err() {
+        return;
+    }
+    for name in record.networks.keys() {
+        super::tell(engine, name, "disconnect", Some(container));
+    }
+    container.update(|record| {
+        record.netns.clear();
+        record.endpoints.clear();
+    });
+}

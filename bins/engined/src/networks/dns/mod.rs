@@ -1,0 +1,90 @@
+//! Names on user-defined networks: containers find each other by them.
+
+mod forward;
+mod message;
+mod serve;
+
+use std::net::Ipv4Addr;
+
+use engine_api::network::EndpointSettings;
+
+use crate::containers::{Container, Record};
+use crate::engine::Engine;
+use message::{A, AAAA, Code, PTR, Query};
+
+pub use serve::{Serving, restore, serve};
+
+/// The names that a container has on a network, its own first.
+pub fn names(record: &Record, wish: &EndpointSettings) -> Vec<String> {
+    let mut names = vec![record.name.clone()];
+    let more = wish.aliases.iter().flatten().cloned();
+    let short = crate::identity::short(&record.id).to_owned();
+    for name in more.chain([short, record.config.hostname.clone()]) {
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// What the engine itself says to a query; `None` is for others to answer.
+fn answer(engine: &Engine, container: &Container, query: &Query) -> Option<Vec<u8>> {
+    let own = container.record();
+    match query.kind {
+        PTR => {
+            let address = query.reversed()?;
+            find_name(engine, &own, address).map(|name| query.named(&name))
+        }
+        _ => {
+            let addresses = find_addresses(engine, &own, &query.name);
+            match query.kind {
+                _ if addresses.is_empty() => None,
+                A => Some(query.addresses(&addresses)),
+                // The name is known and has nothing of the kind: nobody else is asked.
+                AAAA => Some(query.empty(Code::NoError)),
+                _ => Some(query.empty(Code::NoError)),
+            }
+        }
+    }
+}
+
+/// The networks with names that a container is on.
+fn networks<'a>(engine: &Engine, own: &'a Record) -> Vec<&'a String> {
+    let has_names = |name: &&String| engine.networks.table.get(name).is_some_and(|known| known.is_custom());
+    own.endpoints.keys().filter(has_names).collect()
+}
+
+fn find_addresses(engine: &Engine, own: &Record, asked: &str) -> Vec<Ipv4Addr> {
+    let networks = networks(engine, own);
+    let mut found = Vec::new();
+    for other in engine.containers.all() {
+        let other = other.record();
+        for network in &networks {
+            let Some(endpoint) = other.endpoints.get(*network) else { continue };
+            let wish = other.networks.get(*network).cloned().unwrap_or_default();
+            let suffix = format!(".{}", network.to_lowercase());
+            let name = asked.strip_suffix(&suffix).unwrap_or(asked);
+            let is_meant = |own: &String| own.eq_ignore_ascii_case(asked) || own.eq_ignore_ascii_case(name);
+            if names(&other, &wish).iter().any(is_meant) {
+                found.push(endpoint.address);
+            }
+        }
+    }
+    // Several containers may share a name: each gets its turn.
+    let turn = crate::time::Time::now().0.unsigned_abs() as usize / 1000;
+    let length = found.len().max(1);
+    found.rotate_left(turn % length);
+    found
+}
+
+fn find_name(engine: &Engine, own: &Record, address: Ipv4Addr) -> Option<String> {
+    for network in networks(engine, own) {
+        for other in engine.containers.all() {
+            let other = other.record();
+            if other.endpoints.get(network).is_some_and(|endpoint| endpoint.address == address) {
+                return Some(format!("{}.{network}", other.name));
+            }
+        }
+    }
+    None
+}

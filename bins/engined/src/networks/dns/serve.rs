@@ -1,0 +1,145 @@
+//! One container's resolver: sockets in its namespace, answered here.
+
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use errdefs::{Error, Result};
+use network::{Netns, Resolver};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+
+use super::forward::{Transport, forward, read_framed, write_framed};
+use super::message::{Code, Query};
+use crate::containers::Container;
+use crate::engine::Engine;
+use crate::networks::{files, told};
+
+/// Queries of one container that are under way at once.
+const PARALLEL: usize = 128;
+/// A stream that says nothing for so long is closed.
+const IDLE: Duration = Duration::from_secs(10);
+/// Longest message over UDP.
+const QUERY_LIMIT_BYTES: usize = 65_535;
+
+/// A resolver at work; it ends when this goes.
+pub struct Serving(AbortHandle);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What the tasks of one resolver share. The engine may end before they do.
+#[derive(Clone)]
+struct Asked {
+    engine: Weak<Engine>,
+    container: Weak<Container>,
+    under_way: Arc<Semaphore>,
+}
+
+/// Answers what comes to a container's resolver from now on.
+///
+/// # Errors
+/// The sockets cannot be used.
+pub fn serve(engine: &Arc<Engine>, container: &Arc<Container>, resolver: Resolver) -> Result<()> {
+    let failed = |cause| Error::internal("cannot serve names").with_source(cause);
+    let udp = Arc::new(UdpSocket::from_std(resolver.udp).map_err(failed)?);
+    let tcp = TcpListener::from_std(resolver.tcp).map_err(failed)?;
+    let asked = Asked {
+        engine: Arc::downgrade(engine),
+        container: Arc::downgrade(container),
+        under_way: Arc::new(Semaphore::new(PARALLEL)),
+    };
+    let task = tokio::spawn(async move {
+        tokio::join!(datagrams(asked.clone(), udp), streams(asked, tcp));
+    });
+    container.live().resolver = Some(Serving(task.abort_handle()));
+    Ok(())
+}
+
+/// Opens the resolver of a container that runs since before this engine's life.
+pub async fn restore(engine: &Arc<Engine>, container: &Arc<Container>) {
+    let record = container.record();
+    let has_names = record
+        .endpoints
+        .keys()
+        .any(|name| engine.networks.table.get(name).is_some_and(|known| known.is_custom()));
+    if !has_names || record.netns.is_empty() || container.live().resolver.is_some() {
+        return;
+    }
+    let path = record.netns.clone();
+    let opened =
+        tokio::task::spawn_blocking(move || Netns::open(Path::new(&path)).and_then(|netns| netns.resolver()));
+    let served = match opened.await {
+        Ok(opened) => opened.map_err(told).and_then(|resolver| serve(engine, container, resolver)),
+        Err(_) => return,
+    };
+    if let Err(error) = served {
+        tracing::warn!(container = %container.id, error = %error.chain(), "cannot serve names to a container");
+    }
+}
+
+async fn datagrams(asked: Asked, socket: Arc<UdpSocket>) {
+    let mut buffer = vec![0; QUERY_LIMIT_BYTES];
+    loop {
+        let (length, client) = match socket.recv_from(&mut buffer).await {
+            Ok(received) => received,
+            // The last answer found nobody: that is told here.
+            Err(_) => continue,
+        };
+        // Who asks faster than is answered asks in vain, and asks again.
+        let Ok(permit) = asked.under_way.clone().try_acquire_owned() else { continue };
+        let (asked, socket, query) = (asked.clone(), socket.clone(), buffer[..length].to_vec());
+        tokio::spawn(async move {
+            if let Some(answer) = resolve(&asked, &query, Transport::Udp).await {
+                let _ = socket.send_to(&answer, client).await;
+            }
+            drop(permit);
+        });
+    }
+}
+
+async fn streams(asked: Asked, listener: TcpListener) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let Ok(permit) = asked.under_way.clone().try_acquire_owned() else { continue };
+        let asked = asked.clone();
+        tokio::spawn(async move {
+            stream_of_queries(asked, stream).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn stream_of_queries(asked: Asked, mut stream: TcpStream) {
+    while let Ok(Ok(query)) = tokio::time::timeout(IDLE, read_framed(&mut stream)).await {
+        let Some(answer) = resolve(&asked, &query, Transport::Tcp).await else { return };
+        if write_framed(&mut stream, &answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The answer to a message; none to what is no query.
+async fn resolve(asked: &Asked, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
+    let (engine, container) = (asked.engine.upgrade()?, asked.container.upgrade()?);
+    let query = Query::parse(message)?;
+    if let Some(answer) = super::answer(&engine, &container, &query) {
+        return Some(answer);
+    }
+    let record = container.record();
+    let leads_out = |name: &String| engine.networks.table.get(name).is_some_and(|known| !known.is_internal());
+    // An island has no way to the world's names either.
+    if !record.endpoints.keys().any(leads_out) {
+        return Some(query.empty(Code::ServerFailure));
+    }
+    let servers = files::servers(&engine, &record).map(|conf| conf.nameservers).unwrap_or_default();
+    drop((engine, container));
+    Some(forward(&servers, message, transport).await.unwrap_or_else(|| query.empty(Code::ServerFailure)))
+}

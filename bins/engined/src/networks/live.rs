@@ -1,0 +1,159 @@
+//! Connecting containers that exist, running or not, and disconnecting them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use engine_api::network::{EndpointSettings, NetworkConnect, NetworkDisconnect};
+use errdefs::{Error, Result};
+use network::Netns;
+
+use super::known::Known;
+use super::{check, connect as start, dns, files, told};
+use crate::containers::{Container, Record};
+use crate::engine::Engine;
+use crate::files::Promise;
+
+/// `POST /networks/{id}/connect`.
+///
+/// # Errors
+/// It is connected already, or its network mode allows no other.
+pub async fn connect(engine: &Arc<Engine>, typed: &str, wish: NetworkConnect) -> Result<()> {
+    let (name, known) = engine.networks.table.find(typed)?;
+    let container = engine.containers.find(&wish.container)?;
+    let settings = check::given(wish.endpoint_config.unwrap_or_default());
+    check::wish_for(&name, &known, &settings)?;
+    let _moving = container.moving.lock().await;
+    let record = container.record();
+    refuse(&name, &record)?;
+    let is_live = record.state.phase.is_live();
+    if is_live && record.networks.contains_key(&name) {
+        return Err(Error::permission_denied(format!(
+            "endpoint with name {} already exists in network {name}",
+            record.name
+        )));
+    }
+    if is_live {
+        plug(engine, &container, (name.clone(), known), &settings).await?;
+        super::tell(engine, &name, "connect", Some(&container));
+    }
+    container.try_update(Promise::Durable, |record| drop(record.networks.insert(name, settings)))
+}
+
+/// Modes that share no network with others.
+fn refuse(name: &str, record: &Record) -> Result<()> {
+    let mode = record.host_config.network_mode.as_str();
+    if mode == "host" || Record::joined(mode).is_some() {
+        return Err(Error::invalid_argument(
+            "container sharing network namespace with another container or host cannot be connected to any other network",
+        ));
+    }
+    if mode == "none" || name == "none" {
+        return Err(Error::invalid_argument(
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+        ));
+    }
+    if name == "host" {
+        return Err(Error::permission_denied("container cannot be connected to host network"));
+    }
+    Ok(())
+}
+
+async fn plug(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    network: (String, Known),
+    settings: &EndpointSettings,
+) -> Result<()> {
+    let work = {
+        let (engine, container, settings) = (engine.clone(), container.clone(), settings.clone());
+        move || {
+            let record = container.record();
+            let netns = Netns::open(Path::new(&record.netns)).map_err(told)?;
+            let mut request = start::request(&engine, &record, &network, &settings)?;
+            request.interface = None;
+            if !network.1.is_internal() && way_out(&engine, &record).is_none() {
+                request.default_route = true;
+                request.ports = start::published(&engine, &record, &network.1)?;
+            }
+            let endpoint = engine.networks.stack.connect(&netns, request).map_err(told)?;
+            let address = endpoint.address;
+            container.update(|record| {
+                record.endpoints.insert(network.0.clone(), endpoint);
+                record.networks.insert(network.0.clone(), settings);
+            });
+            files::amend(&engine, &container, Some(address), None)?;
+            let needs_resolver = network.1.is_custom() && container.live().resolver.is_none();
+            needs_resolver.then(|| netns.resolver().map_err(told)).transpose()
+        }
+    };
+    let resolver = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|cause| Error::internal("cannot connect a container").with_source(cause))??;
+    match resolver {
+        Some(resolver) => dns::serve(engine, container, resolver),
+        None => Ok(()),
+    }
+}
+
+/// A network of the container that leads out of the host.
+fn way_out(engine: &Engine, record: &Record) -> Option<(String, Known)> {
+    let known = |name: &String| Some((name.clone(), engine.networks.table.get(name)?));
+    record.endpoints.keys().filter_map(known).find(|(_, known)| !known.is_internal())
+}
+
+/// `POST /networks/{id}/disconnect`.
+///
+/// # Errors
+/// The container is not connected to it.
+pub async fn disconnect(engine: &Arc<Engine>, typed: &str, wish: NetworkDisconnect) -> Result<()> {
+    let (name, _) = engine.networks.table.find(typed)?;
+    let container = match engine.containers.find(&wish.container) {
+        // What is gone is disconnected.
+        Err(_) if wish.force => return Ok(()),
+        other => other?,
+    };
+    let _moving = container.moving.lock().await;
+    let record = container.record();
+    if name == "host" {
+        return Err(Error::permission_denied(
+            "container cannot be disconnected from host network or connected to host network",
+        ));
+    }
+    if !record.networks.contains_key(&name) {
+        return Err(Error::permission_denied(format!(
+            "container {} is not connected to network {name}",
+            container.id
+        )));
+    }
+    if record.endpoints.contains_key(&name) {
+        let work = {
+            let (engine, container, name) = (engine.clone(), container.clone(), name.clone());
+            move || unplug(&engine, &container, &name)
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|cause| Error::internal("cannot disconnect a container").with_source(cause))??;
+        super::tell(engine, &name, "disconnect", Some(&container));
+    }
+    container.try_update(Promise::Durable, |record| drop(record.networks.remove(&name)))
+}
+
+fn unplug(engine: &Arc<Engine>, container: &Arc<Container>, name: &str) -> Result<()> {
+    let mut gone = None;
+    container.update(|record| gone = record.endpoints.remove(name));
+    let Some(gone) = gone else { return Ok(()) };
+    engine.networks.stack.delete_link(&gone).map_err(told)?;
+    engine.networks.stack.disconnect(&gone).map_err(told)?;
+    files::amend(engine, container, None, Some(gone.address))?;
+    let record = container.record();
+    let Some((next, known)) = way_out(engine, &record) else { return Ok(()) };
+    let Some(mut endpoint) = record.endpoints.get(&next).cloned() else { return Ok(()) };
+    // The kernel took the default route with its link, if it was that one.
+    Netns::open(Path::new(&record.netns)).and_then(|netns| netns.route_by(&endpoint)).map_err(told)?;
+    if !gone.ports.is_empty() {
+        let wanted = start::published(engine, &record, &known)?;
+        engine.networks.stack.publish(&mut endpoint, &wanted).map_err(told)?;
+        container.update(|record| drop(record.endpoints.insert(next, endpoint)));
+    }
+    Ok(())
+}
