@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use containerd_api::pack;
+use containerd_api::services::images::v1::{DeleteImageRequest, GetImageRequest};
 use containerd_api::types::transfer::{ImageImportStream, ImageReference, ImageStore, UnpackConfiguration};
 use errdefs::Result;
 use reference::Reference;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::progress::{Direction, Report};
 use crate::engine::Engine;
+use crate::supervisor;
 
 /// What keeps images that the archive does not name.
 const PREFIX: &str = "moby-dangling";
@@ -78,7 +80,32 @@ pub async fn import(
     let seen =
         super::pull::transfer(engine, pack(&source), pack(&store), Some(sending), report, Direction::Local)
             .await?;
-    let mut names = seen.saved;
-    names.dedup();
+    let mut names = Vec::new();
+    for name in seen.saved {
+        let name = under_full_name(engine, name).await?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     Ok(names)
+}
+
+/// An OCI layout may give short names, which the store keeps as they are: people's names are full
+/// ones in disguise.
+async fn under_full_name(engine: &Arc<Engine>, name: String) -> Result<String> {
+    let full = match Reference::parse_normalized(&name) {
+        Ok(full) if !name.starts_with(super::resolve::DANGLING) => full.with_default_tag().canonical(),
+        _ => return Ok(name),
+    };
+    if full == name {
+        return Ok(name);
+    }
+    let mut images = engine.supervisor.images();
+    let answer = images.get(GetImageRequest { name: name.clone() }).await;
+    let found = supervisor::optional(answer, "look for an image")?;
+    let Some(target) = found.and_then(|answer| answer.image?.target) else { return Ok(name) };
+    super::tag::put(engine, &full, target).await?;
+    let request = DeleteImageRequest { name, ..DeleteImageRequest::default() };
+    supervisor::optional(images.delete(request).await, "rename an image")?;
+    Ok(full)
 }
