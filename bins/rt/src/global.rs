@@ -24,6 +24,8 @@ pub struct Global {
     pub log_format: LogFormat,
     pub log_level: Level,
     pub manager: Manager,
+    /// The criu program.
+    pub criu: String,
     pub rootless: Rootless,
 }
 
@@ -76,7 +78,7 @@ pub const GRAMMAR: Grammar = Grammar {
         switch("systemd-cgroup", None, "let systemd make cgroups"),
         value("cgroup-manager", None, "cgroupfs|systemd|disabled", "who makes cgroups"),
         value("rootless", None, "true|false|auto", "ignore what an unprivileged user may not do"),
-        value("criu", None, "PATH", "accepted for old callers, found on PATH"),
+        value("criu", None, "PATH", "the criu program (default: found on PATH)"),
         switch("version", Some('v'), "print the version"),
     ]],
     ends_at_argument: true,
@@ -96,6 +98,7 @@ pub fn parse(arguments: Vec<String>) -> Result<Parsed, Failure> {
         log: words.value("log").map(str::to_owned),
         log_format,
         log_level: level(&words)?,
+        criu: words.value("criu").filter(|path| !path.is_empty()).unwrap_or("criu").to_owned(),
         manager: manager(&words)?,
         rootless: rootless(&words)?,
     };

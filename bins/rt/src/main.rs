@@ -4,6 +4,7 @@
 mod clock;
 mod commands;
 mod container;
+mod criu;
 mod failure;
 mod global;
 mod launch;

@@ -26,6 +26,27 @@ pub fn pass<const N: usize>(command: &mut Command, descriptors: [(OwnedFd, RawFd
     unsafe { command.pre_exec(place) };
 }
 
+/// As [`pass`], for any number of descriptors.
+pub fn pass_all(command: &mut Command, descriptors: Vec<(OwnedFd, RawFd)>) {
+    let above = descriptors.iter().map(|(_, number)| number + 1).max().unwrap_or(3);
+    // Room for the copies, made here: the child must not allocate.
+    let mut copies: Vec<RawFd> = vec![-1; descriptors.len()];
+    let place = move || {
+        for (copy, (fd, _)) in copies.iter_mut().zip(&descriptors) {
+            // SAFETY: fcntl F_DUPFD_CLOEXEC takes integers only.
+            *copy = checked(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, above) })?;
+        }
+        for (copy, (_, number)) in copies.iter().zip(&descriptors) {
+            // SAFETY: dup2 takes integers only; in the child nobody else uses these numbers.
+            checked(unsafe { libc::dup2(*copy, *number) })?;
+        }
+        Ok(())
+    };
+    // SAFETY: the closure runs between fork and exec; it makes async-signal-safe calls only, and
+    // allocates nothing.
+    unsafe { command.pre_exec(place) };
+}
+
 /// Makes the program the leader of a new session.
 pub fn new_session(command: &mut Command) {
     // SAFETY: setsid is async-signal-safe and takes nothing.

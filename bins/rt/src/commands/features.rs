@@ -58,7 +58,7 @@ fn run(_context: &Context<'_>, _words: &Words) -> Result<i32, Failure> {
             }
         },
         "annotations": {
-            "org.opencontainers.runc.checkpoint.enabled": "false",
+            "org.opencontainers.runc.checkpoint.enabled": "true",
             "org.opencontainers.runc.version": env!("CARGO_PKG_VERSION"),
             "org.opencontainers.runc.commit": option_env!("WHERRY_COMMIT").unwrap_or("unknown")
         },

@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+mod checkpoint;
 mod create;
 mod delete;
 mod events;
@@ -10,6 +11,7 @@ mod list;
 mod mounts;
 mod pause;
 mod ps;
+mod restore;
 mod resume;
 mod run;
 mod spec;
@@ -44,6 +46,7 @@ pub struct Command {
 }
 
 const COMMANDS: &[Command] = &[
+    checkpoint::COMMAND,
     create::COMMAND,
     delete::COMMAND,
     events::COMMAND,
@@ -54,6 +57,7 @@ const COMMANDS: &[Command] = &[
     mounts::COMMAND,
     pause::COMMAND,
     ps::COMMAND,
+    restore::COMMAND,
     resume::COMMAND,
     run::COMMAND,
     spec::COMMAND,

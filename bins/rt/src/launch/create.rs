@@ -163,7 +163,7 @@ pub fn keeps_groups(annotations: &BTreeMap<String, String>) -> bool {
 }
 
 /// Sorts the namespaces into new ones and joined ones.
-fn plan(linux: &Linux) -> Result<Plan, Failure> {
+pub fn plan(linux: &Linux) -> Result<Plan, Failure> {
     let mut plan = Plan::default();
     for namespace in &linux.namespaces {
         let kind = Kind::parse(&namespace.kind).map_err(|error| Failure::new(error.to_string()))?;
@@ -177,7 +177,12 @@ fn plan(linux: &Linux) -> Result<Plan, Failure> {
 
 /// Takes the name, and makes sure that nobody is in the cgroup: two containers in one would
 /// freeze, limit and kill each other.
-fn reserve(store: &Store, request: &Request<'_>, plan: &Plan, group: &Group) -> Result<Container, Failure> {
+pub fn reserve(
+    store: &Store,
+    request: &Request<'_>,
+    plan: &Plan,
+    group: &Group,
+) -> Result<Container, Failure> {
     let directory = store.reserve(request.id)?;
     let container = Container::new(directory, record(request, plan, group));
     // Before any undoing, which kills what is in the cgroup: here that is another's.

@@ -20,18 +20,21 @@ mod net_devices;
 mod notify;
 mod procfs;
 mod program;
+mod restore;
 mod seccomp_agent;
 mod settle;
 mod start;
 mod undo;
 
 pub use bundle::Bundle;
+pub use channel::{receive_with, send_with};
 pub use create::{Request, create};
 pub use exec::{Entry, enter};
 pub use foreground::Relay;
 pub use group::{Manager, set_in_systemd, stop_in_systemd, with_default_devices};
 pub use hooks::run_hooks;
 pub use notify::Notify;
+pub use restore::{Restore, restore};
 pub use start::{after_start, let_go, open_fifo};
 
 /// How the process's streams are wired.

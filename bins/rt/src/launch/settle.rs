@@ -2,12 +2,12 @@
 
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use process::{limits, program, user};
-use rustix::fs::{self, AtFlags, Mode};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use syscalls::{descriptors, keyring, sched, signals};
 
@@ -109,20 +109,43 @@ fn load_filter(program: &Program, channel: &Channel) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The user must be able to open its own streams through /dev/stdin and its kin.
+/// The user must be able to open its own streams through /dev/stdin and its kin. The host's null
+/// device becomes the container's: criu finds no other again.
 fn give_streams(program: &Program) {
-    let null = fs::makedev(1, 3);
     let user = fs::Uid::from_raw(program.user.uid);
+    let mut null = None;
     for stream in 0..=2 {
         let fd = descriptors::standard(stream);
-        if let Ok(stat) = fs::fstat(fd)
-            && stat.st_uid != program.user.uid
-            && stat.st_rdev != null
-        {
-            // Not everything has an owner that can change: sockets of others, read-only trees.
-            let _ = fs::fchown(fd, Some(user), None);
+        match fs::fstat(fd) {
+            Ok(stat) if is_null(&stat) => {
+                let null = null.get_or_insert_with(open_null);
+                if let Some(null) = null {
+                    // The host's is as good for everybody else.
+                    let _ = match stream {
+                        0 => rustix::stdio::dup2_stdin(null),
+                        1 => rustix::stdio::dup2_stdout(null),
+                        _ => rustix::stdio::dup2_stderr(null),
+                    };
+                }
+            }
+            Ok(stat) if stat.st_uid != program.user.uid => {
+                // Not everything has an owner that can change: sockets of others, read-only trees.
+                let _ = fs::fchown(fd, Some(user), None);
+            }
+            _ => {}
         }
     }
+}
+
+fn is_null(stat: &fs::Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == fs::makedev(1, 3)
+}
+
+/// The container's null device, if it is one.
+fn open_null() -> Option<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let null = fs::open("/dev/null", flags, Mode::empty()).ok()?;
+    fs::fstat(&null).ok().filter(is_null).map(|_| null)
 }
 
 fn become_user(program: &Program) -> Result<(), Failure> {

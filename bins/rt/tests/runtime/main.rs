@@ -1,6 +1,7 @@
 //! The runtime on its command line, with bundles of a static busybox, as root.
 
 mod bundle;
+mod checkpoint;
 mod devices;
 mod errors;
 mod exec;
