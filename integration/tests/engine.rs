@@ -226,3 +226,107 @@ fn networks_have_names_and_walls() {
     }
     story.end();
 }
+
+/// A little generator: the same requests every time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % sides
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.roll(from.len())]
+    }
+}
+
+#[test]
+fn nonsense_is_refused_and_nothing_breaks() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    ctl.call(["create", "--name", "box", "busybox", "true"]).expect();
+    let before = ctl.call(["ps", "-aq"]).expect();
+    let mut dice = Dice(7);
+    let paths = [
+        "/containers/create",
+        "/containers/create?name=%ff%00",
+        "/containers/box/exec",
+        "/containers/box/update",
+        "/containers/box/resize?h=x&w=-1",
+        "/containers/box/archive?path=/tmp",
+        "/containers/json?filters={",
+        "/containers/json?limit=z",
+        "/networks/create",
+        "/networks/bridge/connect",
+        "/networks/none/disconnect",
+        "/volumes/create",
+        "/images/json?filters=%7B%22x%22%3A%5B1%5D%7D",
+        "/images/load",
+        "/exec/none/start",
+        "/images/create?fromImage=%20%20",
+        "/images/create?fromSrc=-",
+        "/commit?container=none",
+        "/containers/box/kill?signal=SIGNONE",
+        "/v1.9/info",
+        "/v99.9/info",
+        "/vx/y",
+        "//",
+        "/containers/../../etc",
+        "/events?since=never",
+        "/containers/box/logs?since=x",
+        "/containers/box/wait?condition=maybe",
+        "/containers/box/attach?detachKeys=zzz",
+        "/containers/none/json",
+        "/auth",
+    ];
+    let bodies = [
+        "",
+        "{",
+        "[]",
+        "7",
+        "\"x\"",
+        "null",
+        "{\"Image\":7}",
+        "{\"Image\":\"busybox\",\"HostConfig\":[]}",
+        "{\"Name\":{}}",
+        "{\"Image\":\"busybox\",\"HostConfig\":{\"Memory\":\"much\"}}",
+        "{\"Cmd\":{\"a\":1}}",
+        "{\"Name\":\"../x\"}",
+        "{\"Image\":\"busybox\",\"HostConfig\":{\"Binds\":[\":::\"]}}",
+        "\u{fffd}\u{0}",
+        "{\"Container\":\"none\"}",
+        "{\"Image\":\"busybox\",\"HostConfig\":{\"NetworkMode\":\"container:\"}}",
+        "{\"Name\":\"n\",\"Driver\":\"warp\"}",
+        "{\"Name\":\"nn\",\"IPAM\":{\"Config\":[{\"Subnet\":\"1.2.3.4/99\"}]}}",
+    ];
+    let socket = story.stack.docker_host().trim_start_matches("unix://").to_owned();
+    for round in 0..2500 {
+        let method = dice.pick(&["POST", "POST", "POST", "PUT", "GET", "DELETE", "BREW"]);
+        let (path, body) = (dice.pick(&paths), dice.pick(&bodies));
+        let mut stream = UnixStream::connect(&socket).expect("the engine accepts");
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        let promised = if dice.roll(8) == 0 { body.len() + dice.roll(99) } else { body.len() };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {promised}\r\n\r\n"
+        );
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+        if dice.roll(16) == 0 {
+            continue; // Gone before the answer.
+        }
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        // Waits, events and attaches that are granted go on for ever: the status is enough.
+        let mut answer = [0; 12];
+        if stream.read_exact(&mut answer).is_ok() {
+            let status = String::from_utf8_lossy(&answer[9..]).into_owned();
+            assert!(
+                !status.starts_with('5') || status == "501",
+                "round {round}: {method} {path} {body:?} -> {status}"
+            );
+        }
+    }
+    assert_eq!(ctl.call(["ps", "-aq"]).expect(), before, "nothing was made of nonsense");
+    ctl.call(["start", "-a", "box"]).expect();
+    ctl.call(["rm", "box"]).run().unwrap();
+    story.end();
+}

@@ -28,6 +28,7 @@ pub mod spec;
 pub mod start;
 pub mod stats;
 pub mod stdio;
+mod steps;
 pub mod stop;
 pub mod top;
 pub mod update;

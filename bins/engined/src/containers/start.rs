@@ -12,6 +12,7 @@ use containerd_api::{FieldMask, SPEC_URL, pack, pack_json};
 use errdefs::{Error, Kind, Result};
 
 use super::stdio::{LogTarget, Output, Stdin};
+use super::steps::{Steps, timed};
 use super::{Container, Phase, rootfs};
 use crate::config::Runtime;
 use crate::engine::Engine;
@@ -90,35 +91,44 @@ async fn launch(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<()> 
         live.execs.clear();
     }
     let record = container.record();
+    let mut steps = Steps::new();
     let spec = super::spec_for(engine, container, &record).await?;
+    steps.done("spec");
     let spec = serde_json::to_vec(&spec)
         .map_err(|cause| Error::internal("cannot encode the runtime spec").with_source(cause))?;
-    let (network, kept, mounts) = tokio::join!(
-        crate::networks::connect(engine, container),
+    let (prepared, kept, mounts) = tokio::join!(
+        crate::networks::prepare(engine, container),
         keep_record(engine, container, spec),
         rootfs::mounts(engine, container),
     );
-    network?;
+    prepared?;
     kept?;
     let mut mounts = mounts?;
     if record.host_config.auto_remove {
         forget_on_power_cut(&mut mounts);
     }
     let request = task_request(engine, container, mounts)?;
-    let mut tasks = engine.supervisor.tasks();
-    let created = match tasks.create(request.clone()).await {
-        // A task that an earlier life left behind and nobody knows of.
-        Err(status) if status.code() == tonic::Code::AlreadyExists => {
-            clear_task(engine, &container.id).await;
-            tasks.create(request).await
-        }
-        other => other,
+    steps.done("namespace and record");
+    // The namespace is all that the task needs; its links are there before anything runs.
+    let network = timed("network", crate::networks::connect(engine, container));
+    let create = timed("task", create_task(engine, &container.id, request));
+    let created = if has_link_settings(&record) {
+        network.await?;
+        create.await
+    } else {
+        let (network, created) = tokio::join!(network, create);
+        network?;
+        created
     };
     created.map_err(runtime_failure)?;
+    steps.done("network and task create");
+    let mut tasks = engine.supervisor.tasks();
     serve_waiting(container).await;
     let started =
         tasks.start(StartRequest { container_id: container.id.clone(), exec_id: String::new() }).await;
     let pid = started.map_err(runtime_failure)?.into_inner().pid;
+    steps.done("task start");
+    steps.tell(&container.id);
     container.update(|record| {
         record.has_started = true;
         record.state.phase = Phase::Running;
@@ -135,6 +145,27 @@ async fn launch(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<()> 
     engine.tell_container("start", container, &[]);
     super::health::begin(engine, container);
     Ok(())
+}
+
+/// Whether sysctls name a link, which then has to be there when the runtime writes them.
+fn has_link_settings(record: &super::Record) -> bool {
+    record.host_config.sysctls.keys().any(|name| name.starts_with("net.") && name.contains(".eth"))
+}
+
+async fn create_task(
+    engine: &Engine,
+    id: &str,
+    request: CreateTaskRequest,
+) -> std::result::Result<(), tonic::Status> {
+    let mut tasks = engine.supervisor.tasks();
+    match tasks.create(request.clone()).await {
+        // A task that an earlier life left behind and nobody knows of.
+        Err(status) if status.code() == tonic::Code::AlreadyExists => {
+            clear_task(engine, id).await;
+            tasks.create(request).await.map(drop)
+        }
+        other => other.map(drop),
+    }
 }
 
 /// The supervisor's record of the container, with the spec to run.

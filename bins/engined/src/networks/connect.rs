@@ -97,8 +97,38 @@ pub fn published(engine: &Engine, record: &Record, way_out: &Known) -> Result<Ve
     ports::requests(&record.config, &record.host_config, own.or(engine.config.flags.ip))
 }
 
-/// Gives a container that is about to start its networks, and its `hostname`, `hosts` and
-/// `resolv.conf`.
+/// Makes what a container's task is created with: its namespace, and the files that are mounted
+/// into it. What is in them comes by [`connect`], while the task is being created.
+///
+/// # Errors
+/// The namespace or a file cannot be made.
+pub async fn prepare(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<()> {
+    let work = {
+        let (engine, container) = (engine.clone(), container.clone());
+        move || {
+            let record = container.record();
+            let mode = record.host_config.network_mode.as_str();
+            if Record::joined(mode).is_some() {
+                return Ok(());
+            }
+            files::touch(&container)?;
+            if mode == "host" {
+                return Ok(());
+            }
+            let at = path(&engine, &container.id);
+            // A start that was cut off may have left one.
+            Netns::remove(&at).map_err(told)?;
+            engine.networks.pool.create(&at).map_err(told)?;
+            container.update(|record| record.netns = at.to_string_lossy().into_owned());
+            Ok(())
+        }
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|cause| Error::internal("cannot prepare a container's network").with_source(cause))?
+}
+
+/// Gives a prepared container its networks, and its `hostname`, `hosts` and `resolv.conf`.
 ///
 /// # Errors
 /// A network is gone, a port is taken, no address is left, or a file cannot be written.
@@ -135,11 +165,7 @@ fn plug_in(
     networks: &[(String, Known)],
 ) -> Result<Option<network::Resolver>> {
     let record = container.record();
-    let at = path(engine, &container.id);
-    // A start that was cut off may have left one.
-    Netns::remove(&at).map_err(told)?;
-    let netns = engine.networks.pool.create(&at).map_err(told)?;
-    container.update(|record| record.netns = at.to_string_lossy().into_owned());
+    let netns = Netns::open(&path(engine, &container.id)).map_err(told)?;
     let way_out = gateway(&record, networks).map(|(name, _)| name);
     for (index, network) in networks.iter().enumerate() {
         let wish = record.networks.get(&network.0).cloned().unwrap_or_default();

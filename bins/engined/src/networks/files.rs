@@ -8,7 +8,22 @@ use network::{HostEntry, ResolvConf, hostname_file, hosts_file};
 
 use crate::containers::{Container, Record};
 use crate::engine::Engine;
-use crate::files::{Promise, replace};
+
+/// Makes the three files, so that they can be mounted.
+///
+/// # Errors
+/// One of them cannot be made.
+pub fn touch(container: &Container) -> Result<()> {
+    for name in ["hostname", "hosts", "resolv.conf"] {
+        let path = container.file(name);
+        std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(crate::files::failed("make", &path))?;
+    }
+    Ok(())
+}
 
 /// Writes the three files, with the addresses that the container has.
 ///
@@ -17,7 +32,11 @@ use crate::files::{Promise, replace};
 pub fn write(engine: &Engine, container: &Container) -> Result<()> {
     let record = container.record();
     let host = &record.host_config;
-    let put = |name: &str, text: &str| replace(&container.file(name), text.as_bytes(), Promise::Process);
+    // In place: the container may have them mounted already.
+    let put = |name: &str, text: &str| {
+        let path = container.file(name);
+        std::fs::write(&path, text).map_err(crate::files::failed("write", &path))
+    };
     put("hostname", &hostname_file(&record.config.hostname))?;
     let gateway = engine.networks.default_bridge().map(|bridge| bridge.gateway);
     let extra = extra_hosts(host, gateway)?;
