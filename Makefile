@@ -56,11 +56,14 @@ bench: ## measure side by side with Debian's dockerd
 	$(MAKE) build
 	$(CARGO) run --release -p integration --bin bench
 
-guest: ## rt and its cgroups library under cgroup v2 and systemd, in an emulated machine (6 minutes)
+guest: ## rt, the stack and the units under cgroup v2 and systemd, in an emulated machine (10 minutes)
 	deploy/needs guest
 	integration/guest/make $(GUEST)
 	integration/guest/check $(GUEST) v2
 	integration/guest/check $(GUEST) systemd
+	$(MAKE) build
+	$(CARGO) build --release -p integration
+	integration/guest/stories/run $(GUEST)
 
 guest-smoke: ## the short part of it: limits and life of containers under cgroup v2
 	deploy/needs guest

@@ -109,7 +109,7 @@ impl Stack {
             command.arg("--pidfile").arg(self.dir.join("run/engined.pid"));
             command.arg("--config-file").arg(self.dir.join("daemon.json"));
             command.arg("--containerd").arg(self.containerd_address());
-            command.args(["--bridge", &self.name, "--cgroup-parent", &format!("/{}", self.name)]);
+            command.args(["--bridge", &self.name, "--cgroup-parent", &self.cgroup_parent()]);
         }
         command.args(&self.extra.engined);
         self.start("engined", command)
@@ -188,6 +188,11 @@ impl Stack {
     /// Where the containerd API is served.
     pub fn containerd_address(&self) -> PathBuf {
         self.run_dir().join("supervisord/supervisord.sock")
+    }
+
+    /// The cgroup that containers' cgroups are made in.
+    pub fn cgroup_parent(&self) -> String {
+        if self.is_private() { format!("/{}", self.name) } else { "/wherry".to_owned() }
     }
 
     /// The log of a daemon.

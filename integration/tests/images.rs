@@ -186,3 +186,27 @@ fn nothing_of_an_image_stays_when_it_goes() {
     });
     story.end();
 }
+
+#[test]
+fn a_mirror_serves_the_hubs_names() {
+    if !require("docker-registry") || !require("skopeo") {
+        return;
+    }
+    let scratch = tempfile::Builder::new().prefix("wh").tempdir_in("/tmp").unwrap();
+    let registry = Registry::start(scratch.path()).unwrap();
+    let layout = scratch.path().join("layout");
+    let mut image = Image::busybox().unwrap();
+    image.layers.push(Layer::files(&[("mirrored", b"yes")]).unwrap());
+    image.write_oci_layout(&layout, "latest", Codec::Zstd).unwrap();
+    registry.put(&layout, "latest", "library/dinghy:latest").unwrap();
+    let story = Story::with(&[&format!("--registry-mirror=http://{}", registry.host)]);
+    for client in story.clients() {
+        assert!(
+            client.call(["pull", "dinghy"]).expect().contains("Downloaded newer image for dinghy:latest")
+        );
+        assert_eq!(client.call(["run", "--rm", "dinghy", "cat", "/mirrored"]).expect(), "yes");
+        client.call(["rmi", "dinghy"]).expect();
+    }
+    drop(registry);
+    story.end();
+}

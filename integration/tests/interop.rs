@@ -83,7 +83,7 @@ fn a_foreign_shim_serves_under_our_supervisord() {
             "run",
             "-d",
             "--name",
-            "f",
+            "fs",
             "--runtime",
             "io.containerd.runc.v2",
             "busybox",
@@ -92,9 +92,9 @@ fn a_foreign_shim_serves_under_our_supervisord() {
             "echo logged; sleep 100",
         ])
         .expect();
-    assert_eq!(client.call(["exec", "f", "echo", "in"]).expect(), "in");
-    assert_eq!(client.call(["logs", "f"]).expect(), "logged");
-    client.call(["rm", "-f", "f"]).expect();
+    assert_eq!(client.call(["exec", "fs", "echo", "in"]).expect(), "in");
+    assert_eq!(client.call(["logs", "fs"]).expect(), "logged");
+    client.call(["rm", "-f", "fs"]).expect();
     story.end();
 }
 

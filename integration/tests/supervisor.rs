@@ -78,7 +78,11 @@ impl Peer {
 
     fn ctr<const N: usize>(&self, arguments: [&str; N]) -> Invocation {
         let address = self.dir.join("c.sock").display().to_string();
-        Invocation::new(&find("ctr").unwrap()).args(["-a", &address, "-n", &self.namespace]).args(arguments)
+        let ctr = find("ctr").unwrap().display().to_string();
+        // No call of it takes long, and one that hangs is a failure.
+        Invocation::new(&find("timeout").unwrap())
+            .args(["60", &ctr, "-a", &address, "-n", &self.namespace])
+            .args(arguments)
     }
 
     fn import(&self) {
@@ -525,7 +529,7 @@ fn supervisord_is_killed_at_any_instant() {
     for kill in 0..kills {
         let stop = std::sync::atomic::AtomicBool::new(false);
         let daemon = peer.daemon.take().unwrap();
-        std::thread::scope(|scope| {
+        let next = std::thread::scope(|scope| {
             for load in 0..3 {
                 let (peer, stop) = (&peer, &stop);
                 scope.spawn(move || burden(peer, load, stop));
@@ -533,8 +537,10 @@ fn supervisord_is_killed_at_any_instant() {
             std::thread::sleep(std::time::Duration::from_millis(dice.below(700)));
             daemon.kill().unwrap();
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            // Before the loads have ended: a client that writes content tries again until there is a daemon.
+            Daemon::start_ready((peer.launch)(&peer.dir), &peer.dir.join("daemon.log"))
         });
-        peer.up();
+        peer.daemon = Some(next.unwrap());
         assert_eq!(keeper_of(&peer), keeper, "kill {kill}, seed {seed}");
         let exec = format!("x{kill}");
         assert_eq!(peer.ctr(["tasks", "exec", "--exec-id", &exec, "keeper", "echo", "in"]).expect(), "in");

@@ -33,7 +33,7 @@ fn up(dir: &str, engined: &[&str]) -> Done {
     println!("DOCKER_HOST={}", stack.docker_host());
     println!("CONTAINERD_ADDRESS={}", stack.containerd_address().display());
     println!("BRIDGE={}", stack.name);
-    println!("CGROUP_PARENT=/{}", stack.name);
+    println!("CGROUP_PARENT={}", stack.cgroup_parent());
     for name in ["engined", "supervisord"] {
         let daemon = stack.daemon(name)?;
         println!("{}_PID={}", name.to_uppercase(), daemon.pid);
