@@ -1,7 +1,7 @@
 //! Finding the shims of the daemon's former life.
 
 use super::bundle::Bundle;
-use super::{Shim, Shims, log, runtime};
+use super::{Shim, Shims, log, runtime, strays};
 use containerd_api::task::v3::{PidsRequest, PidsResponse};
 use errdefs::{Error, Kind, Result};
 use std::path::PathBuf;
@@ -43,7 +43,9 @@ impl Shims {
                     "cannot load task: {}",
                     error.chain()
                 );
-                let binary = self.binary(&bundle);
+                let (strayed, binary) = (bundle.clone(), self.binary(&bundle));
+                // The end of a blocking step is all there is to know of it.
+                let _ = tokio::task::spawn_blocking(move || strays::end(&strayed)).await;
                 self.clean_and_report(&bundle, &binary).await;
             }
         }
@@ -56,10 +58,7 @@ impl Shims {
         let request = PidsRequest { id: bundle.id.clone() };
         match shim.client.call_within::<_, PidsResponse>("Pids", &request, Some(LOAD)).await {
             // Only a shim that says it has no such task is known to be a leftover of a creation cut short.
-            Err(error) if error.kind() == Kind::NotFound || super::is_closed(&error) => {
-                self.abandon(&shim).await;
-                Err(error)
-            }
+            Err(error) if error.kind() == Kind::NotFound || super::is_closed(&error) => Err(error),
             // Any other failure may pass: the task is kept, and its calls will tell.
             _ => Ok(shim),
         }

@@ -9,6 +9,7 @@ mod log;
 mod reap;
 pub mod runtime;
 mod spawn;
+mod strays;
 
 pub use bundle::Layout;
 pub use client::{TaskClient, is_closed};
