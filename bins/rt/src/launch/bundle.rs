@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use runtime_spec::Spec;
+use seccomp::Filter;
 
 use crate::failure::{Failure, Tried};
 use crate::validate;
@@ -13,6 +14,8 @@ pub struct Bundle {
     pub directory: PathBuf,
     pub rootfs: PathBuf,
     pub spec: Spec,
+    /// The configuration's system call filter.
+    pub filter: Option<Filter>,
 }
 
 impl Bundle {
@@ -30,11 +33,11 @@ impl Bundle {
         let invalid =
             |error: serde_json::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
         let spec: Spec = serde_json::from_slice(&bytes).map_err(invalid)?;
-        validate::check(&spec)?;
+        let filter = validate::check(&spec)?;
         let root = spec.root.as_ref().map_or("rootfs", |root| root.path.as_str());
         let rootfs = directory.join(root);
         let rootfs = rootfs.canonicalize().tried(format!("invalid rootfs {}", rootfs.display()))?;
-        Ok(Bundle { directory, rootfs, spec })
+        Ok(Bundle { directory, rootfs, spec, filter })
     }
 
     /// Reads the configuration of a bundle in use, for its process.

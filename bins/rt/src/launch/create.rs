@@ -144,7 +144,7 @@ fn program(
     let none = Process::default();
     let setting = Setting {
         id: request.id.as_str(),
-        seccomp: linux.seccomp.as_ref(),
+        filter: request.bundle.filter.clone(),
         no_new_keyring: request.no_new_keyring,
         preserve_fds: request.streams.preserve_fds,
         may_set_groups: geteuid().is_root() || !namespaces::maps_itself(&linux.gid_mappings),

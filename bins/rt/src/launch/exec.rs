@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{
     DumpableBehavior, Pid, PidfdFlags, WaitOptions, pidfd_open, set_dumpable_behavior, waitpid,
 };
+use seccomp::Filter;
 use syscalls::clone::{self, Side, clone3};
 
 use super::affinity::Affinity;
@@ -48,7 +49,7 @@ pub fn enter(entry: &Entry<'_>, log: &Log) -> Result<Entered, Failure> {
     let record = &entry.container.record;
     let setting = Setting {
         id: &record.id,
-        seccomp: record.seccomp.as_ref(),
+        filter: record.seccomp.as_ref().map(compile).transpose()?,
         no_new_keyring: record.no_new_keyring,
         preserve_fds: entry.streams.preserve_fds,
         may_set_groups: may_set_groups(record.init_process_pid),
@@ -111,6 +112,11 @@ pub fn enter(entry: &Entry<'_>, log: &Log) -> Result<Entered, Failure> {
             Err(failure.within(STEP))
         }
     }
+}
+
+fn compile(profile: &runtime_spec::Seccomp) -> Result<Filter, Failure> {
+    Filter::compile(profile)
+        .map_err(|error| Failure::new(format!("cannot compile the seccomp profile: {error}")))
 }
 
 /// Whether groups may be set where this process is: the kernel's word once a mapping was written

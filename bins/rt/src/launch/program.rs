@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use process::{capabilities, scheduling};
 use runtime_spec as spec;
-use runtime_spec::Seccomp;
 use seccomp::Filter;
 use syscalls::sched;
 
@@ -44,7 +43,7 @@ pub struct Program {
 #[derive(Debug)]
 pub struct Setting<'a> {
     pub id: &'a str,
-    pub seccomp: Option<&'a Seccomp>,
+    pub filter: Option<Filter>,
     pub no_new_keyring: bool,
     pub preserve_fds: i32,
     pub may_set_groups: bool,
@@ -60,13 +59,6 @@ impl Program {
         setting: &Setting<'_>,
         warn: impl Fn(&str),
     ) -> Result<Program, Failure> {
-        let seccomp = match setting.seccomp {
-            Some(profile) => Some(
-                Filter::compile(profile)
-                    .map_err(|error| Failure::new(format!("cannot compile the seccomp profile: {error}")))?,
-            ),
-            None => None,
-        };
         let keyring = match setting.no_new_keyring {
             true => None,
             false => CString::new(format!("_ses.{}", setting.id)).ok(),
@@ -86,7 +78,7 @@ impl Program {
             selinux_label: process.selinux_label.clone(),
             terminal: process.terminal,
             console_size: process.console_size.clone(),
-            seccomp,
+            seccomp: setting.filter.clone(),
             keyring,
             kept: Kept::read(setting.preserve_fds)?,
             may_set_groups: setting.may_set_groups,

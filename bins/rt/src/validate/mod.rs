@@ -6,6 +6,7 @@ mod mounts;
 mod process;
 
 use runtime_spec::Spec;
+use seccomp::Filter;
 
 use crate::failure::Failure;
 
@@ -29,13 +30,19 @@ impl Faults {
     }
 }
 
-/// Checks a whole configuration.
-pub fn check(spec: &Spec) -> Result<(), Failure> {
-    let faults = faults(spec);
+/// Checks a whole configuration, and gives its system call filter, which was compiled for that.
+pub fn check(spec: &Spec) -> Result<Option<Filter>, Failure> {
+    let mut faults = faults(spec);
+    let filter = filter(spec, &mut faults);
     if faults.found.is_empty() {
-        return Ok(());
+        return Ok(filter);
     }
     Err(Failure::new(format!("invalid config.json: {}", faults.found.join("; "))))
+}
+
+fn filter(spec: &Spec, faults: &mut Faults) -> Option<Filter> {
+    let profile = spec.linux.as_ref()?.seccomp.as_ref()?;
+    Filter::compile(profile).map_err(|error| faults.add("/linux/seccomp", error)).ok()
 }
 
 fn faults(spec: &Spec) -> Faults {
@@ -55,12 +62,6 @@ fn faults(spec: &Spec) -> Faults {
     }
     mounts::check(spec, &mut faults);
     hooks(spec, &mut faults);
-    let linux = spec.linux.as_ref();
-    if let Some(profile) = linux.and_then(|linux| linux.seccomp.as_ref())
-        && let Err(error) = seccomp::Filter::compile(profile)
-    {
-        faults.add("/linux/seccomp", error);
-    }
     faults
 }
 
@@ -104,6 +105,9 @@ fn hooks(spec: &Spec, faults: &mut Faults) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn found(json: &str) -> Vec<String> {
@@ -116,6 +120,73 @@ mod tests {
             "process":{"args":["sh"],"cwd":"/","rlimits":[{"type":"RLIMIT_CPU","hard":2,"soft":1}]},
             "linux":{"namespaces":[{"type":"mount"},{"type":"pid"}]}}"#;
         assert_eq!(found(json), Vec::<String>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_anywhere_is_survived(place in 0_usize..80, value in value()) {
+            let mut config = whole();
+            let mut left = place;
+            replace(&mut config, &mut left, &value);
+            if let Ok(spec) = serde_json::from_value::<Spec>(config) {
+                let _ = check(&spec);
+            }
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            "[-/.:a-zA-Z0-9_=,]{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 8, 3, |inner| prop::collection::vec(inner, 0..3).prop_map(Value::from))
+    }
+
+    /// Something in every part that is checked.
+    fn whole() -> Value {
+        json!({
+            "ociVersion": "1.3.0", "root": {"path": "r"}, "hostname": "h",
+            "process": {"args": ["sh"], "cwd": "/", "env": ["A=b"], "user": {"uid": 1, "gid": 2},
+                "rlimits": [{"type": "RLIMIT_CPU", "hard": 2, "soft": 1}], "oomScoreAdj": 3,
+                "capabilities": {"bounding": ["CAP_KILL"]}, "scheduler": {"policy": "SCHED_OTHER"},
+                "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 1},
+                "execCPUAffinity": {"initial": "0-1", "final": "0"}},
+            "mounts": [{"destination": "/a", "type": "bind", "source": "b", "options": ["rro", "idmap"]}],
+            "hooks": {"poststop": [{"path": "/x", "timeout": 1}]},
+            "linux": {"namespaces": [{"type": "mount"}, {"type": "user"}, {"type": "time"}, {"type": "uts"},
+                    {"type": "ipc"}, {"type": "network"}],
+                "uidMappings": [{"containerID": 0, "hostID": 1, "size": 2}],
+                "gidMappings": [{"containerID": 0, "hostID": 1, "size": 2}],
+                "timeOffsets": {"monotonic": {"secs": 1, "nanosecs": 2}},
+                "sysctl": {"kernel.msgmax": "1"}, "maskedPaths": ["/p"], "readonlyPaths": ["/p"],
+                "devices": [{"path": "/dev/x", "type": "c", "major": 1, "minor": 2}],
+                "netDevices": {"eth0": {"name": "e"}}, "personality": {"domain": "LINUX"},
+                "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0"}, "rootfsPropagation": "slave",
+                "seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"],
+                    "action": "SCMP_ACT_ERRNO", "errnoRet": 1,
+                    "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]}]}}
+        })
+    }
+
+    /// Replaces the value that is `left` values further on.
+    fn replace(at: &mut Value, left: &mut usize, with: &Value) {
+        if *left == 0 {
+            *at = with.clone();
+        }
+        *left = left.wrapping_sub(1);
+        match at {
+            Value::Array(items) => items.iter_mut().for_each(|item| replace(item, left, with)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| replace(field, left, with)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_whole_of_it_has_no_fault() {
+        check(&serde_json::from_value(whole()).unwrap()).unwrap();
     }
 
     #[test]

@@ -13,5 +13,7 @@ mod limits;
 mod mounts;
 mod notify;
 mod rootless;
+mod scheduling;
 mod security;
+mod sockets;
 mod terminal;
