@@ -330,3 +330,76 @@ fn nonsense_is_refused_and_nothing_breaks() {
     ctl.call(["rm", "box"]).run().unwrap();
     story.end();
 }
+
+#[test]
+fn volumes_may_be_mounts() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    let shelf = story.path("shelf");
+    std::fs::create_dir(&shelf).unwrap();
+    std::fs::write(shelf.join("book"), "pages").unwrap();
+    let device = format!("device={}", shelf.display());
+    ctl.call(["volume", "create", "--opt", "type=none", "--opt", "o=bind", "--opt", &device, "books"])
+        .expect();
+    assert_eq!(sh(&ctl, &["-v", "books:/b"], "cat /b/book; echo more >/b/new"), "pages");
+    assert_eq!(std::fs::read_to_string(shelf.join("new")).unwrap(), "more\n");
+    ctl.call([
+        "volume",
+        "create",
+        "--opt",
+        "type=tmpfs",
+        "--opt",
+        "device=tmpfs",
+        "--opt",
+        "o=size=1m,mode=700",
+        "brief",
+    ])
+    .expect();
+    assert_eq!(sh(&ctl, &["-v", "brief:/b"], "stat -f -c %T /b; stat -c %a /b"), "tmpfs\n700");
+    ctl.call(["volume", "create", "--opt", "colour=red", "bad"])
+        .run()
+        .unwrap()
+        .expect_complaint("invalid option");
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains("volumes/books") && !mounts.contains("volumes/brief"), "nothing stays mounted");
+    ctl.call(["volume", "rm", "books", "brief"]).expect();
+    assert!(shelf.join("book").exists(), "the host's files are the host's");
+    story.end();
+}
+
+#[test]
+fn compose_brings_a_project_up_and_down() {
+    let Some(compose) = integration::peer::find("docker-compose") else {
+        assert!(!integration::peer::require("docker-compose"), "docker-compose");
+        return;
+    };
+    let story = Story::new();
+    let project = story.path("project");
+    std::fs::create_dir(&project).unwrap();
+    let file = project.join("docker-compose.yml");
+    let text = r#"
+version: "2.4"
+services:
+  web:
+    image: busybox
+    command: ["nc", "-ll", "-p", "80", "-e", "echo", "hello"]
+    healthcheck: {test: ["CMD", "true"], interval: 100ms}
+    volumes: ["data:/data"]
+  probe:
+    image: busybox
+    command: ["sh", "-c", "until nc -w 3 web 80; do sleep 0.1; done"]
+    depends_on: {web: {condition: service_healthy}}
+volumes: {data: {}}
+"#;
+    std::fs::write(&file, text).unwrap();
+    let run = |arguments: &[&str]| {
+        let file = file.display().to_string();
+        story.stack.client(&compose, ["-f", &file, "-p", "crew"]).args(arguments.iter().copied()).expect()
+    };
+    run(&["up", "-d"]);
+    until("the probe's word", || run(&["logs", "--no-color", "probe"]).contains("hello").then_some(()));
+    run(&["down", "-v", "-t", "0"]);
+    assert_eq!(story.ctl().call(["ps", "-aq"]).expect(), "");
+    assert_eq!(story.ctl().call(["volume", "ls", "-q"]).expect(), "");
+    story.end();
+}

@@ -29,9 +29,9 @@ impl Defaults {
         entry.uid != self.uid || entry.gid != self.gid || parent.inherits_group
     }
 
-    fn mode_differs(&self, entry: &Entry, parent: &Directory, chowned: bool) -> bool {
+    fn mode_differs(&self, entry: &Entry, parent: &Directory) -> bool {
         let special = entry.mode & 0o7000 != 0;
-        entry.mode & self.umask != 0 || special || (chowned && special) || parent.inherits_group
+        entry.mode & self.umask != 0 || special || parent.inherits_group
     }
 
     /// Finishes a file or directory that is open for reading or writing.
@@ -41,7 +41,7 @@ impl Defaults {
         if chown {
             fs::fchown(fd, owner(entry.uid), group(entry.gid)).map_err(|e| fail("chown", e))?;
         }
-        if !is_new || self.mode_differs(entry, parent, chown) {
+        if !is_new || self.mode_differs(entry, parent) {
             fs::fchmod(fd, Mode::from_raw_mode(entry.mode)).map_err(|e| fail("chmod", e))?;
         }
         // After chown, which drops file capabilities.
@@ -60,7 +60,7 @@ impl Defaults {
             let (uid, gid) = (owner(entry.uid), group(entry.gid));
             fs::chownat(&parent.fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| fail("chown", e))?;
         }
-        if !is_link && self.mode_differs(entry, parent, chown) {
+        if !is_link && self.mode_differs(entry, parent) {
             chmod_named(parent, name, entry.mode).map_err(|e| fail("chmod", e))?;
         }
         for (attribute, value) in &entry.xattrs {

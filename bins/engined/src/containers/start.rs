@@ -351,6 +351,7 @@ async fn take_back(engine: &Arc<Engine>, container: &Arc<Container>) {
     // Dropping the senders ends the attached clients.
     container.live().waiting.clear();
     crate::networks::disconnect(engine, container).await;
+    crate::volumes::release(engine, &container.record());
 }
 
 /// Ends and deletes a task that must not be there.

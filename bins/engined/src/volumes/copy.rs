@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use containerd_api::services::snapshots::v1::MountsRequest;
@@ -21,17 +21,26 @@ use crate::supervisor;
 /// # Errors
 /// The image's files cannot be read or copied.
 pub async fn copy_up(engine: &Arc<Engine>, record: &Record, _image: &Image) -> Result<()> {
-    let wanted: Vec<(String, std::path::PathBuf)> = record
+    let wanted: Vec<(String, String)> = record
         .mounts
         .iter()
         .filter_map(|mount| match &mount.source {
             Source::Volume { name, .. } if mount.mode != "nocopy" && mount.subpath.is_empty() => {
-                Some((mount.destination.clone(), engine.volumes.path(name)))
+                Some((mount.destination.clone(), name.clone()))
             }
             _ => None,
         })
-        .filter(|(_, path)| std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()))
         .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let filled = fill_all(engine, record, wanted).await;
+    super::release(engine, record);
+    filled
+}
+
+async fn fill_all(engine: &Arc<Engine>, record: &Record, wanted: Vec<(String, String)>) -> Result<()> {
+    let wanted = mounted_and_empty(engine, wanted)?;
     if wanted.is_empty() {
         return Ok(());
     }
@@ -50,6 +59,19 @@ pub async fn copy_up(engine: &Arc<Engine>, record: &Record, _image: &Image) -> R
         wanted.iter().try_for_each(|(destination, volume)| fill(&root, destination, volume))
     });
     copied.await.map_err(|cause| Error::internal("cannot fill a volume").with_source(cause))?
+}
+
+/// The paths of the volumes that have nothing in them yet, by the places where they go.
+fn mounted_and_empty(engine: &Engine, wanted: Vec<(String, String)>) -> Result<Vec<(String, PathBuf)>> {
+    let mut empty = Vec::new();
+    for (destination, name) in wanted {
+        engine.volumes.mount(&name)?;
+        let path = engine.volumes.path(&name);
+        if std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none()) {
+            empty.push((destination, path));
+        }
+    }
+    Ok(empty)
 }
 
 /// Copies one directory as an archive from descriptor to descriptor: links, owners, modes and

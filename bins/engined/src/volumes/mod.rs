@@ -1,6 +1,7 @@
 //! Volumes of the local driver: directories that outlive containers.
 
 mod copy;
+mod mount;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -85,9 +86,7 @@ impl Volumes {
         options: &BTreeMap<String, String>,
         labels: &BTreeMap<String, String>,
     ) -> Result<String> {
-        if let Some(option) = options.keys().next() {
-            return Err(Error::unimplemented(format!("volume option {option:?} is not implemented")));
-        }
+        mount::Options::parse(options)?;
         let name = if name.is_empty() { crate::identity::new_id() } else { name.to_owned() };
         check_name(&name)?;
         let is_anonymous = labels.contains_key("com.docker.volume.anonymous");
@@ -113,7 +112,12 @@ impl Volumes {
 
     fn make(&self, name: &str, kept: Kept) -> Result<()> {
         let mut all = self.all.write().expect("no panic while held");
-        if all.contains_key(name) {
+        if let Some(there) = all.get(name) {
+            if !kept.options.is_empty() && kept.options != there.options {
+                return Err(Error::already_exists(format!(
+                    "a volume named {name} already exists with other options. Choose a different volume name"
+                )));
+            }
             return Ok(());
         }
         let data = self.path(name);
@@ -133,6 +137,7 @@ impl Volumes {
         if !data.exists() {
             return Err(missing(name));
         }
+        self.mount(name)?;
         if subpath.is_empty() {
             return Ok(data.to_string_lossy().into_owned());
         }
@@ -150,6 +155,19 @@ impl Volumes {
         Ok(path.to_string_lossy().into_owned())
     }
 
+    /// Mounts a volume that is a mount; a plain one is always there.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn mount(&self, name: &str) -> Result<()> {
+        let options =
+            self.all.read().expect("no panic while held").get(name).map(|kept| kept.options.clone());
+        match mount::Options::parse(&options.unwrap_or_default())? {
+            Some(options) => options.mount(&self.path(name)),
+            None => Ok(()),
+        }
+    }
+
     /// Removes a volume and its files.
     ///
     /// # Errors
@@ -160,6 +178,8 @@ impl Volumes {
             return Err(missing(name));
         }
         let directory = self.directory.join(name);
+        // What is mounted there is not the volume's to delete.
+        mount::unmount(&self.path(name))?;
         std::fs::remove_dir_all(&directory).map_err(failed("remove", &directory))?;
         all.remove(name);
         Ok(())
@@ -197,6 +217,23 @@ fn users(engine: &Engine, name: &str) -> Vec<String> {
         .filter(|container| container.record().mounts.iter().any(uses))
         .map(|container| container.id.clone())
         .collect()
+}
+
+/// Takes the mounts of an ended container's volumes away that no other live one uses.
+pub fn release(engine: &Engine, record: &crate::containers::Record) {
+    for used in &record.mounts {
+        let Source::Volume { name, .. } = &used.source else { continue };
+        let is_mount = engine.volumes.snapshot().get(name).is_some_and(|kept| !kept.options.is_empty());
+        let is_live = |id: &String| {
+            let other = engine.containers.get(id).map(|other| other.record().state.phase.is_live());
+            *id != record.id && other == Some(true)
+        };
+        if is_mount && !users(engine, name).iter().any(is_live) {
+            if let Err(error) = mount::unmount(&engine.volumes.path(name)) {
+                tracing::warn!(volume = name, error = %error.chain(), "cannot unmount a volume");
+            }
+        }
+    }
 }
 
 /// One volume.
