@@ -123,6 +123,11 @@ impl Peer {
     fn end(&mut self) {
         self.daemon.take().unwrap().stop().unwrap();
         let name = self.dir.file_name().unwrap().to_string_lossy().into_owned();
+        // Runtimes leave the directory that clients put containers' cgroups in; what is in it is theirs.
+        for hierarchy in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+            let _ = std::fs::remove_dir(hierarchy.path().join(&name));
+        }
+        let _ = std::fs::remove_dir(Path::new("/sys/fs/cgroup").join(&name));
         Leftovers::find(&self.dir, &name, &name).expect_none();
         let bundles = self.bundles();
         let left = std::fs::read_dir(bundles).into_iter().flatten().flatten();
