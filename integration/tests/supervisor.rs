@@ -654,3 +654,75 @@ fn an_end_that_was_missed_is_told_once() {
     }
     peer.end();
 }
+
+/// `ctr`'s command groups on supervisord, one after the other.
+#[test]
+fn every_command_group_of_ctr_is_served() {
+    if !require("ctr") {
+        return;
+    }
+    let mut peer = Peer::start(supervisord);
+    peer.import();
+    let says = |arguments: &[&str], what: &str| {
+        let said = peer.ctr([]).args(arguments.to_vec()).expect();
+        assert!(said.contains(what), "ctr {arguments:?} does not say {what:?} but\n{said}");
+        said
+    };
+    // namespaces
+    says(&["namespaces", "create", "apart", "a=b"], "");
+    says(&["namespaces", "label", "apart", "c=d"], "");
+    says(&["namespaces", "ls"], "a=b,c=d");
+    says(&["namespaces", "rm", "apart"], "apart");
+    // images
+    says(&["images", "label", IMAGE, "x=y"], "x=y");
+    says(&["images", "check"], "complete");
+    says(&["images", "tag", IMAGE, "docker.io/library/other:1"], "docker.io/library/other:1");
+    let (archive, mounted) = (peer.dir.join("out.tar"), peer.dir.join("mnt"));
+    let (archive, mounted) = (archive.to_str().unwrap(), mounted.to_str().unwrap());
+    says(&["images", "export", archive, IMAGE], "");
+    std::fs::create_dir(mounted).unwrap();
+    says(&["images", "mount", IMAGE, mounted], "");
+    assert!(Path::new(mounted).join("bin/busybox").exists());
+    says(&["images", "unmount", "--rm", mounted], "");
+    // content
+    let digest = says(&["content", "ls", "-q"], "sha256:").lines().next().unwrap().to_owned();
+    says(&["content", "get", &digest], "{");
+    says(&["content", "label", &digest, "l=m"], "l=m");
+    let ingested = peer.ctr(["content", "ingest", "--expected-size", "5", "ref"]).input("data\n");
+    ingested.expect();
+    let data = "sha256:6667b2d1aab6a00caa5aee5af8ad9f1465e567abf1c209d15727d57b3e8f6e5f";
+    assert_eq!(says(&["content", "get", data], "data"), "data");
+    says(&["content", "rm", data], "");
+    peer.ctr(["content", "get", data]).run().unwrap().expect_code(1).expect_complaint("not found");
+    // snapshots
+    let chain = says(&["snapshots", "ls"], "Committed");
+    let chain = chain.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+    says(&["snapshots", "prepare", "active", chain], "");
+    says(&["snapshots", "mounts", "/m", "active"], "mount -t overlay");
+    says(&["snapshots", "view", "view", chain], "");
+    says(&["snapshots", "tree"], "\\_ active");
+    says(&["snapshots", "usage"], "active");
+    says(&["snapshots", "label", "active", "z=w"], "z=w");
+    says(&["snapshots", "info", "active"], "\"Kind\": \"Active\"");
+    says(&["snapshots", "commit", "made", "active"], "");
+    says(&["snapshots", "info", "made"], "\"Kind\": \"Committed\"");
+    peer.ctr(["snapshots", "rm", chain]).run().unwrap().expect_code(1).expect_complaint("cannot remove");
+    for key in ["view", "made"] {
+        says(&["snapshots", "rm", key], "");
+    }
+    // containers, leases, plugins, version
+    says(&["containers", "create", "--runtime", OURS, IMAGE, "record"], "");
+    says(&["containers", "label", "record", "q=r"], "q=r");
+    says(&["containers", "info", "record"], "\"ID\": \"record\"");
+    says(&["containers", "rm", "record"], "");
+    says(&["leases", "create", "--id", "held", "a=b"], "held");
+    says(&["leases", "ls"], "a=b");
+    says(&["leases", "rm", "--sync", "held"], "held");
+    says(&["plugins", "ls", "-d", "id==overlayfs"], "Capabilities:     remap-ids,rebase");
+    says(&["version"], "Server:");
+    for image in [IMAGE, "docker.io/library/other:1"] {
+        says(&["images", "rm", "--sync", image], image);
+    }
+    assert_eq!(peer.ctr(["content", "ls", "-q"]).expect(), "");
+    peer.end();
+}
