@@ -1,5 +1,6 @@
 //! Any config.json: it is refused, or it has what the making of a container relies on.
 #![no_main]
+#![allow(dead_code, reason = "the runtime uses the rest of these files")]
 
 #[path = "../../src/failure.rs"]
 mod failure;

@@ -196,9 +196,9 @@ impl Container {
         // What is there as a rule, first.
         for name in [RECORD, FIFO] {
             let _ = fs::remove_file(self.directory.join(name));
-        }
-        if fs::remove_dir(&self.directory).is_ok() {
-            return Ok(());
+            if fs::remove_dir(&self.directory).is_ok() {
+                return Ok(());
+            }
         }
         match fs::remove_dir_all(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -147,7 +147,7 @@ fn program(
         filter: request.bundle.filter.clone(),
         no_new_keyring: request.no_new_keyring,
         preserve_fds: request.streams.preserve_fds,
-        may_set_groups: geteuid().is_root() || !namespaces::maps_itself(&linux.gid_mappings),
+        may_set_groups: !namespaces::maps_itself(&linux.gid_mappings) || geteuid().is_root(),
         keeps_groups: keeps_groups(&request.bundle.spec.annotations),
         in_user_namespace,
     };

@@ -1,6 +1,7 @@
 //! What init does from its making to its program.
 
 use std::convert::Infallible;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -113,7 +114,14 @@ impl Init<'_> {
 
     fn find_root(&mut self) -> Result<(), Failure> {
         let path = self.rootfs_path;
-        self.root = Some(Root::open(path).tried(format!("cannot open rootfs {path:?}"))?);
+        let found = match Root::open(path) {
+            // The runtime has opened the tree; any place will do for it, until it is the root.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.tree.is_some() => {
+                Root::open(Path::new("/"))
+            }
+            other => other,
+        };
+        self.root = Some(found.tried(format!("cannot open rootfs {path:?}"))?);
         Ok(())
     }
 

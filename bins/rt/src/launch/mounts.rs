@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// sources of binds, and trees whose ids are mapped.
 pub fn prepare(bundle: &Bundle, linux: &Linux, plan: &Plan) -> Result<Vec<Prepared>, Failure> {
     // Who is not privileged here gets the right to copy trees with the user namespace only.
-    let has_rights = rustix::process::geteuid().is_root();
+    let opens = plan.has(Kind::User) && rustix::process::geteuid().is_root();
     let mut mounts = Vec::with_capacity(bundle.spec.mounts.len());
     for entry in &bundle.spec.mounts {
         let mut mount = Prepared::read(entry, &bundle.directory)?;
@@ -26,7 +26,7 @@ pub fn prepare(bundle: &Bundle, linux: &Linux, plan: &Plan) -> Result<Vec<Prepar
             };
             let namespace = namespaces::user_namespace_with(uids, gids)?;
             mount.open(Some(namespace.as_fd()))?;
-        } else if has_rights && plan.has(Kind::User) && mount.options.bind && !mount.options.copy_symlink {
+        } else if opens && mount.options.bind && !mount.options.copy_symlink {
             mount.open(None)?;
         }
         mounts.push(mount);

@@ -40,6 +40,20 @@ fn a_user_namespace_maps_ids() {
 }
 
 #[test]
+fn a_mapped_user_need_not_reach_the_root_from_outside() {
+    let map = json!([{"containerID": 0, "hostID": 100000, "size": 65536}]);
+    let bundle = Bundle::script("id -u; ls /bin/sh").with(|spec| {
+        spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+        spec["linux"]["uidMappings"] = map.clone();
+        spec["linux"]["gidMappings"] = map;
+    });
+    fs::set_permissions(bundle.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(bundle.path(), Some(100_000), Some(100_000)).unwrap();
+    assert_eq!(bundle.run().ok(), "0\n/bin/sh\n");
+    bundle.assert_clean();
+}
+
+#[test]
 fn the_root_propagates_as_told() {
     let script = "grep ' / r[wo]' /proc/self/mountinfo";
     for (word, shown) in [("shared", " shared:"), ("rslave", " - "), ("private", " - ")] {
