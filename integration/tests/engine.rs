@@ -403,3 +403,82 @@ volumes: {data: {}}
     assert_eq!(story.ctl().call(["volume", "ls", "-q"]).expect(), "");
     story.end();
 }
+
+/// What a service manager does: a listening socket as descriptor 3, and a place for messages.
+const SERVICE_MANAGER: &str = r#"
+import os, socket, sys
+directory, program = sys.argv[1], sys.argv[2:]
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+listener.bind(directory + "/given.sock")
+listener.listen()
+manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+manager.bind(directory + "/notify")
+manager.settimeout(20)
+pid = os.fork()
+if pid == 0:
+    os.dup2(listener.fileno(), 3)
+    os.set_inheritable(3, True)
+    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", NOTIFY_SOCKET=directory + "/notify")
+    os.execv(program[0], program)
+print(manager.recv(100).decode().split("\n")[0])
+client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+client.connect(directory + "/given.sock")
+client.sendall(b"GET /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+print(client.recv(100).decode().split("\r\n")[0])
+os.kill(pid, 15)
+print(manager.recv(100).decode().split("\n")[0])
+os.waitpid(pid, 0)
+print("socket kept" if os.path.exists(directory + "/given.sock") else "socket gone")
+"#;
+
+#[test]
+fn a_service_manager_gives_the_socket_and_hears_of_readiness() {
+    let story = Story::new();
+    let directory = story.path("managed");
+    std::fs::create_dir(&directory).unwrap();
+    let root = |name: &str| directory.join(name).display().to_string();
+    let output = std::process::Command::new("python3")
+        .args(["-c", SERVICE_MANAGER, &directory.display().to_string()])
+        .arg(story.stack.programs().path("engined"))
+        .args(["-H", "fd://", "--bridge", "none", "--containerd-namespace", "managed"])
+        .args(["--data-root", &root("data"), "--exec-root", &root("run"), "--config-file", "/dev/null"])
+        .arg("--containerd")
+        .arg(story.stack.containerd_address())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said, "READY=1\nHTTP/1.1 200 OK\nSTOPPING=1\nsocket kept\n", "{output:?}");
+    story.end();
+}
+
+#[test]
+fn terminals_are_resized_and_left_by_keys() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    ctl.call(["run", "-dit", "--name", "box", "--detach-keys", "ctrl-x,y", "busybox", "sh"]).expect();
+    assert!(request(&story, "POST /containers/box/resize?h=33&w=99", b"").starts_with("HTTP/1.1 200"));
+    until("the size", || {
+        (ctl.call(["exec", "box", "stty", "-F", "/proc/1/fd/0", "size"]).run().unwrap().stdout.trim()
+            == "33 99")
+            .then_some(())
+    });
+    let socket = story.stack.docker_host();
+    let mut stream = UnixStream::connect(socket.trim_start_matches("unix://")).unwrap();
+    let head = "POST /containers/box/attach?stream=1&stdin=1&stdout=1&detachKeys=ctrl-x,y HTTP/1.1\r\nHost: x\r\n\
+                Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(b"echo $((6*7))\n").unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    let mut seen = Vec::new();
+    let mut buffer = [0; 512];
+    while !String::from_utf8_lossy(&seen).contains("\n42") {
+        let length = stream.read(&mut buffer).expect("the terminal's words");
+        assert!(length > 0, "{}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&buffer[..length]);
+    }
+    stream.write_all(b"\x18y").unwrap();
+    while stream.read(&mut buffer).expect("the end of the stream") > 0 {}
+    assert_eq!(ctl.call(["inspect", "-f", "{{.State.Running}}", "box"]).expect(), "true");
+    ctl.call(["rm", "-f", "box"]).expect();
+    story.end();
+}

@@ -93,6 +93,11 @@ pub fn inherited() -> Vec<OwnedFd> {
     }
     let count = number("LISTEN_FDS").unwrap_or(0).clamp(0, 64) as i32;
     (LISTEN_FDS_START..LISTEN_FDS_START + count)
+        // A manager that broke its promise left the number to a file of this process.
+        .filter(|descriptor| {
+            std::fs::read_link(format!("/proc/self/fd/{descriptor}"))
+                .is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+        })
         .filter_map(|descriptor| {
             syscalls::descriptors::set_close_on_exec(descriptor, true);
             syscalls::descriptors::inherited(descriptor)

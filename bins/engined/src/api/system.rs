@@ -88,11 +88,7 @@ pub async fn events(call: Call) -> Answer {
                 () = send.closed() => return,
             };
             match event {
-                Ok(event) if passes(&event) => {
-                    if send.send(line(&event)).await.is_err() {
-                        return;
-                    }
-                }
+                Ok(event) if passes(&event) && send.send(line(&event)).await.is_err() => return,
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
                 _ => {}
             }

@@ -259,9 +259,9 @@ fn status(record: &Record, now: Time) -> String {
 fn span(seconds: i64) -> String {
     let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
     match seconds {
-        ..1 => "Less than a second".into(),
+        i64::MIN..1 => "Less than a second".into(),
         1 => "1 second".into(),
-        ..60 => format!("{seconds} seconds"),
+        2..60 => format!("{seconds} seconds"),
         _ if minutes == 1 => "About a minute".into(),
         _ if minutes < 60 => format!("{minutes} minutes"),
         _ if hours == 1 => "About an hour".into(),

@@ -115,7 +115,7 @@ fn of_v1(stats: &mut Stats, metrics: &v1::Metrics) {
     }
     if let Some(cpu) = &metrics.cpu {
         let usage = cpu.usage.clone().unwrap_or_default();
-        let throttling = cpu.throttling.clone().unwrap_or_default();
+        let throttling = cpu.throttling.unwrap_or_default();
         stats.cpu_stats = CpuStats {
             cpu_usage: CpuUsage {
                 total_usage: usage.total,
@@ -132,7 +132,7 @@ fn of_v1(stats: &mut Stats, metrics: &v1::Metrics) {
         };
     }
     if let Some(memory) = &metrics.memory {
-        let usage = memory.usage.clone().unwrap_or_default();
+        let usage = memory.usage.unwrap_or_default();
         stats.memory_stats = MemoryStats {
             usage: usage.usage,
             max_usage: usage.max,

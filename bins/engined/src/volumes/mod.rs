@@ -228,10 +228,9 @@ pub fn release(engine: &Engine, record: &crate::containers::Record) {
             let other = engine.containers.get(id).map(|other| other.record().state.phase.is_live());
             *id != record.id && other == Some(true)
         };
-        if is_mount && !users(engine, name).iter().any(is_live) {
-            if let Err(error) = mount::unmount(&engine.volumes.path(name)) {
-                tracing::warn!(volume = name, error = %error.chain(), "cannot unmount a volume");
-            }
+        let is_over = is_mount && !users(engine, name).iter().any(is_live);
+        if is_over && let Err(error) = mount::unmount(&engine.volumes.path(name)) {
+            tracing::warn!(volume = name, error = %error.chain(), "cannot unmount a volume");
         }
     }
 }

@@ -71,9 +71,9 @@ fn restart_policy(host: &HostConfig) -> Result<()> {
     let policy = &host.restart_policy;
     match policy.name.as_str() {
         "always" | "unless-stopped" | "no" if policy.maximum_retry_count != 0 => {
-            Err(Error::invalid_argument(format!(
-                "invalid restart policy: maximum retry count can only be used with 'on-failure'"
-            )))
+            Err(Error::invalid_argument(
+                "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+            ))
         }
         "on-failure" if policy.maximum_retry_count < 0 => {
             Err(Error::invalid_argument("invalid restart policy: maximum retry count cannot be negative"))
