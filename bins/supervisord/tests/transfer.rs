@@ -165,7 +165,8 @@ impl Stage {
     /// diffID and bytes of three layers; the second hides what the first has.
     fn layers(&self) -> Vec<(String, Vec<u8>)> {
         use diff::Compression::{Gzip, None, Zstd};
-        let trees: [(&str, &[(&str, &str)], diff::Compression); 3] = [
+        type Tree<'a> = (&'a str, &'a [(&'a str, &'a str)], diff::Compression);
+        let trees: [Tree; 3] = [
             ("one", &[("etc/passwd", "root"), ("d/old", "o"), ("gone/x", "x")], Gzip),
             ("two", &[("etc/.wh.passwd", ""), ("d/.wh..wh..opq", ""), ("d/new", "n"), (".wh.gone", "")], Zstd),
             ("three", &[("three", "3")], None),
