@@ -7,6 +7,7 @@ pub mod commit;
 pub mod create;
 pub mod exited;
 pub mod export;
+mod failure;
 pub mod health;
 mod index;
 pub mod inspect;
