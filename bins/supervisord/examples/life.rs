@@ -81,7 +81,6 @@ impl Client {
             parent: parent.to_owned(),
             ..Default::default()
         };
-        let rootfs = self.snapshots.prepare(here(prepare)).await?.into_inner().mounts;
         let container = Container {
             id: id.clone(),
             runtime: Some(containerd_api::services::containers::v1::container::Runtime {
@@ -94,6 +93,8 @@ impl Client {
             ..Default::default()
         };
         self.containers.create(here(CreateContainerRequest { container: Some(container) })).await?;
+        // The record refers to the snapshot, so that no collection comes between.
+        let rootfs = self.snapshots.prepare(here(prepare)).await?.into_inner().mounts;
         let create = CreateTaskRequest { container_id: id.clone(), rootfs, ..Default::default() };
         self.tasks.create(here(create)).await?;
         let mut waiter = self.tasks.clone();
