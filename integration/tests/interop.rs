@@ -122,6 +122,9 @@ fn ctr_drives_our_supervisord() {
     std::fs::write(&archive, image).unwrap();
     ctr(&["images", "import", archive.to_str().unwrap()]).expect_code(0);
     assert!(ctr(&["images", "ls", "-q"]).stdout.contains("docker.io/library/boat:latest"));
+    // Runtimes keep their state by namespace and id for the whole host.
+    let once = format!("once-{}", story.stack.name);
+    let long = format!("long-{}", story.stack.name);
     for runtime in ["io.containerd.wherry.v1", "io.containerd.runc.v2"] {
         let ran = ctr(&[
             "run",
@@ -129,22 +132,22 @@ fn ctr_drives_our_supervisord() {
             "--runtime",
             runtime,
             "docker.io/library/boat:latest",
-            "once",
+            &once,
             "sh",
             "-c",
             "echo by ctr; exit 4",
         ]);
         assert_eq!((ran.stdout.as_str(), ran.code), ("by ctr\n", 4), "{runtime}: {}", ran.stderr);
-        ctr(&["run", "-d", "--runtime", runtime, "docker.io/library/boat:latest", "long", "sleep", "100"])
+        ctr(&["run", "-d", "--runtime", runtime, "docker.io/library/boat:latest", &long, "sleep", "100"])
             .expect_code(0);
         assert!(ctr(&["tasks", "ls"]).stdout.contains("RUNNING"));
         assert_eq!(
-            ctr(&["tasks", "exec", "--exec-id", "e", "long", "echo", "in"]).expect_code(0).stdout,
+            ctr(&["tasks", "exec", "--exec-id", "e", &long, "echo", "in"]).expect_code(0).stdout,
             "in\n"
         );
-        ctr(&["tasks", "kill", "-s", "SIGKILL", "long"]).expect_code(0);
-        ctr(&["tasks", "delete", "long"]).run_code(137);
-        ctr(&["containers", "delete", "long"]).expect_code(0);
+        ctr(&["tasks", "kill", "-s", "SIGKILL", &long]).expect_code(0);
+        ctr(&["tasks", "delete", &long]).run_code(137);
+        ctr(&["containers", "delete", &long]).expect_code(0);
     }
     assert!(!story.ctl().call(["ps", "-a"]).expect().contains("boat"), "namespaces are apart");
     ctr(&["images", "rm", "docker.io/library/boat:latest"]).expect_code(0);

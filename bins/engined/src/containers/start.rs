@@ -183,7 +183,7 @@ async fn keep_record(engine: &Engine, container: &Container, spec: Vec<u8>) -> R
         image: record.image_name.clone(),
         runtime: Some(container::Runtime {
             name: runtime.shim.clone(),
-            options: Some(runtime_options(&runtime)),
+            options: Some(runtime_options(engine, &runtime)),
         }),
         spec: Some(pack_json(SPEC_URL, spec.clone())),
         snapshotter: engine.supervisor.snapshotter.clone(),
@@ -219,8 +219,15 @@ pub fn runtime_of(engine: &Engine, asked: &str) -> Result<Runtime> {
     }
 }
 
-fn runtime_options(runtime: &Runtime) -> containerd_api::Any {
-    pack(&Options { binary_name: runtime.binary.clone().unwrap_or_default(), ..Options::default() })
+/// What the shim is told: which OCI runtime, and that its state is this engine's own, lest two engines of a host
+/// meet in one directory.
+fn runtime_options(engine: &Engine, runtime: &Runtime) -> containerd_api::Any {
+    let root = engine.config.run("runtime");
+    pack(&Options {
+        binary_name: runtime.binary.clone().unwrap_or_default(),
+        root: root.to_string_lossy().into_owned(),
+        ..Options::default()
+    })
 }
 
 /// The writable layer of a container that is removed at its end is promised to nobody.
