@@ -52,7 +52,10 @@ fn run(flags: &Flags, command: Command) -> Result<()> {
         Command::ConfigDump => {
             let table = Config::load(flags)?.table;
             let text = toml::to_string_pretty(&table);
-            print(&text.map_err(|cause| Error::internal("cannot write the configuration").with_source(cause))?)
+            print(
+                &text
+                    .map_err(|cause| Error::internal("cannot write the configuration").with_source(cause))?,
+            )
         }
         Command::Publish { topic, namespace } => {
             let address = Config::load(flags)?.address;
@@ -116,14 +119,18 @@ fn say(told: std::io::Result<()>) {
 fn sockets(config: &Config, inherited: Vec<std::os::fd::OwnedFd>) -> Result<Sockets> {
     let mut passed: Vec<UnixListener> = inherited.into_iter().map(UnixListener::from).collect();
     let mut take = |path: &Path| -> Result<UnixListener> {
-        let at = |listener: &UnixListener| listener.local_addr().is_ok_and(|addr| addr.as_pathname() == Some(path));
+        let at = |listener: &UnixListener| {
+            listener.local_addr().is_ok_and(|addr| addr.as_pathname() == Some(path))
+        };
         let position = passed.iter().position(at);
         let listener = match position {
             Some(position) => passed.remove(position),
             None => listen(path, &config.group)?,
         };
         let ready = listener.set_nonblocking(true);
-        ready.map_err(|cause| Error::unknown(format!("cannot listen on {}", path.display())).with_source(cause))?;
+        ready.map_err(|cause| {
+            Error::unknown(format!("cannot listen on {}", path.display())).with_source(cause)
+        })?;
         Ok(listener)
     };
     Ok(Sockets { grpc: take(&config.address)?, ttrpc: take(&config.ttrpc_address)? })
@@ -131,7 +138,10 @@ fn sockets(config: &Config, inherited: Vec<std::os::fd::OwnedFd>) -> Result<Sock
 
 fn listen(path: &Path, group: &str) -> Result<UnixListener> {
     if !config::fits_socket(path) {
-        return Err(Error::invalid_argument(format!("{:?}: unix socket path too long (> 104)", path.display())));
+        return Err(Error::invalid_argument(format!(
+            "{:?}: unix socket path too long (> 104)",
+            path.display()
+        )));
     }
     daemon::socket::listen(path, Some(group)).map_err(|cause| match cause {
         daemon::socket::Error::InUse(_) => Error::failed_precondition(cause.to_string())

@@ -91,7 +91,9 @@ impl Stage {
             top.path().display()
         );
         fs::write(top.path().join("registry.yml"), config).unwrap();
-        let quiet = |command: &mut Command| Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let quiet = |command: &mut Command| {
+            Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+        };
         let hub = quiet(Command::new("docker-registry").arg("serve").arg(top.path().join("registry.yml")));
         let socket = top.path().join("s.sock");
         let daemon = quiet(
@@ -105,7 +107,8 @@ impl Stage {
         );
         wait_for("registry", || std::net::TcpStream::connect(&registry).is_ok());
         wait_for("supervisord", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
-        let channel = Endpoint::from_static("http://s").connect_with_connector(Connect(socket)).await.unwrap();
+        let channel =
+            Endpoint::from_static("http://s").connect_with_connector(Connect(socket)).await.unwrap();
         Stage { top, registry, _processes: [hub, daemon], channel }
     }
 
@@ -128,7 +131,9 @@ impl Stage {
         let listed: Vec<String> = layers
             .iter()
             .zip(suffixes)
-            .map(|((_, bytes), suffix)| format!(r#"{{"mediaType":"{oci}.layer.v1.tar{suffix}",{}}}"#, put(bytes)))
+            .map(|((_, bytes), suffix)| {
+                format!(r#"{{"mediaType":"{oci}.layer.v1.tar{suffix}",{}}}"#, put(bytes))
+            })
             .collect();
         let diff_ids: Vec<String> = layers.iter().map(|(diff_id, _)| format!("{diff_id:?}")).collect();
         let manifests: Vec<String> = ["arm64", "amd64"]
@@ -151,7 +156,10 @@ impl Stage {
             r#"{{"schemaVersion":2,"mediaType":"{oci}.index.v1+json","manifests":[{}]}}"#,
             manifests.join(",")
         );
-        let top = format!(r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{oci}.index.v1+json",{}}}]}}"#, put(index.as_bytes()));
+        let top = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{oci}.index.v1+json",{}}}]}}"#,
+            put(index.as_bytes())
+        );
         fs::write(layout.join("index.json"), top).unwrap();
         fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
         let copied = Command::new("skopeo")
@@ -168,7 +176,11 @@ impl Stage {
         type Tree<'a> = (&'a str, &'a [(&'a str, &'a str)], diff::Compression);
         let trees: [Tree; 3] = [
             ("one", &[("etc/passwd", "root"), ("d/old", "o"), ("gone/x", "x")], Gzip),
-            ("two", &[("etc/.wh.passwd", ""), ("d/.wh..wh..opq", ""), ("d/new", "n"), (".wh.gone", "")], Zstd),
+            (
+                "two",
+                &[("etc/.wh.passwd", ""), ("d/.wh..wh..opq", ""), ("d/new", "n"), (".wh.gone", "")],
+                Zstd,
+            ),
             ("three", &[("three", "3")], None),
         ];
         let made = trees.map(|(name, files, compression)| {
@@ -196,13 +208,19 @@ impl Stage {
         let (sender, messages) = mpsc::channel(64);
         sender.send(pack(&StreamInit { id: id.into() })).await.unwrap();
         let request = self.request(namespace, ReceiverStream::new(messages));
-        let mut answers = StreamingClient::new(self.channel.clone()).stream(request).await.unwrap().into_inner();
+        let mut answers =
+            StreamingClient::new(self.channel.clone()).stream(request).await.unwrap().into_inner();
         assert_eq!(answers.message().await.unwrap().unwrap().type_url, "google.protobuf.Empty");
         (sender, answers)
     }
 
     /// Runs a transfer; the progress that came with it.
-    async fn transfer<S, D>(&self, namespace: &str, source: S, destination: D) -> Result<Vec<Progress>, Status>
+    async fn transfer<S, D>(
+        &self,
+        namespace: &str,
+        source: S,
+        destination: D,
+    ) -> Result<Vec<Progress>, Status>
     where
         S: Message + Name,
         D: Message + Name,
@@ -233,7 +251,16 @@ impl Stage {
     async fn look(&self, namespace: &str) -> Vec<String> {
         let mut client = SnapshotsClient::new(self.channel.clone());
         let list = ListSnapshotsRequest { snapshotter: "overlayfs".into(), ..Default::default() };
-        let infos = client.list(self.request(namespace, list)).await.unwrap().into_inner().message().await.unwrap().unwrap().info;
+        let infos = client
+            .list(self.request(namespace, list))
+            .await
+            .unwrap()
+            .into_inner()
+            .message()
+            .await
+            .unwrap()
+            .unwrap()
+            .info;
         let top = infos.iter().find(|info| !infos.iter().any(|other| other.parent == info.name)).unwrap();
         let view = ViewSnapshotRequest {
             snapshotter: "overlayfs".into(),
@@ -340,7 +367,8 @@ async fn an_image_goes_round() {
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write;
-    let mut child = Command::new("gzip").arg("-1").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        Command::new("gzip").arg("-1").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let bytes = bytes.to_vec();
     let writing = std::thread::spawn(move || input.write_all(&bytes).unwrap());
@@ -388,9 +416,20 @@ async fn import(stage: &Stage, namespace: &str, bytes: Vec<u8>) -> Result<Vec<Pr
         drop(sender);
         while let Ok(Some(_)) = answers.message().await {}
     });
-    let prefix = ImageReference { name: "import".into(), is_prefix: true, allow_overwrite: true, ..Default::default() };
+    let prefix = ImageReference {
+        name: "import".into(),
+        is_prefix: true,
+        allow_overwrite: true,
+        ..Default::default()
+    };
     let destination = ImageStore { extra_references: vec![prefix], ..store("") };
-    stage.transfer(namespace, ImageImportStream { stream: "import-1".into(), ..Default::default() }, destination).await
+    stage
+        .transfer(
+            namespace,
+            ImageImportStream { stream: "import-1".into(), ..Default::default() },
+            destination,
+        )
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -399,7 +438,11 @@ async fn failures_say_what_and_leave_nothing() {
     let missing = format!("{}/test/none:1", stage.registry);
     let error = stage.transfer("a", registry(&missing), store(&missing)).await.unwrap_err();
     assert_eq!(error.code(), Code::NotFound);
-    assert!(error.message().contains(&missing) && error.message().ends_with(": not found"), "{}", error.message());
+    assert!(
+        error.message().contains(&missing) && error.message().ends_with(": not found"),
+        "{}",
+        error.message()
+    );
     let error = stage.transfer("a", registry("127.0.0.1:1/a:1"), store("a")).await.unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
     let error = stage.transfer("a", registry("a"), registry("b")).await.unwrap_err();

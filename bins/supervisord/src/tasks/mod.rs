@@ -1,17 +1,26 @@
 //! Tasks: what a container record becomes when it runs. One verb, one file.
 
 mod checkpoint;
+mod close_io;
 mod create;
 mod delete;
+mod exec;
+mod kill;
 mod list;
 mod metrics;
+mod pause;
+mod pids;
+mod resize;
+mod start;
+mod update;
+mod wait;
 
 pub use create::{Create, Runtime};
 
 use crate::shims::{Shim, Shims};
+use containerd_api::Timestamp;
 use containerd_api::task::v3;
-use containerd_api::v1::types::{Process, ProcessInfo};
-use containerd_api::{Any, Timestamp};
+use containerd_api::v1::types::Process;
 use errdefs::{Error, Result};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,90 +70,6 @@ impl Tasks {
 
     fn shim(&self, process: ProcessId<'_>) -> Result<Arc<Shim>> {
         self.shims.get(process.namespace, process.task)
-    }
-
-    /// Starts a process that was created; returns its pid.
-    pub async fn start(&self, process: ProcessId<'_>) -> Result<u32> {
-        let shim = self.shim(process)?;
-        let request = v3::StartRequest { id: shim.id().to_owned(), exec_id: process.exec_id() };
-        let started: v3::StartResponse = shim.client().call("Start", &request).await?;
-        Ok(started.pid)
-    }
-
-    /// Adds a process, by an OCI process in JSON, to a running task.
-    pub async fn exec(&self, process: ProcessId<'_>, mut request: v3::ExecProcessRequest) -> Result<()> {
-        if process.exec.is_empty() {
-            return Err(Error::invalid_argument("exec id cannot be empty"));
-        }
-        if metadata::validate_identifier(process.exec).is_err() {
-            return Err(Error::invalid_argument(format!("invalid exec id {:?}", process.exec)));
-        }
-        let shim = self.shim(process)?;
-        request.id = shim.id().to_owned();
-        request.exec_id = process.exec_id();
-        shim.client().call("Exec", &request).await
-    }
-
-    /// Sends a signal to a process, or to all of its task.
-    pub async fn kill(&self, process: ProcessId<'_>, signal: u32, all: bool) -> Result<()> {
-        let shim = self.shim(process)?;
-        let request = v3::KillRequest { id: shim.id().to_owned(), exec_id: process.exec_id(), signal, all };
-        shim.client().call("Kill", &request).await
-    }
-
-    /// Returns when a process has ended; at once if it has. It can be asked until the process is deleted.
-    pub async fn wait(&self, process: ProcessId<'_>) -> Result<Exit> {
-        let shim = self.shim(process)?;
-        let request = v3::WaitRequest { id: shim.id().to_owned(), exec_id: process.exec_id() };
-        let ended: v3::WaitResponse = shim.client().call("Wait", &request).await?;
-        Ok(Exit { pid: 0, status: ended.exit_status, at: ended.exited_at })
-    }
-
-    /// Freezes every process of a task.
-    pub async fn pause(&self, task: ProcessId<'_>) -> Result<()> {
-        let shim = self.shim(task)?;
-        shim.client().call("Pause", &v3::PauseRequest { id: shim.id().to_owned() }).await
-    }
-
-    /// Lets a frozen task go on.
-    pub async fn resume(&self, task: ProcessId<'_>) -> Result<()> {
-        let shim = self.shim(task)?;
-        shim.client().call("Resume", &v3::ResumeRequest { id: shim.id().to_owned() }).await
-    }
-
-    /// Sets the size of a process's terminal, in cells.
-    pub async fn resize(&self, process: ProcessId<'_>, width: u32, height: u32) -> Result<()> {
-        let shim = self.shim(process)?;
-        let request =
-            v3::ResizePtyRequest { id: shim.id().to_owned(), exec_id: process.exec_id(), width, height };
-        shim.client().call("ResizePty", &request).await
-    }
-
-    /// Closes a process's input.
-    pub async fn close_io(&self, process: ProcessId<'_>, stdin: bool) -> Result<()> {
-        let shim = self.shim(process)?;
-        let request = v3::CloseIoRequest { id: shim.id().to_owned(), exec_id: process.exec_id(), stdin };
-        shim.client().call("CloseIO", &request).await
-    }
-
-    /// Every process of a task, by pid.
-    pub async fn pids(&self, task: ProcessId<'_>) -> Result<Vec<ProcessInfo>> {
-        let shim = self.shim(task)?;
-        let request = v3::PidsRequest { id: shim.id().to_owned() };
-        let found: v3::PidsResponse = shim.client().call("Pids", &request).await?;
-        Ok(found.processes)
-    }
-
-    /// Changes the limits of a running task.
-    pub async fn update(
-        &self,
-        task: ProcessId<'_>,
-        resources: Option<Any>,
-        annotations: std::collections::HashMap<String, String>,
-    ) -> Result<()> {
-        let shim = self.shim(task)?;
-        let request = v3::UpdateTaskRequest { id: shim.id().to_owned(), resources, annotations };
-        shim.client().call("Update", &request).await
     }
 
     /// How a process is.
