@@ -11,5 +11,5 @@ mod story;
 pub use daemon::Daemon;
 pub use host::Leftovers;
 pub use invoke::{Invocation, Outcome};
-pub use stack::{Programs, Stack};
+pub use stack::{Programs, Stack, remove_network_of};
 pub use story::{Client, Story, until};

@@ -151,11 +151,7 @@ impl Stack {
                 daemon.stop()?;
             }
         }
-        if let Ok(stack) = network::Stack::open(&self.network) {
-            stack.destroy(Some(&self.run_dir().join("engined/netns"))).map_err(|errors| {
-                io::Error::other(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-            })?;
-        }
+        remove_network(&self.network, &self.run_dir().join("engined/netns"))?;
         if self.is_private() {
             Leftovers::end_processes(&self.dir, &self.name);
             Leftovers::unmount(&self.dir);
@@ -230,6 +226,18 @@ impl Stack {
             .env("DOCKER_CONFIG", &self.dir.join("docker-config").to_string_lossy())
             .args(arguments)
     }
+}
+
+/// Removes what an engined that was started by hand, on these roots, made of the host's network.
+pub fn remove_network_of(data_root: &Path, exec_root: &Path) -> io::Result<()> {
+    remove_network(&short_hash(data_root), &exec_root.join("netns"))
+}
+
+fn remove_network(name: &str, netns: &Path) -> io::Result<()> {
+    let Ok(stack) = network::Stack::open(name) else { return Ok(()) };
+    stack.destroy(Some(netns)).map_err(|errors| {
+        io::Error::other(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })
 }
 
 /// Eight characters that stand for a path.

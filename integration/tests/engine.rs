@@ -446,6 +446,7 @@ fn a_service_manager_gives_the_socket_and_hears_of_readiness() {
         .arg(story.stack.containerd_address())
         .output()
         .unwrap();
+    integration::remove_network_of(&directory.join("data"), &directory.join("run")).unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(said, "READY=1\nHTTP/1.1 200 OK\nSTOPPING=1\nsocket kept\n", "{output:?}");
     story.end();
