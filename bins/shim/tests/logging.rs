@@ -31,7 +31,7 @@ async fn all_output_is_in_the_log_when_the_exit_is_told() {
     // The program under another name is a foreign logger: it is started, not recognised.
     let copies = tempfile::tempdir().unwrap();
     let foreign = copies.path().join("logger");
-    std::fs::copy(LOGGER, &foreign).unwrap();
+    support::copy_program(LOGGER, &foreign);
     for (name, driver) in [("json-file", Driver::JsonFile), ("local", Driver::Local)] {
         for program in [Path::new(LOGGER), &foreign] {
             let daemon = Daemon::start();

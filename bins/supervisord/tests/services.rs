@@ -123,7 +123,11 @@ async fn a_runtime_is_asked_for_what_it_is() {
     let mut introspection = IntrospectionClient::new(stage.channel.clone());
     // A shim binary that says a RuntimeInfo whose name is "mine".
     let shim = stage.top.path().join("shim");
-    std::fs::write(&shim, "#!/bin/sh\nprintf '\\012\\004mine'\n").unwrap();
+    // Copied by a child process: while this one holds a descriptor for writing, a child of another thread may
+    // inherit it, and the kernel would refuse to run the file.
+    let written = stage.top.path().join("written");
+    std::fs::write(&written, "#!/bin/sh\nprintf '\\012\\004mine'\n").unwrap();
+    assert!(std::process::Command::new("cp").args([&written, &shim]).status().unwrap().success());
     std::fs::set_permissions(&shim, std::fs::Permissions::from_mode(0o755)).unwrap();
     let ask = |id: &str, path: &str| PluginInfoRequest {
         r#type: "io.containerd.runtime.v2".into(),

@@ -61,7 +61,7 @@ impl Bundle {
         for name in ["bin", "proc", "sys", "dev", "etc", "tmp", "mnt"] {
             fs::create_dir_all(rootfs.join(name)).unwrap();
         }
-        fs::copy("/bin/busybox", rootfs.join("bin/busybox")).unwrap();
+        copy_program("/bin/busybox", rootfs.join("bin/busybox"));
         for applet in APPLETS {
             symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
         }
@@ -211,4 +211,11 @@ impl Drop for Bundle {
     fn drop(&mut self) {
         let _ = self.on("delete", &["--force"]);
     }
+}
+
+/// Copies a program by a child process: a descriptor for writing that another thread's child had inherited would
+/// make the kernel refuse to run it ("text file busy").
+pub fn copy_program(from: impl AsRef<std::path::Path>, to: impl AsRef<std::path::Path>) {
+    let copied = std::process::Command::new("cp").arg(from.as_ref()).arg(to.as_ref()).status().unwrap();
+    assert!(copied.success());
 }

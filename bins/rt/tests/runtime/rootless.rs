@@ -45,7 +45,7 @@ fn give(path: &Path) {
 fn runtime(bundle: &Bundle) -> std::path::PathBuf {
     let path = bundle.path().join("rt");
     if !path.exists() {
-        std::fs::copy(crate::bundle::runtime(), &path).unwrap();
+        crate::bundle::copy_program(crate::bundle::runtime(), &path);
     }
     path
 }

@@ -50,7 +50,10 @@ fn crun_without_unified(crun: &str) -> String {
          'umount /sys/fs/cgroup/unified && exec {crun} \"$@\"' crun \"$@\"\n"
     );
     let new = wrapper.with_extension(std::process::id().to_string());
-    std::fs::write(&new, script).unwrap();
+    let written = new.with_extension("written");
+    std::fs::write(&written, script).unwrap();
+    copy_program(&written, &new);
+    std::fs::remove_file(&written).unwrap();
     std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::rename(&new, &wrapper).unwrap();
     wrapper.display().to_string()
@@ -169,7 +172,7 @@ pub fn root(dir: &Path) -> PathBuf {
         for name in ["bin", "proc", "dev", "tmp", "sys"] {
             std::fs::create_dir_all(root.join(name)).unwrap();
         }
-        std::fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
+        copy_program("/bin/busybox", root.join("bin/busybox"));
         for name in [
             "sh", "echo", "cat", "sleep", "true", "false", "stty", "head", "tail", "seq", "yes", "tty",
             "kill", "dd", "env",
@@ -359,4 +362,11 @@ pub fn status(result: Result<impl std::fmt::Debug, Error>) -> (errdefs::Kind, St
         Error::Status(status) => (status.kind(), status.message),
         Error::Closed => panic!("the shim is gone"),
     }
+}
+
+/// Copies a program by a child process: a descriptor for writing that another thread's child had inherited would
+/// make the kernel refuse to run it ("text file busy").
+pub fn copy_program(from: impl AsRef<std::path::Path>, to: impl AsRef<std::path::Path>) {
+    let copied = std::process::Command::new("cp").arg(from.as_ref()).arg(to.as_ref()).status().unwrap();
+    assert!(copied.success());
 }
