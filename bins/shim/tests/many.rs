@@ -22,8 +22,10 @@ fn descriptors(pid: u32) -> usize {
 
 fn private_kib(pid: u32) -> u64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    // Clean pages are those of the program: with a second shim they are shared.
-    let private = rollup.lines().filter(|line| line.starts_with("Private_Dirty"));
+    // Clean pages are those of the program: with a second shim they are shared. Dirty ones count as shared for the
+    // moment between a child's fork and its exec.
+    let is_own = |line: &&str| line.starts_with("Private_Dirty") || line.starts_with("Shared_Dirty");
+    let private = rollup.lines().filter(is_own);
     private.map(|line| line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()).sum()
 }
 
