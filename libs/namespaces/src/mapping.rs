@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 
 use runtime_spec::IdMapping;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 use syscalls::clone::{Request, Side, clone3, exit_now};
 
 use crate::Kind;
@@ -87,26 +87,33 @@ fn lines(mappings: &[IdMapping]) -> String {
 
 /// Makes a user namespace with these mappings and returns its file, for idmapped mounts.
 ///
-/// A process is made in it for the moment of writing the mappings.
+/// A process is made in it for the moment of writing the mappings. It waits for nothing but its
+/// end: with a pipe to wait on, two callers at once would hand their ends to each other's process,
+/// and both would wait for ever.
 pub fn user_namespace_with(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, MapError> {
     let failed = |cause| MapError { file: "user namespace".to_owned(), cause };
-    let (held, hold) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?;
+    let caller = rustix::process::getpid();
     match clone3(&Request { flags: Kind::User.flag(), ..Request::default() }).map_err(failed)? {
-        Side::Child => {
-            drop(hold);
-            // Waits until the caller lets go, or dies.
-            let _ = rustix::io::read(&held, &mut [0_u8; 1]);
-            exit_now(0)
-        }
+        Side::Child => wait_for_the_end(caller),
         Side::Parent { pid, .. } => {
             let namespace = write_mappings(pid, uids, gids)
                 .and_then(|()| File::open(format!("/proc/{}/ns/user", pid.as_raw_nonzero())).map_err(failed));
-            drop(hold);
+            // Our child, not yet waited for: the id is its own.
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
             let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
             Ok(namespace?.into())
         }
     }
+}
+
+/// Sleeps until the caller kills this process, or is gone itself.
+fn wait_for_the_end(caller: Pid) -> ! {
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    // The caller may have died before that took hold.
+    while rustix::process::getppid() == Some(caller) {
+        rustix::event::pause();
+    }
+    exit_now(0)
 }
 
 #[cfg(test)]
@@ -136,5 +143,12 @@ mod tests {
             IdMapping { container_id: 5, host_id: 200_000, size: 10 },
         ];
         assert!(user_namespace_with(&map, &map).is_err());
+    }
+
+    #[test]
+    fn many_callers_at_once_all_get_theirs() {
+        let map = [IdMapping { container_id: 0, host_id: 100_000, size: 10 }];
+        let make = || (0..50).for_each(|_| drop(user_namespace_with(&map, &map).unwrap()));
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(make))));
     }
 }
