@@ -38,10 +38,11 @@ test: ## install what the tests need, build, run every test
 	$(MAKE) unit integration
 
 unit: ## the tests beside the code
-	$(CARGO) test --workspace --exclude integration --no-fail-fast
+	$(CARGO) nextest run --workspace --exclude integration
+	$(CARGO) test --workspace --doc -q
 
 integration: ## user stories and the interoperability matrix, on private stacks
-	WHERRY_REQUIRE_PEERS=1 $(CARGO) test -p integration --no-fail-fast -- --test-threads=2
+	WHERRY_REQUIRE_PEERS=1 $(CARGO) nextest run -p integration
 
 up: $(OUT)/stack ## start a private stack: make up STATE=DIR
 	@test -n "$(STATE)" || { echo "make up needs STATE=DIR" >&2; exit 2; }
