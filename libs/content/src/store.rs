@@ -48,8 +48,7 @@ impl Store {
     /// Opens the store at `root`; makes the directories it needs.
     pub fn open(root: &Path) -> Result<Store> {
         for directory in ["blobs/sha256", "ingest"] {
-            let path = root.join(directory);
-            fs::create_dir_all(&path).map_err(|cause| failed("make directory", &path, cause))?;
+            make_durable(&root.join(directory))?;
         }
         Ok(Store { inner: Arc::new(Inner { root: root.to_owned(), locked: Mutex::default() }) })
     }
@@ -184,6 +183,29 @@ impl Store {
         }
         Ok(removed)
     }
+}
+
+/// Makes a directory, with those above it, and every name on the way durable.
+pub(crate) fn make_durable(path: &Path) -> Result<()> {
+    match fs::create_dir(path) {
+        Ok(()) => {}
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        Err(cause) => match path.parent() {
+            Some(parent) if cause.kind() == ErrorKind::NotFound => {
+                make_durable(parent)?;
+                return make_durable(path);
+            }
+            _ => return Err(failed("make directory", path, cause)),
+        },
+    }
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|cause| failed("sync directory", path, cause))
 }
 
 fn absent(digest: &Digest, path: &Path, cause: io::Error) -> Error {

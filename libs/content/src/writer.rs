@@ -1,7 +1,7 @@
 //! Writing a blob.
 
 use crate::ingest::{self, Ingest};
-use crate::store::{Lock, Store, failed};
+use crate::store::{Lock, Store, failed, make_durable, sync_directory};
 use crate::{Digest, Hasher, Status, WriterOptions};
 use errdefs::{Error, Result};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -153,6 +153,8 @@ impl Writer {
         let digest = self.checked_digest(expected)?;
         let target = self.store.blob_path(&digest);
         if target.exists() {
+            // Whoever put it there may not have come to sync its name, and the caller records it now.
+            target.parent().map_or(Ok(()), sync_directory)?;
             self.discard();
             return Err(Error::already_exists(format!("content {digest}")));
         }
@@ -188,11 +190,9 @@ impl Writer {
             .and_then(|()| self.file.sync_data())
             .map_err(|cause| failed("sync", &data, cause))?;
         let parent = target.parent().expect("a blob has a directory");
-        fs::create_dir_all(parent).map_err(|cause| failed("make directory", parent, cause))?;
+        make_durable(parent)?;
         fs::rename(&data, target).map_err(|cause| failed("rename to", target, cause))?;
-        File::open(parent)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|cause| failed("sync directory", parent, cause))
+        sync_directory(parent)
     }
 
     /// Drops the ingest with its bytes.

@@ -1,10 +1,10 @@
 //! What containerd's content suite asks of a store (C1), on the local one.
 
-use wherry_content::{Hasher, Status, Store, WriterOptions};
 use errdefs::Kind;
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
 use std::time::SystemTime;
+use wherry_content::{Hasher, Status, Store, WriterOptions};
 
 fn options(reference: &str) -> WriterOptions {
     WriterOptions { reference: reference.into(), ..WriterOptions::default() }

@@ -121,6 +121,7 @@ impl Db {
     pub(crate) fn recover(&self) -> Result<()> {
         self.inner.content.remove_torn_ingests()?;
         self.inner.adopt_ingests()?;
+        self.inner.heal_snapshots()?;
         self.inner.remove_orphan_snapshots();
         Ok(())
     }
@@ -274,6 +275,44 @@ impl Inner {
             }
             Ok(())
         })
+    }
+
+    /// After a power failure: active snapshots get their directories again; the records of committed ones without
+    /// files go, with everything on top of them, so that the image is unpacked again when it is next asked for.
+    fn heal_snapshots(&self) -> Result<()> {
+        for (name, snapshotter) in &self.snapshotters {
+            let mut lost: HashSet<String> = snapshotter.heal()?.into_iter().collect();
+            if lost.is_empty() {
+                continue;
+            }
+            tracing::error!(
+                snapshotter = name,
+                count = lost.len(),
+                "layers are lost: their images must be unpacked again"
+            );
+            self.core.change(|state, changes| {
+                let records = state.backends.get(name).into_iter().flat_map(|backend| &backend.records);
+                let records: Vec<_> = records.collect();
+                // Until nothing more hangs on what is lost.
+                while let Some((above, _)) = records
+                    .iter()
+                    .find(|(backend, record)| lost.contains(&record.parent) && !lost.contains(*backend))
+                {
+                    lost.insert((*above).clone());
+                }
+                for backend in &lost {
+                    changes.forget(Key::Backend(name.clone(), backend.clone()));
+                }
+                for (namespace, records) in &state.namespaces {
+                    let named = records.snapshots.get(name).into_iter().flatten();
+                    for (key, _) in named.filter(|(_, snapshot)| lost.contains(&snapshot.backend)) {
+                        changes.forget(Key::Snapshot(namespace.clone(), name.clone(), key.clone()));
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Snapshots that no namespace names: their making or removal was cut short.

@@ -110,8 +110,11 @@ const PREDECESSOR: Duration = Duration::from_secs(1);
 
 fn open(path: &Path) -> Result<Database> {
     let start = Instant::now();
+    let is_new = !path.exists();
     loop {
         match Database::builder().set_cache_size(CACHE_BYTES).create(path) {
+            // The file's name must be as durable as what is in it.
+            Ok(database) if is_new => return sync_parent(path).map(|()| database),
             // Its lock goes with it; nobody tells when.
             Err(redb::DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < PREDECESSOR => {
                 std::thread::sleep(Duration::from_millis(10));
@@ -119,6 +122,12 @@ fn open(path: &Path) -> Result<Database> {
             opened => return opened.map_err(|cause| cannot_open(path, cause)),
         }
     }
+}
+
+fn sync_parent(path: &Path) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let synced = std::fs::File::open(parent).and_then(|directory| directory.sync_all());
+    synced.map_err(|cause| Error::unknown(format!("cannot sync {}", parent.display())).with_source(cause))
 }
 
 fn cannot_open(path: &Path, cause: redb::DatabaseError) -> Error {

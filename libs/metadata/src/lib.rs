@@ -42,4 +42,4 @@ pub use schedule::GcConfig;
 pub use snapshot_store::Snapshots;
 pub use writer::{CommitOptions, ContentWriter};
 
-pub use snapshots::{Labels, Mount, Usage};
+pub use snapshots::{Labels, Mount, Usage, Whiteouts};

@@ -4,13 +4,12 @@ use crate::database::Namespace;
 use crate::labels::{now, validate_labels};
 use crate::pins::{Guard, Pin};
 use crate::row::{Key, Resource, Row, Snapshot};
-use crate::state::NamespaceState;
 use crate::{Labels, Mount, Usage, mask};
 use containerd_api::events::{SnapshotCommit, SnapshotPrepare, SnapshotRemove};
 use containerd_api::services::snapshots::v1::{Info, Kind};
 use errdefs::{Error, Result};
 use filters::{Adaptor, Filters, map_field};
-use snapshots::{LABEL_PREFIX, LABEL_REF, Snapshotter};
+use snapshots::{LABEL_PREFIX, LABEL_REF, Snapshotter, Whiteouts};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -72,6 +71,11 @@ impl Snapshots {
     /// What the snapshotter can do: `remap-ids`, `rebase`.
     pub fn capabilities(&self) -> Vec<&'static str> {
         self.backend.capabilities()
+    }
+
+    /// How deletions are kept in an active snapshot, one without a parent too.
+    pub fn whiteouts(&self) -> Whiteouts {
+        self.backend.whiteouts()
     }
 
     fn record(&self, key: &str) -> Result<Snapshot> {
@@ -275,7 +279,18 @@ impl Snapshots {
         let record = self.record(key)?;
         let place = self.reserve(name, parent)?;
         let parent = if parent.is_empty() { record.parent.as_str() } else { parent };
+        let active = self.backend_record(&record.backend);
         self.backend.commit(&place.backend, &record.backend, &place.backend_parent, &inherited(labels))?;
+        let recorded = self.record_commit(name, key, &self.fresh(&place.backend, parent, labels));
+        if recorded.is_err()
+            && let Some(active) = active
+        {
+            self.uncommit(&place.backend, &record.backend, active);
+        }
+        recorded
+    }
+
+    fn record_commit(&self, name: &str, key: &str, record: &Snapshot) -> Result<()> {
         self.namespace.core().change(|state, changes| {
             let records = state.namespace(&self.namespace.name);
             changes.hold(&self.namespace.name, records, self.namespace.lease(), self.resource(name))?;
@@ -283,12 +298,29 @@ impl Snapshots {
                 changes.release(&self.namespace.name, records, &self.resource(key));
             }
             changes.forget(self.key(key));
-            changes.put(self.row(name, self.fresh(&place.backend, parent, labels)));
+            changes.put(self.row(name, record.clone()));
             let snapshotter = self.snapshotter.to_string();
             let event = SnapshotCommit { key: key.to_owned(), name: name.to_owned(), snapshotter };
             changes.event(&self.namespace.name, "/snapshot/commit", &event);
             Ok(())
         })
+    }
+
+    fn backend_record(&self, backend: &str) -> Option<snapshots::Record> {
+        self.namespace.core().read().backends.get(&*self.snapshotter)?.records.get(backend).cloned()
+    }
+
+    /// Gives the snapshotter's record its active name back: the namespace still says so.
+    fn uncommit(&self, committed: &str, active: &str, record: snapshots::Record) {
+        let snapshotter = || self.snapshotter.to_string();
+        let undone = self.namespace.core().change_lazily(|_, changes| {
+            changes.forget(Key::Backend(snapshotter(), committed.to_owned()));
+            changes.put(Row::Backend(snapshotter(), active.to_owned(), record));
+            Ok(())
+        });
+        if let Err(error) = undone {
+            tracing::error!(snapshot = active, error = error.chain(), "cannot undo a commit");
+        }
     }
 
     /// Removes one without children. The record goes now, the files soon after.
@@ -297,7 +329,8 @@ impl Snapshots {
             let records = state.namespace(&self.namespace.name).ok_or_else(|| missing(key))?;
             let record = records.snapshot(&self.snapshotter, key).ok_or_else(|| missing(key))?;
             let parented = self.namespace.pins().is_pinned(&self.pin(Pin::Parent, key));
-            if parented || has_child(records, &self.snapshotter, key) {
+            let backend = state.backends.get(&*self.snapshotter);
+            if parented || backend.is_some_and(|backend| backend.has_children(&record.backend)) {
                 return Err(Error::failed_precondition("cannot remove snapshot with child"));
             }
             changes.release(&self.namespace.name, records, &self.resource(key));
@@ -314,11 +347,6 @@ impl Snapshots {
     pub fn cleanup(&self) -> Result<()> {
         self.backend.cleanup()
     }
-}
-
-fn has_child(records: &NamespaceState, snapshotter: &str, key: &str) -> bool {
-    let all = records.snapshots.get(snapshotter);
-    all.is_some_and(|all| all.values().any(|snapshot| snapshot.parent == key))
 }
 
 fn stored(labels: &Labels) -> Result<Labels> {

@@ -244,3 +244,40 @@ async fn events_follow_the_changes_in_their_order() {
     let wanted = "/containers/create /snapshot/prepare /snapshot/commit /snapshot/remove /content/create /content/delete /containers/delete";
     assert_eq!(topics.join(" "), wanted);
 }
+
+#[test]
+fn a_commit_that_cannot_be_recorded_leaves_the_active_snapshot() {
+    let fixture = fixture();
+    let namespace = fixture.ns("a");
+    let snapshots = namespace.snapshots("overlayfs").unwrap();
+    snapshots.prepare("k", "", &labels(&[])).unwrap();
+    let before = snapshots.mounts("k").unwrap();
+    let leased = namespace.with_lease("gone").snapshots("overlayfs").unwrap();
+    assert_eq!(leased.commit("c", "k", "", &labels(&[])).unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(snapshots.mounts("k").unwrap(), before);
+    assert_eq!(snapshots.stat("c").unwrap_err().kind(), Kind::NotFound);
+    snapshots.commit("c", "k", "", &labels(&[])).unwrap();
+    snapshots.view("v", "c", &labels(&[])).unwrap();
+}
+
+#[test]
+fn layers_that_a_power_failure_took_go_with_what_is_on_them() {
+    let fixture = fixture();
+    let snapshots = fixture.ns("a").snapshots("overlayfs").unwrap();
+    for (name, parent) in [("one", ""), ("two", "one"), ("three", "two")] {
+        snapshots.prepare("k", parent, &labels(&[])).unwrap();
+        snapshots.commit(name, "k", "", &labels(&[])).unwrap();
+    }
+    snapshots.prepare("active", "three", &labels(&[])).unwrap();
+    let parent = snapshots.mounts("active").unwrap().remove(0).options;
+    let lowers = parent.iter().find_map(|option| option.strip_prefix("lowerdir=")).unwrap();
+    let two = std::path::Path::new(lowers.split(':').nth(1).unwrap()).parent().unwrap();
+    std::fs::remove_dir_all(two).unwrap();
+    let fixture = fixture.reopen();
+    let snapshots = fixture.ns("a").snapshots("overlayfs").unwrap();
+    let left: Vec<_> = snapshots.list(&[]).unwrap().into_iter().map(|info| info.name).collect();
+    assert_eq!(left, ["one"]);
+    snapshots.prepare("again", "one", &labels(&[])).unwrap();
+    snapshots.cleanup().unwrap();
+    assert_eq!(fixture.files("overlayfs/snapshots"), 2);
+}

@@ -6,9 +6,9 @@ use crate::{Info, Kind, usage};
 use containerd_api::Timestamp;
 use errdefs::{Error, Result};
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -262,6 +262,50 @@ impl Base {
 
     pub(crate) fn walk(&self) -> Vec<Info> {
         self.store.list().into_iter().map(|(name, record)| record.info(&name)).collect()
+    }
+
+    /// Makes the directory of an id. One that is there is a crash's, which came before the id was recorded as given.
+    pub(crate) fn make_directory(&self, id: u64, mode: u32) -> Result<PathBuf> {
+        let directory = self.directory(id);
+        let make = || {
+            fs::DirBuilder::new().mode(mode).create(&directory)?;
+            // Whatever the umask is.
+            fs::set_permissions(&directory, Permissions::from_mode(mode))
+        };
+        match make() {
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
+                fs::remove_dir_all(&directory).and_then(|()| make())
+            }
+            made => made,
+        }
+        .map_err(|cause| failed("make directory", &directory, cause))?;
+        Ok(directory)
+    }
+
+    /// Looks for every record's directory. For an active one or a view that lacks one of `parts`, `make` makes
+    /// what is not there: what was written to it and not synced is lost, as on every file system. The names of
+    /// committed ones that are not whole come back.
+    pub(crate) fn heal(
+        &self,
+        parts: impl Fn(Kind) -> &'static [&'static str],
+        make: impl Fn(&Record) -> Result<()>,
+    ) -> Result<Vec<String>> {
+        let mut lost = Vec::new();
+        for (name, record) in self.store.list() {
+            let directory = self.directory(record.id);
+            if directory.is_dir() && parts(record.kind).iter().all(|part| directory.join(part).is_dir()) {
+                continue;
+            }
+            if record.kind == Kind::Committed {
+                lost.push(name);
+            } else {
+                tracing::warn!(snapshot = name, "what was written to a snapshot and not synced is lost");
+                if let Err(error) = make(&record) {
+                    tracing::error!(snapshot = name, error = error.chain(), "cannot make it anew");
+                }
+            }
+        }
+        Ok(lost)
     }
 
     /// Removes directories that no record names and nobody is making.

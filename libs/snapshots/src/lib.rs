@@ -21,7 +21,7 @@ pub use memory::MemoryStore;
 pub use native::Native;
 pub use overlay::{Overlay, OverlayOptions};
 pub use record::{Change, Record, Store};
-pub use snapshotter::{Labels, Snapshotter, Usage};
+pub use snapshotter::{Labels, Snapshotter, Usage, Whiteouts};
 
 /// Label: the name under which the prepared snapshot will be committed (remote snapshotters).
 pub const LABEL_REF: &str = "containerd.io/snapshot.ref";

@@ -6,8 +6,6 @@ use crate::record::Record;
 use crate::snapshotter::{Labels, Snapshotter, Usage};
 use crate::{Info, Kind, Mount, Store};
 use errdefs::{Error, Result};
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,17 +23,19 @@ impl Native {
     fn make(&self, key: &str, parent: &str, kind: Kind, labels: &Labels) -> Result<Vec<Mount>> {
         let (draft, record) = self.base.begin(key, parent, kind, labels)?;
         let ancestors = self.base.ancestors(&record)?;
-        let directory = self.base.directory(draft.id);
-        fs::create_dir(&directory)
-            .and_then(|()| fs::set_permissions(&directory, Permissions::from_mode(0o755)))
-            .map_err(|cause| failed("make directory", &directory, cause))?;
-        if let (Some(&below), Kind::Active) = (ancestors.first(), kind) {
-            let below = self.base.directory(below);
-            copy::tree(&below, &directory).map_err(|cause| failed("copy", &below, cause))?;
-        }
+        self.fill(&record, &ancestors)?;
         let mounts = self.mounts_of(&record, &ancestors);
         self.base.finish(draft, key, record)?;
         Ok(mounts)
+    }
+
+    fn fill(&self, record: &Record, ancestors: &[u64]) -> Result<()> {
+        let directory = self.base.make_directory(record.id, 0o755)?;
+        if let (Some(&below), Kind::Active) = (ancestors.first(), record.kind) {
+            let below = self.base.directory(below);
+            copy::tree(&below, &directory).map_err(|cause| failed("copy", &below, cause))?;
+        }
+        Ok(())
     }
 
     /// A view needs no copy: it is its parent, read-only.
@@ -99,6 +99,10 @@ impl Snapshotter for Native {
 
     fn walk(&self) -> Result<Vec<Info>> {
         Ok(self.base.walk())
+    }
+
+    fn heal(&self) -> Result<Vec<String>> {
+        self.base.heal(|_| &[], |record| self.fill(record, &self.base.ancestors(record)?))
     }
 
     fn cleanup(&self) -> Result<()> {

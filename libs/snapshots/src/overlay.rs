@@ -1,15 +1,16 @@
 //! Layers merged by the kernel's overlayfs.
 
-use crate::base::{Base, Draft, failed};
+use crate::base::{Base, failed};
 use crate::mapping::Mapping;
 use crate::probe::{self, Abilities};
 use crate::record::Record;
-use crate::snapshotter::{Labels, Snapshotter, Usage};
+use crate::snapshotter::{Labels, Snapshotter, Usage, Whiteouts};
 use crate::{Info, Kind, Mount, Store};
 use errdefs::{Error, Result};
 use rustix::fs::{Mode, OFlags};
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,36 +59,20 @@ impl Overlay {
         }
         let (draft, record) = self.base.begin(key, parent, kind, labels)?;
         let ancestors = self.base.ancestors(&record)?;
-        self.make_directories(&draft, &record, &ancestors, mapping.as_ref())?;
+        self.base.make_directory(draft.id, 0o700)?;
+        self.make_directories(&record, &ancestors, mapping.as_ref())?;
         let mounts = self.mounts_of(&record, &ancestors)?;
         self.base.finish(draft, key, record)?;
         Ok(mounts)
     }
 
     /// `fs` looks like the root of the layer below, so that the merged root has its owner and mode.
-    fn make_directories(
-        &self,
-        draft: &Draft<'_>,
-        record: &Record,
-        ancestors: &[u64],
-        mapping: Option<&Mapping>,
-    ) -> Result<()> {
-        let directory = self.base.directory(draft.id);
-        let mut builder = fs::DirBuilder::new();
-        let make = |builder: &fs::DirBuilder, path: &Path| {
-            builder.create(path).map_err(|cause| failed("make directory", path, cause))
-        };
-        builder.mode(0o700);
-        make(&builder, &directory)?;
+    fn make_directories(&self, record: &Record, ancestors: &[u64], mapping: Option<&Mapping>) -> Result<()> {
+        let directory = self.base.directory(record.id);
         let upper = directory.join("fs");
-        builder.mode(0o755);
-        make(&builder, &upper)?;
-        // Whatever the umask is.
-        fs::set_permissions(&upper, fs::Permissions::from_mode(0o755))
-            .map_err(|cause| failed("change mode of", &upper, cause))?;
+        make_part(&upper, 0o755)?;
         if record.kind == Kind::Active {
-            builder.mode(0o711);
-            make(&builder, &directory.join("work"))?;
+            make_part(&directory.join("work"), 0o711)?;
         }
         let owner = match (mapping, ancestors.first()) {
             (Some(mapping), _) => mapping.root,
@@ -160,6 +145,10 @@ impl Snapshotter for Overlay {
         remap.into_iter().chain(self.abilities.rebase.then_some("rebase")).collect()
     }
 
+    fn whiteouts(&self) -> Whiteouts {
+        if self.abilities.userxattr { Whiteouts::OverlayUser } else { Whiteouts::Overlay }
+    }
+
     fn root(&self) -> &Path {
         self.base.root()
     }
@@ -210,9 +199,30 @@ impl Snapshotter for Overlay {
         Ok(self.base.walk())
     }
 
+    fn heal(&self) -> Result<Vec<String>> {
+        let parts = |kind| if kind == Kind::Active { &["fs", "work"][..] } else { &["fs"] };
+        self.base.heal(parts, |record| {
+            let mapping = Mapping::from_labels(&record.labels)?;
+            let directory = self.base.directory(record.id);
+            if !directory.is_dir() {
+                self.base.make_directory(record.id, 0o700)?;
+            }
+            self.make_directories(record, &self.base.ancestors(record)?, mapping.as_ref())
+        })
+    }
+
     fn cleanup(&self) -> Result<()> {
         self.base.cleanup()
     }
+}
+
+/// Makes a directory unless it is there, with this mode whatever the umask is.
+fn make_part(path: &Path, mode: u32) -> Result<()> {
+    let made = match fs::create_dir(path) {
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        made => made.and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode))),
+    };
+    made.map_err(|cause| failed("make directory", path, cause))
 }
 
 /// Makes everything on the layer's file system durable (syncfs(2)): a record must not outlive its files.

@@ -16,6 +16,19 @@ pub struct Usage {
     pub inodes: u64,
 }
 
+/// How a layer's deletions are kept in what a snapshotter gives to write to. It is the snapshotter's to say: the
+/// mounts of a snapshot without a parent do not show it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Whiteouts {
+    /// The entry is removed: what is below was copied.
+    #[default]
+    Remove,
+    /// A device 0/0 in its place, opaque directories marked by `trusted.overlay.opaque`.
+    Overlay,
+    /// The same, marked by `user.overlay.opaque` (`userxattr`).
+    OverlayUser,
+}
+
 /// A snapshotter (containerd core/snapshots). Every call may block on the disk.
 ///
 /// Life: `prepare` or `view` makes an active or read-only snapshot over a committed parent (or none, `""`),
@@ -24,6 +37,11 @@ pub trait Snapshotter: Send + Sync {
     /// What introspection says it can do: `remap-ids`, `rebase`.
     fn capabilities(&self) -> Vec<&'static str> {
         Vec::new()
+    }
+    /// How deletions are kept in an active snapshot. It counts for one without a parent too where `rebase` is
+    /// offered: what it deletes may be in the parent that it gets at commit.
+    fn whiteouts(&self) -> Whiteouts {
+        Whiteouts::Remove
     }
     /// The directory that holds it, as introspection exports it.
     fn root(&self) -> &std::path::Path;
@@ -45,6 +63,11 @@ pub trait Snapshotter: Send + Sync {
     fn remove(&self, key: &str) -> Result<()>;
     /// Every snapshot, in the order of names.
     fn walk(&self) -> Result<Vec<Info>>;
+    /// Makes the directories again that a power failure took from active snapshots, and names the committed
+    /// ones that are lost: their layers are gone. Called before anything else.
+    fn heal(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
     /// Removes directories that no record names.
     fn cleanup(&self) -> Result<()> {
         Err(Error::unimplemented("snapshotter does not implement Cleanup method"))

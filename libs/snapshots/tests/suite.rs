@@ -2,12 +2,12 @@
 
 use errdefs::Kind as Failure;
 use rustix::mount::{MountFlags, UnmountFlags};
-use wherry_snapshots::{
-    Change, Kind, Labels, MemoryStore, Mount, Native, Overlay, OverlayOptions, Record, Snapshotter, Store,
-};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use wherry_snapshots::{
+    Change, Kind, Labels, MemoryStore, Mount, Native, Overlay, OverlayOptions, Record, Snapshotter, Store,
+};
 
 struct Fixture {
     root: tempfile::TempDir,
@@ -225,6 +225,37 @@ fn cleanup_takes_only_what_nothing_names() {
         assert!(!orphan.exists());
         let view = fixture.mount("v", &fixture.snapshotter.view("v", "base", &Labels::new()).unwrap());
         assert!(view.0.join("a").exists());
+    }
+}
+
+#[test]
+fn a_directory_that_a_crash_left_is_not_taken_for_a_new_one() {
+    for fixture in fixtures() {
+        let stale = fixture.root.path().join("root/snapshots/1/fs");
+        fs::create_dir_all(&stale).unwrap();
+        fs::write(stale.join("stale"), "").unwrap();
+        let mounts = fixture.snapshotter.prepare("a", "", &Labels::new()).unwrap();
+        assert_eq!(fs::read_dir(&mounts[0].source).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn what_a_power_failure_took_is_made_anew_or_named() {
+    for fixture in fixtures() {
+        let (snapshotter, none) = (&fixture.snapshotter, Labels::new());
+        fixture.layer("base", "", |root| fs::write(root.join("a"), "1").unwrap());
+        fixture.layer("lost", "base", |_| {});
+        snapshotter.prepare("active", "base", &none).unwrap();
+        snapshotter.view("view", "base", &none).unwrap();
+        assert_eq!(snapshotter.heal().unwrap(), Vec::<String>::new());
+        for id in [2, 3, 4] {
+            fs::remove_dir_all(fixture.root.path().join(format!("root/snapshots/{id}"))).unwrap();
+        }
+        assert_eq!(snapshotter.heal().unwrap(), ["lost"]);
+        for key in ["active", "view"] {
+            let mounted = fixture.mount(key, &snapshotter.mounts(key).unwrap());
+            assert_eq!(fs::read_to_string(mounted.0.join("a")).unwrap(), "1");
+        }
     }
 }
 
