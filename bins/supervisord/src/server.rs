@@ -154,7 +154,7 @@ impl Parts {
         let streams = Streams::default();
         serve!(StreamingServer, StreamingService { db: records(), streams: streams.clone() });
         serve!(TasksServer, TasksService { records: records(), tasks: Tasks::new(self.shims.clone()) });
-        serve!(TransferServer, TransferService::new(records(), streams, config.transfer.clone()));
+        serve!(TransferServer, TransferService::new(records(), streams, config.transfer.clone())?);
         serve!(VersionServer, VersionService);
         Ok(routes)
     }

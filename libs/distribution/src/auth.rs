@@ -110,7 +110,7 @@ impl Authorizations {
         if let Some(bearer) = parsed.iter().find(|challenge| challenge.scheme == "bearer") {
             let question = Question { transport, host, over_tls, challenge: bearer, scopes };
             let token = question.token(&credential).await?;
-            let lifetime = token.expires_in.map_or(DEFAULT_LIFETIME, Duration::from_secs);
+            let lifetime = token.expires_in.filter(|seconds| *seconds > 0).map_or(DEFAULT_LIFETIME, Duration::from_secs);
             // Renewed a little early: the host's clock counts, and the request takes time.
             let ends = Instant::now() + lifetime.mul_f64(0.9);
             let text = token.text().ok_or_else(|| Error::unknown("authorization server did not include a token"))?;

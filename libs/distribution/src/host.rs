@@ -106,3 +106,23 @@ pub(crate) fn encode(text: &str) -> String {
     }
     out
 }
+
+/// Whether the address `name` is in the network `base/bits`.
+pub(crate) fn in_network(network: &str, name: &str) -> bool {
+    let Some((base, bits)) = network.split_once('/') else { return false };
+    let (Ok(base), Ok(address)) = (base.parse::<IpAddr>(), name.parse::<IpAddr>()) else {
+        return false;
+    };
+    let Ok(bits) = bits.parse::<u32>() else { return false };
+    match (base, address) {
+        (IpAddr::V4(base), IpAddr::V4(address)) if bits <= 32 => {
+            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+            u32::from(base) & mask == u32::from(address) & mask
+        }
+        (IpAddr::V6(base), IpAddr::V6(address)) if bits <= 128 => {
+            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+            u128::from(base) & mask == u128::from(address) & mask
+        }
+        _ => false,
+    }
+}

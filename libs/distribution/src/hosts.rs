@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use errdefs::{Error, Result};
 use toml::{Table, Value};
 
-use crate::host::{Capabilities, Host, Schemes, TlsFiles, is_loopback, name_of};
+use crate::host::{Capabilities, Host, Schemes, TlsFiles, in_network, is_loopback, name_of};
 
 /// How hosts are found.
 #[derive(Clone, Debug, Default)]
@@ -232,25 +232,6 @@ fn identity(value: Option<&Value>, directory: &Path) -> Result<Option<(PathBuf, 
         [both, _] => Some((directory.join(both), directory.join(both))),
         _ => return Err(Error::invalid_argument("client wants one certificate and one key")),
     })
-}
-
-fn in_network(network: &str, name: &str) -> bool {
-    let Some((base, bits)) = network.split_once('/') else { return false };
-    let (Ok(base), Ok(address)) = (base.parse::<std::net::IpAddr>(), name.parse::<std::net::IpAddr>()) else {
-        return false;
-    };
-    let Ok(bits) = bits.parse::<u32>() else { return false };
-    match (base, address) {
-        (std::net::IpAddr::V4(base), std::net::IpAddr::V4(address)) if bits <= 32 => {
-            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-            u32::from(base) & mask == u32::from(address) & mask
-        }
-        (std::net::IpAddr::V6(base), std::net::IpAddr::V6(address)) if bits <= 128 => {
-            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-            u128::from(base) & mask == u128::from(address) & mask
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]

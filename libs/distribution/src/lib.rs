@@ -5,9 +5,11 @@
 
 mod auth;
 mod challenge;
+mod connect;
 mod fetch;
 mod host;
 mod hosts;
+mod proxies;
 mod push;
 mod repository;
 mod request;
@@ -15,12 +17,14 @@ mod resolve;
 mod response;
 mod tls;
 mod transport;
+mod upload;
 
 pub use auth::{Anonymous, Credential, Credentials};
 pub use challenge::Challenge;
 pub use fetch::Blob;
 pub use host::{Capabilities, Host};
 pub use hosts::HostsConfig;
+pub use proxies::Proxies;
 pub use push::{BlobSource, Pushed};
 pub use repository::{Limits, Repository};
 pub use request::{Body, body_of};

@@ -9,12 +9,13 @@ use http::{HeaderValue, Method, StatusCode};
 
 use crate::Target;
 use crate::host::{Host, encode};
-use crate::repository::{Repository, join_url};
+use crate::repository::Repository;
 use crate::request::{Ask, Body, Payload};
 use crate::response::{error_of, header};
+use crate::upload::{Upload, absolute};
 
-/// Makes the bytes of a blob, anew for each try.
-pub type BlobSource = Arc<dyn Fn() -> Body + Send + Sync>;
+/// Makes the bytes of a blob from an offset on, as many as the second number says; anew for each try.
+pub type BlobSource = Arc<dyn Fn(u64, u64) -> Body + Send + Sync>;
 
 /// How a blob came to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl Repository {
                 return Ok(Pushed::Mounted);
             }
         }
-        self.upload(host, target, source).await?;
+        Upload::new(self, host, target, source).run().await?;
         Ok(Pushed::Uploaded)
     }
 
@@ -117,73 +118,9 @@ impl Repository {
         }
         Ok((response.status() == StatusCode::CREATED).then_some(()))
     }
-
-    /// POST for a place, then the whole blob in one PUT; registries that do not take it so get a PATCH
-    /// and an empty PUT.
-    async fn upload(&self, host: &Host, target: &Target, source: &BlobSource) -> Result<()> {
-        let scope = self.scope("pull,push");
-        let base = host.path_of(self.reference.path(), "blobs/uploads/");
-        let payload = Payload::Stream { length: target.size, make: source.clone() };
-        let mut last = None;
-        for in_one in [true, true, false] {
-            let opened = self.ask(host, &Ask::new(Method::POST, base.clone(), &scope)).await?;
-            if !opened.status().is_success() {
-                return Err(denied(error_of("failed to start upload", opened).await));
-            }
-            let location = header(opened.headers(), LOCATION.as_str())
-                .ok_or_else(|| Error::unknown("registry names no place to upload to"))?;
-            let mut place = absolute(host, &base, location)?;
-            if !in_one {
-                let mut patch = Ask::new(Method::PATCH, place.clone(), &scope);
-                patch.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-                patch.payload = payload.clone();
-                let patched = self.ask(host, &patch).await?;
-                if !patched.status().is_success() {
-                    return Err(denied(error_of("failed to upload", patched).await));
-                }
-                if let Some(location) = header(patched.headers(), LOCATION.as_str()) {
-                    place = absolute(host, &base, location)?;
-                }
-            }
-            let separator = if place.contains('?') { '&' } else { '?' };
-            let digest = encode(target.digest.as_str());
-            let mut put = Ask::new(Method::PUT, format!("{place}{separator}digest={digest}"), &scope);
-            put.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-            if in_one {
-                put.payload = payload.clone();
-            }
-            let done = self.ask(host, &put).await?;
-            if done.status().is_success() {
-                return Ok(());
-            }
-            let error = denied(error_of("failed to finish upload", done).await);
-            if matches!(error.kind(), Kind::PermissionDenied | Kind::Unauthenticated) {
-                return Err(error);
-            }
-            last = Some(error);
-        }
-        Err(last.unwrap_or_else(|| Error::internal("upload was not tried")))
-    }
 }
 
-/// A place to upload to, as a path at the host or, elsewhere, as a URL.
-fn absolute(host: &Host, base: &str, location: &str) -> Result<String> {
-    if location.contains("://") {
-        // The host's own name: then its own headers and scheme hold.
-        let rest = location.split_once("://").map_or("", |(_, rest)| rest);
-        return Ok(match rest.strip_prefix(&host.authority) {
-            Some(path) if path.starts_with('/') => path.to_owned(),
-            _ => location.to_owned(),
-        });
-    }
-    let here = format!("http://{}{base}", host.authority)
-        .parse()
-        .map_err(|cause| Error::internal("cannot name upload").with_source(cause))?;
-    let uri = join_url(&here, location)?;
-    Ok(uri.path_and_query().map(ToString::to_string).unwrap_or_default())
-}
-
-fn denied(error: Error) -> Error {
+pub(crate) fn denied(error: Error) -> Error {
     match error.kind() {
         kind @ (Kind::Unauthenticated | Kind::PermissionDenied) => {
             Error::new(kind, format!("push access denied, repository does not exist or may require authorization: {}", error.chain()))

@@ -99,7 +99,8 @@ impl Repository {
         }
     }
 
-    async fn ask_once(&self, host: &Host, ask: &Ask) -> Result<Response<Incoming>> {
+    /// The same, once: for bodies that are no use twice.
+    pub(crate) async fn ask_once(&self, host: &Host, ask: &Ask) -> Result<Response<Incoming>> {
         let mut challenged = 0;
         loop {
             let over_tls = self.find_scheme(host).await?;

@@ -1,12 +1,13 @@
 //! A request that can be made again.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
+
+use crate::push::BlobSource;
 
 /// The body of a request on its way.
 pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -35,7 +36,7 @@ impl hyper::body::Body for Pieces {
 pub(crate) enum Payload {
     Empty,
     Bytes(Bytes),
-    Stream { length: u64, make: Arc<dyn Fn() -> Body + Send + Sync> },
+    Stream { from: u64, length: u64, make: BlobSource },
 }
 
 impl Payload {
@@ -43,7 +44,7 @@ impl Payload {
         match self {
             Payload::Empty => Empty::new().map_err(|never| match never {}).boxed_unsync(),
             Payload::Bytes(bytes) => Full::new(bytes.clone()).map_err(|never| match never {}).boxed_unsync(),
-            Payload::Stream { make, .. } => make(),
+            Payload::Stream { from, length, make } => make(*from, *length),
         }
     }
 

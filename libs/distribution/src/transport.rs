@@ -1,37 +1,39 @@
 //! Connections to hosts.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use errdefs::{Error, Kind, Result};
+use http::header::PROXY_AUTHORIZATION;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use crate::connect::Connector;
 use crate::host::TlsFiles;
+use crate::proxies::Proxies;
 use crate::request::Body;
 use crate::tls::client_config;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// For the head of an answer, after the whole request was sent.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-type Connections = Client<HttpsConnector<HttpConnector>, Body>;
+type Connections = Client<HttpsConnector<Connector>, Body>;
 
 /// Connections, kept and shared by all that use the same TLS material.
 #[derive(Default)]
 pub struct Transport {
+    proxies: Arc<Proxies>,
     clients: Mutex<HashMap<(TlsFiles, bool), Connections>>,
 }
 
 impl Transport {
-    /// No connection is open yet.
-    pub fn new() -> Transport {
-        Transport::default()
+    /// No connection is open yet; hosts are reached by way of `proxies`.
+    pub fn new(proxies: Proxies) -> Transport {
+        Transport { proxies: Arc::new(proxies), clients: Mutex::default() }
     }
 
     fn client(&self, files: &TlsFiles, skip_verify: bool) -> Result<Connections> {
@@ -40,16 +42,11 @@ impl Transport {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_keepalive(Some(Duration::from_secs(30)));
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(client_config(files, skip_verify)?)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(connector);
+            .wrap_connector(Connector::new(self.proxies.clone()));
         let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector);
         clients.insert(key, client.clone());
         Ok(client)
@@ -58,13 +55,19 @@ impl Transport {
     /// Sends one request and waits for the head of the answer; `patient` when a long body goes out.
     pub(crate) async fn send(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
         files: &TlsFiles,
         skip_verify: bool,
         patient: bool,
     ) -> Result<Response<Incoming>> {
         // Query values may be secrets of a storage service: they stay out of error texts.
         let what = format!("{} {}", request.method(), without_query(&request.uri().to_string()));
+        // By TLS the proxy learns it when the tunnel is opened.
+        if request.uri().scheme_str() == Some("http")
+            && let Some(value) = self.proxies.of(request.uri()).and_then(|proxy| proxy.authorization.clone())
+        {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, value);
+        }
         let client = self.client(files, skip_verify)?;
         let answer = client.request(request);
         let answer = if patient {

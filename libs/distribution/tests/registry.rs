@@ -1,167 +1,16 @@
-//! The client against registries that misbehave, each a few lines of HTTP in this file.
+//! The client against registries that misbehave.
 
-use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
+#[allow(dead_code)] // each file uses a part
+mod server;
+
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use errdefs::Kind;
-use reference::{Digest, Reference};
-use sha2::Digest as _;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use reference::Reference;
+use server::{Login, Reply, Seen, Server, data, digest, read, reply, source, start, target};
 use wherry_distribution::{
-    Anonymous, BlobSource, Credential, Credentials, HostsConfig, Limits, Pushed, Repository, Target, Transport, body_of,
+    Anonymous, HostsConfig, Limits, Proxies, Pushed, Repository, Transport,
 };
-
-#[derive(Clone, Debug, Default)]
-struct Seen {
-    method: String,
-    path: String,
-    headers: HashMap<String, String>,
-    body: Vec<u8>,
-}
-
-#[derive(Default)]
-struct Reply {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    /// Close after this many bytes of the body.
-    cut: Option<usize>,
-}
-
-fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
-    Reply { status, body: body.into(), ..Reply::default() }
-}
-
-impl Reply {
-    fn with(mut self, name: &str, value: impl Into<String>) -> Reply {
-        self.headers.push((name.to_owned(), value.into()));
-        self
-    }
-}
-
-type Handler = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
-
-#[derive(Clone)]
-struct Server {
-    address: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
-
-impl Server {
-    async fn start(handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Server { address: listener.local_addr().unwrap().to_string(), seen: Arc::default() };
-        let (seen, handler): (_, Handler) = (server.seen.clone(), Arc::new(handler));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, handler.clone(), seen.clone()));
-            }
-        });
-        server
-    }
-
-    fn log(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    fn repository(&self, name: &str, credentials: Arc<dyn Credentials>) -> Repository {
-        let reference = Reference::parse_normalized(&format!("{}/{name}", self.address)).unwrap();
-        let hosts = HostsConfig { default_scheme: "http".into(), ..HostsConfig::default() };
-        let limits = Limits { attempts: 4, first_wait: Duration::from_millis(2), stall: Duration::from_millis(300) };
-        let hosts = hosts.hosts(reference.domain()).unwrap();
-        Repository::new(reference, hosts, Arc::new(Transport::new()), credentials, limits)
-    }
-}
-
-async fn serve(stream: TcpStream, handler: Handler, seen: Arc<Mutex<Vec<Seen>>>) {
-    let mut stream = BufReader::new(stream);
-    loop {
-        let mut request = Seen::default();
-        let mut line = String::new();
-        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
-            return;
-        }
-        let mut words = line.split_whitespace();
-        request.method = words.next().unwrap_or_default().to_owned();
-        request.path = words.next().unwrap_or_default().to_owned();
-        loop {
-            let mut line = String::new();
-            if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
-                return;
-            }
-            let Some((name, value)) = line.trim().split_once(':') else { break };
-            request.headers.insert(name.to_lowercase(), value.trim().to_owned());
-        }
-        let length = request.headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-        request.body = vec![0; length];
-        if stream.read_exact(&mut request.body).await.is_err() {
-            return;
-        }
-        let reply = handler(&request);
-        let is_head = request.method == "HEAD";
-        seen.lock().unwrap().push(request);
-        let mut head = format!("HTTP/1.1 {} X\r\n", reply.status);
-        for (name, value) in &reply.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !reply.headers.iter().any(|(name, _)| name == "content-length") {
-            head.push_str(&format!("content-length: {}\r\n", reply.body.len()));
-        }
-        head.push_str("\r\n");
-        let body = if is_head { &[][..] } else { &reply.body[..reply.cut.unwrap_or(reply.body.len())] };
-        let sent = async {
-            stream.write_all(head.as_bytes()).await?;
-            stream.write_all(body).await?;
-            stream.flush().await
-        };
-        if sent.await.is_err() || reply.cut.is_some() {
-            return;
-        }
-    }
-}
-
-fn digest(bytes: &[u8]) -> Digest {
-    Digest::parse(&format!("sha256:{}", hex::encode(sha2::Sha256::digest(bytes)))).unwrap()
-}
-
-fn target(bytes: &[u8]) -> Target {
-    Target { media_type: "application/x".into(), digest: digest(bytes), size: bytes.len() as u64, urls: Vec::new() }
-}
-
-fn data() -> Vec<u8> {
-    (0..200_000u32).flat_map(u32::to_le_bytes).collect()
-}
-
-async fn read(repository: &Repository, target: &Target, offset: u64) -> errdefs::Result<Vec<u8>> {
-    let mut blob = repository.fetch_blob(target, offset).await?;
-    let mut bytes = Vec::new();
-    while let Some(chunk) = blob.chunk().await? {
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
-}
-
-struct Login(&'static str, &'static str);
-
-impl Credentials for Login {
-    fn credential<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a [String],
-    ) -> Pin<Box<dyn Future<Output = errdefs::Result<Credential>> + Send + 'a>> {
-        Box::pin(async { Ok(Credential::Basic { username: self.0.into(), secret: self.1.into() }) })
-    }
-}
-
-/// Where a Range header wants to start.
-fn start(seen: &Seen) -> usize {
-    let range = seen.headers.get("range").map(String::as_str).unwrap_or("bytes=0-");
-    range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap()
-}
 
 #[tokio::test]
 async fn a_blob_is_resumed_where_the_connection_broke() {
@@ -369,7 +218,7 @@ async fn mirrors_are_tried_first_and_told_whose_they_are() {
     let repository = Repository::new(
         reference,
         config.hosts("example.test").unwrap(),
-        Arc::new(Transport::new()),
+        Arc::new(Transport::new(Proxies::default())),
         Arc::new(Anonymous),
         Limits::default(),
     );
@@ -380,40 +229,110 @@ async fn mirrors_are_tried_first_and_told_whose_they_are() {
 
 #[tokio::test]
 async fn blobs_are_pushed_mounted_or_found() {
-    let whole = Arc::new(data());
+    let whole = Arc::new([data(), data()].concat());
     let server = Server::start(|seen| match (seen.method.as_str(), seen.path.split('?').next().unwrap_or_default()) {
         ("HEAD", path) if path.ends_with(digest(b"there").as_str()) => reply(200, ""),
         ("HEAD", _) => reply(404, ""),
         ("POST", _) if seen.path.contains("mount=") && seen.path.contains("from=c%2Fd") => reply(201, ""),
         ("POST", _) => reply(202, "").with("location", "/v2/a/b/blobs/uploads/id?_state=s"),
-        ("PUT", _) if seen.path.contains("_state=s&digest=sha256") => reply(201, ""),
+        ("PATCH", _) => reply(202, "").with("location", "/v2/a/b/blobs/uploads/id?_state=t"),
+        ("PUT", _) if seen.path.contains("_state=t&digest=sha256") => reply(201, ""),
         ("DELETE", _) => reply(204, ""),
         _ => reply(400, ""),
     })
     .await;
     let repository = server.repository("a/b:1", Arc::new(Anonymous));
-    let source = |bytes: Arc<Vec<u8>>| -> BlobSource {
-        Arc::new(move || {
-            let (sender, pieces) = tokio::sync::mpsc::channel(1);
-            let bytes = bytes.clone();
-            tokio::spawn(async move {
-                for piece in bytes.chunks(100_000) {
-                    if sender.send(Ok(piece.to_vec().into())).await.is_err() {
-                        return;
-                    }
-                }
-            });
-            body_of(pieces)
-        })
-    };
     let there = Arc::new(b"there".to_vec());
     assert_eq!(repository.push_blob(&target(&there), &source(there.clone()), &[]).await.unwrap(), Pushed::Present);
     let sources = ["c/d".to_owned()];
     assert_eq!(repository.push_blob(&target(&whole), &source(whole.clone()), &sources).await.unwrap(), Pushed::Mounted);
     assert_eq!(repository.push_blob(&target(&whole), &source(whole.clone()), &[]).await.unwrap(), Pushed::Uploaded);
     let log = server.log();
-    assert_eq!(log.last().unwrap().body, *whole);
+    assert_eq!(log[log.len() - 2].body, *whole);
     // A registry that refuses the mount gets the upload.
     let other = ["e/f".to_owned()];
     assert_eq!(repository.push_blob(&target(&whole), &source(whole.clone()), &other).await.unwrap(), Pushed::Uploaded);
+}
+
+/// A registry's side of uploads: what it takes, and where it breaks.
+#[derive(Default)]
+struct Uploads {
+    held: Vec<u8>,
+    /// Bytes of a request after which the connection breaks, each once.
+    cuts: Vec<usize>,
+    longest: Option<usize>,
+    is_done: bool,
+}
+
+impl Uploads {
+    fn answer(&mut self, seen: &Seen) -> Reply {
+        let place = "/v2/a/b/blobs/uploads/id";
+        match seen.method.as_str() {
+            "HEAD" => reply(404, ""),
+            "POST" => {
+                self.held.clear();
+                reply(202, "").with("location", place)
+            }
+            "GET" => {
+                let last = self.held.len().saturating_sub(1);
+                reply(204, "").with("location", place).with("range", format!("0-{last}"))
+            }
+            "PATCH" | "PUT" if self.longest.is_some_and(|longest| seen.body.len() > longest) => reply(413, ""),
+            "PATCH" => {
+                if let Some(range) = seen.headers.get("content-range") {
+                    let (from, to) = range.split_once('-').unwrap();
+                    let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
+                    if from != self.held.len() || to + 1 - from != seen.body.len() {
+                        return reply(416, "");
+                    }
+                }
+                let cut = self.cuts.pop().map(|cut| cut % seen.body.len().max(1));
+                self.held.extend_from_slice(&seen.body[..cut.unwrap_or(seen.body.len())]);
+                match cut {
+                    Some(_) => Reply { hang_up: true, ..Reply::default() },
+                    None => reply(202, "").with("location", place).with("range", format!("0-{}", self.held.len())),
+                }
+            }
+            "PUT" => {
+                self.held.extend_from_slice(&seen.body);
+                let is_right = seen.path.contains(&digest(&self.held).as_str().replace(':', "%3A"));
+                self.is_done = is_right;
+                reply(if is_right { 201 } else { 400 }, "")
+            }
+            _ => reply(400, ""),
+        }
+    }
+}
+
+async fn uploads(uploads: Uploads) -> (Server, Arc<Mutex<Uploads>>) {
+    let state = Arc::new(Mutex::new(uploads));
+    let shared = state.clone();
+    (Server::start(move |seen| shared.lock().unwrap().answer(seen)).await, state)
+}
+
+#[tokio::test]
+async fn an_upload_is_resumed_where_the_connection_broke() {
+    let whole = Arc::new([data(), data()].concat());
+    let wanted = target(&whole);
+    for cuts in [vec![0, 1, 2], vec![1 << 20, 700_000, 999], vec![whole.len() - 1], vec![12_345; 8]] {
+        let (server, state) = uploads(Uploads { cuts: cuts.clone(), ..Uploads::default() }).await;
+        let repository = server.repository("a/b:1", Arc::new(Anonymous));
+        let pushed = repository.push_blob(&wanted, &source(whole.clone()), &[]).await;
+        assert_eq!(pushed.unwrap(), Pushed::Uploaded, "{cuts:?}");
+        let state = state.lock().unwrap();
+        assert!(state.is_done && state.held == *whole, "{cuts:?}");
+        let sent: usize = server.log().iter().map(|seen| seen.body.len()).sum();
+        assert!(sent <= whole.len() * (cuts.len() + 1));
+    }
+}
+
+#[tokio::test]
+async fn long_bodies_go_in_chunks_where_they_are_refused() {
+    let whole = Arc::new([data(), data()].concat());
+    let (server, state) = uploads(Uploads { longest: Some(700_000), cuts: vec![5, 600_000], ..Uploads::default() }).await;
+    let repository = server.repository_with("a/b:1", Limits { attempts: 9, ..server::LIMITS });
+    // 16 MiB are longer than the whole: halved until they fit.
+    let pushed = repository.push_blob(&target(&whole), &source(whole.clone()), &[]).await;
+    assert_eq!(pushed.unwrap(), Pushed::Uploaded);
+    assert!(state.lock().unwrap().is_done);
 }

@@ -17,7 +17,7 @@ use super::streaming::Streams;
 use containerd_api::services::transfer::v1::{TransferRequest, transfer_server};
 use containerd_api::types::transfer::{ImageExportStream, ImageImportStream, ImageStore, OciRegistry};
 use containerd_api::{Any, is, unpack};
-use distribution::{HostsConfig, Transport};
+use distribution::{HostsConfig, Proxies, Transport};
 use errdefs::{Error, Result};
 use flights::Flights;
 use metadata::{Db, Namespace};
@@ -44,7 +44,7 @@ impl Default for TransferConfig {
         TransferConfig {
             config_path: vec!["/etc/containerd/certs.d".into(), "/etc/docker/certs.d".into()],
             max_concurrent_downloads: 3,
-            max_concurrent_uploaded_layers: 3,
+            max_concurrent_uploaded_layers: 5,
             snapshotter: "overlayfs".to_owned(),
         }
     }
@@ -60,15 +60,16 @@ pub struct TransferService {
 }
 
 impl TransferService {
-    /// Serves the namespaces of `db` with the streams that clients opened.
-    pub fn new(db: Db, streams: Streams, config: TransferConfig) -> TransferService {
-        TransferService {
+    /// Serves the namespaces of `db` with the streams that clients opened; registries are reached by
+    /// way of the proxies that the environment names.
+    pub fn new(db: Db, streams: Streams, config: TransferConfig) -> Result<TransferService> {
+        Ok(TransferService {
             db,
             streams,
             config: Arc::new(config),
-            transport: Arc::new(Transport::new()),
+            transport: Arc::new(Transport::new(Proxies::from_environment()?)),
             flights: Flights::default(),
-        }
+        })
     }
 
     fn work(&self, namespace: Namespace, progress: Progress) -> Work {

@@ -156,9 +156,9 @@ fn finish(meter: &Meter, pushed: Pushed) {
     });
 }
 
-/// Reads a blob on a thread of its own, anew for each try.
+/// Reads part of a blob on a thread of its own, anew for each try.
 fn source(content: Content, descriptor: Descriptor, meter: Meter) -> BlobSource {
-    Arc::new(move || {
+    Arc::new(move |from, length| {
         let (sender, pieces) = mpsc::channel::<std::io::Result<Bytes>>(8);
         let (content, digest, meter) = (content.clone(), descriptor.digest.clone(), meter.clone());
         tokio::task::spawn_blocking(move || {
@@ -169,9 +169,10 @@ fn source(content: Content, descriptor: Descriptor, meter: Meter) -> BlobSource 
                     return;
                 }
             };
-            let mut offset = 0;
-            while offset < reader.size() {
-                let mut piece = vec![0; PIECE];
+            let mut offset = from;
+            let end = reader.size().min(from + length);
+            while offset < end {
+                let mut piece = vec![0; PIECE.min((end - offset) as usize)];
                 let sent = match reader.read_at(&mut piece, offset) {
                     Ok(0) => return,
                     Ok(count) => {
