@@ -131,6 +131,7 @@ fn manager(words: &Words) -> Result<Manager, Failure> {
     match words.value("cgroup-manager") {
         None | Some("cgroupfs") if !words.has("systemd-cgroup") => Ok(Manager::Cgroupfs),
         None | Some("systemd" | "cgroupfs") => Ok(Manager::Systemd),
+        Some("disabled") => Ok(Manager::Disabled),
         Some(other) => Err(Failure::new(format!("cgroup manager {other:?} is not supported"))),
     }
 }

@@ -1,6 +1,7 @@
 //! The OCI runtime: makes one container's process and leaves.
 #![cfg_attr(not(test), no_main)]
 
+mod annotations;
 mod clock;
 mod commands;
 mod container;

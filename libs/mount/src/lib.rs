@@ -3,5 +3,5 @@
 mod options;
 mod tree;
 
-pub use options::{Options, ParseError, Propagation, known_options};
+pub use options::{Options, ParseError, Propagation, Range, Ranges, known_options};
 pub use tree::{Error, Tree};

@@ -20,6 +20,38 @@ pub struct Propagation {
     pub recursive: bool,
 }
 
+/// One range of ids: first on the filesystem, first as seen, how many.
+pub type Range = [u32; 3];
+
+/// User and group ids of an idmapped mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ranges {
+    pub uids: Vec<Range>,
+    pub gids: Vec<Range>,
+}
+
+impl Ranges {
+    /// Reads crun's form, `uids=0-1-10#10-11-10;gids=0-100-10`. A range relative to the container's
+    /// own mapping (`@`) is not understood.
+    fn parse(text: &str) -> Option<Ranges> {
+        let mut ranges = Ranges::default();
+        for part in text.split(';').filter(|part| !part.is_empty()) {
+            let (name, list) = part.split_once('=')?;
+            let ids = match name {
+                "uids" => &mut ranges.uids,
+                "gids" => &mut ranges.gids,
+                _ => return None,
+            };
+            for range in list.split('#') {
+                let mut numbers = range.split('-').map(str::parse);
+                let range = [numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?];
+                ids.push(numbers.next().is_none().then_some(range)?);
+            }
+        }
+        (!ranges.uids.is_empty() && !ranges.gids.is_empty()).then_some(ranges)
+    }
+}
+
 /// The options of one mount.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
@@ -39,6 +71,8 @@ pub struct Options {
     pub copy_up: bool,
     /// Maps ids by the mount's or the container's user namespace; `Some(true)` is recursive.
     pub idmap: Option<bool>,
+    /// Ids of its own for the mapping, from `idmap=uids=...;gids=...`.
+    pub ranges: Option<Ranges>,
     /// The source's last component is not followed, a link is bound as a link.
     pub source_nofollow: bool,
     /// The destination's last component is not followed.
@@ -126,8 +160,18 @@ impl Options {
             "src-nofollow" => self.source_nofollow = true,
             "dest-nofollow" => self.destination_nofollow = true,
             "copy-symlink" => (self.copy_symlink, self.source_nofollow) = (true, true),
-            _ => self.add_from_tables(word),
+            _ => match word.split_once('=') {
+                Some(("idmap", text)) => self.add_ranges(text, false, word)?,
+                Some(("ridmap", text)) => self.add_ranges(text, true, word)?,
+                _ => self.add_from_tables(word),
+            },
         }
+        Ok(())
+    }
+
+    fn add_ranges(&mut self, text: &str, recursive: bool, word: &str) -> Result<(), ParseError> {
+        let ranges = Ranges::parse(text).ok_or_else(|| ParseError { option: word.to_owned() })?;
+        (self.idmap, self.ranges) = (Some(recursive), Some(ranges));
         Ok(())
     }
 
@@ -228,6 +272,17 @@ mod tests {
         let options = Options::parse(&["noatime", "strictatime"]).unwrap();
         assert_eq!(options.change.set & ATIME, STRICTATIME);
         assert_eq!(options.change.clear & ATIME, ATIME);
+    }
+
+    #[test]
+    fn ranges_of_an_idmap_are_read() {
+        let options = Options::parse(&["bind", "idmap=uids=0-1-10#10-11-10;gids=0-100-10"]).unwrap();
+        let ranges = options.ranges.unwrap();
+        assert_eq!((options.idmap, ranges.uids), (Some(false), vec![[0, 1, 10], [10, 11, 10]]));
+        assert_eq!(ranges.gids, [[0, 100, 10]]);
+        for wrong in ["idmap=", "ridmap=uids=0-1-1", "idmap=uids=@0-1-1;gids=0-1-1", "idmap=uids=0-1;gids=0-1-1"] {
+            assert_eq!(Options::parse(&[wrong]).unwrap_err().option, wrong);
+        }
     }
 
     #[test]

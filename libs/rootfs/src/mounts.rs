@@ -80,6 +80,8 @@ pub struct Mounter<'a> {
     pub root: &'a Root,
     /// SELinux label of new filesystems, empty for none.
     pub label: &'a str,
+    /// The mount option that takes it, such as `context` (mount(8)).
+    pub label_option: &'a str,
     /// The host's v1 hierarchies; empty where there is only the unified one.
     pub hierarchies: &'a [Hierarchy],
 }
@@ -155,7 +157,7 @@ impl Mounter<'_> {
             options.data.retain(|(key, _)| key != "ro");
         }
         if !self.label.is_empty() && !matches!(kind, "proc" | "sysfs") {
-            options.data.push(("context".to_owned(), Some(self.label.to_owned())));
+            options.data.push((self.label_option.to_owned(), Some(self.label.to_owned())));
         }
         if kind == "tmpfs" && !options.data.iter().any(|(key, _)| key == "mode") {
             let mode = fs::statat(&target, c"", AtFlags::EMPTY_PATH)?.st_mode & 0o7777;

@@ -34,4 +34,5 @@ pub use arch::Arch;
 pub use condition::OPERATORS;
 pub use error::{Error, Result};
 pub use filter::{Filter, is_available, known_flags, supported_flags};
+pub use rules::unknown_calls;
 pub use table::{calls, number};

@@ -172,6 +172,12 @@ fn alternatives(conditions: Vec<Condition>) -> impl Iterator<Item = Vec<Conditio
     together.into_iter().chain(apart.into_iter().map(|c| vec![c]))
 }
 
+/// The names in a profile that are a call of no architecture, as far as this program knows.
+pub fn unknown_calls(profile: &Seccomp) -> impl Iterator<Item = &str> {
+    let names = profile.syscalls.iter().flat_map(|rule| &rule.names);
+    names.map(String::as_str).filter(|name| table::find(name).is_none())
+}
+
 /// A call that some architectures (also) pass through another one: socketcall(2), ipc(2).
 struct Multiplexed {
     carrier: &'static str,

@@ -17,13 +17,21 @@ pub enum Closing {
 /// With [`Closing::Now`] only call this where no owner of such a descriptor is used again
 /// (right before an exec or an exit).
 pub fn close_from(first: RawFd, closing: Closing) -> io::Result<()> {
+    close_range(first, RawFd::MAX, closing)
+}
+
+/// As [`close_from`], up to `last`; an empty range closes nothing.
+pub fn close_range(first: RawFd, last: RawFd, closing: Closing) -> io::Result<()> {
+    if first > last {
+        return Ok(());
+    }
     let flags = match closing {
         Closing::Now => 0,
         Closing::OnExec => libc::CLOSE_RANGE_CLOEXEC,
     };
     // SAFETY: takes integers only.
     let result =
-        unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, flags) };
+        unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, last as libc::c_uint, flags) };
     match result {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
@@ -40,6 +48,12 @@ pub fn inherited(number: RawFd) -> Option<OwnedFd> {
     // SAFETY: fcntl F_GETFD takes integers only; on success the number is open, and the caller
     // promises that nobody else owns it.
     unsafe { (libc::fcntl(number, libc::F_GETFD) != -1).then(|| OwnedFd::from_raw_fd(number)) }
+}
+
+/// Whether a descriptor is open that came with the program: one that closes on exec was opened since.
+pub fn is_passed(number: RawFd) -> bool {
+    // SAFETY: fcntl F_GETFD takes integers only.
+    unsafe { libc::fcntl(number, libc::F_GETFD) == 0 }
 }
 
 /// Sets or clears close-on-exec of a descriptor number; does nothing if it is not open.

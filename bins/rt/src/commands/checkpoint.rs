@@ -68,7 +68,7 @@ fn dump(context: &Context<'_>, words: &Words, container: &Container) -> Result<(
     request.number(1, images.as_raw_fd().into());
     request.number(2, record.init_process_pid.into());
     request.number(17, work.as_raw_fd().into());
-    options::write(words, "dump.log", &record.rootfs, &mut request)?;
+    options::write(words, &record.annotations, "dump.log", &record.rootfs, &mut request)?;
     request.switch(3, words.has("leave-running"));
     request.switch(18, words.has("link-remap"));
     request.switch(46, words.has("tcp-skip-in-flight"));

@@ -62,7 +62,7 @@ fn run(_context: &Context<'_>, _words: &Words) -> Result<i32, Failure> {
             "org.opencontainers.runc.version": env!("CARGO_PKG_VERSION"),
             "org.opencontainers.runc.commit": option_env!("WHERRY_COMMIT").unwrap_or("unknown")
         },
-        "potentiallyUnsafeConfigAnnotations": []
+        "potentiallyUnsafeConfigAnnotations": ["org.criu.config", "org.systemd.property.", "run.oci."]
     });
     let text = serde_json::to_string_pretty(&features).map_err(|error| Failure::new(error.to_string()))?;
     println!("{text}");

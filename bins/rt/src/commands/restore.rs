@@ -21,6 +21,7 @@ pub const COMMAND: Command = Command {
                 switch("detach", Some('d'), "leave the container running"),
                 switch("no-subreaper", None, "do not adopt the container's orphans"),
                 value("lsm-profile", None, "TYPE:NAME", "another AppArmor or SELinux profile"),
+                value("lsm-mount-context", None, "LABEL", "another SELinux label of mounts"),
             ],
         ],
         ends_at_argument: false,

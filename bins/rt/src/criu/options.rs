@@ -1,5 +1,6 @@
 //! The options that `checkpoint` and `restore` share, and their form in criu's request.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::wire::Writer;
@@ -16,6 +17,8 @@ pub const OPTIONS: &[Opt] = &[
     switch("file-locks", None, "keep file locks"),
     switch("auto-dedup", None, "drop memory of parent images that is here, too"),
     switch("lazy-pages", None, "leave memory for later, by userfaultfd"),
+    switch("tcp-close", None, "restore TCP connections closed"),
+    value("network-lock", None, "iptables|nftables|skip", "how criu holds back packets meanwhile"),
     value("empty-ns", None, "network", "make a namespace but do not restore what was in it"),
 ];
 
@@ -37,14 +40,23 @@ impl Places {
 }
 
 /// Writes the shared options.
-pub fn write(words: &Words, log: &str, root: &Path, request: &mut Writer) -> Result<(), Failure> {
-    const SWITCHES: [(u32, &str); 6] = [
+///
+/// `annotations` are the container's, for `org.criu.config`.
+pub fn write(
+    words: &Words,
+    annotations: &BTreeMap<String, String>,
+    log: &str,
+    root: &Path,
+    request: &mut Writer,
+) -> Result<(), Failure> {
+    const SWITCHES: [(u32, &str); 7] = [
         (4, "ext-unix-sk"),
         (5, "tcp-established"),
         (7, "shell-job"),
         (8, "file-locks"),
         (16, "auto-dedup"),
         (48, "lazy-pages"),
+        (52, "tcp-close"),
     ];
     for (field, name) in SWITCHES {
         request.switch(field, words.has(name));
@@ -70,7 +82,27 @@ pub fn write(words: &Words, log: &str, root: &Path, request: &mut Writer) -> Res
         }
     }
     request.switch(50, true);
+    match words.value("network-lock") {
+        None | Some("") => {}
+        Some("iptables") => request.number(64, 1),
+        Some("nftables") => request.number(64, 2),
+        Some("skip") => request.number(64, 3),
+        Some(other) => return Err(Failure::new(format!("invalid network-lock {other:?}"))),
+    }
+    if let Some(path) = config_file(annotations) {
+        request.text(51, &path);
+    }
     Ok(())
+}
+
+/// criu's configuration file: the one that the annotation names, none where it is empty, else the
+/// one that runtimes share.
+fn config_file(annotations: &BTreeMap<String, String>) -> Option<String> {
+    const SHARED: &str = "/etc/criu/runc.conf";
+    match annotations.get("org.criu.config") {
+        Some(path) => (!path.is_empty()).then(|| path.clone()),
+        None => Path::new(SHARED).exists().then(|| SHARED.to_owned()),
+    }
 }
 
 /// A mount that is not in the images, by its place and what it is known as there.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use runtime_spec::Spec;
 use seccomp::Filter;
 
+use crate::annotations;
 use crate::failure::{Failure, Tried};
 use crate::validate;
 
@@ -32,7 +33,8 @@ impl Bundle {
         })?;
         let invalid =
             |error: serde_json::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
-        let spec: Spec = serde_json::from_slice(&bytes).map_err(invalid)?;
+        let mut spec: Spec = serde_json::from_slice(&bytes).map_err(invalid)?;
+        annotations::translate(&mut spec);
         let filter = validate::check(&spec)?;
         let root = spec.root.as_ref().map_or("rootfs", |root| root.path.as_str());
         let rootfs = directory.join(root);

@@ -1,6 +1,5 @@
 //! The runtime's side of making a container.
 
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use std::path::Path;
@@ -22,11 +21,13 @@ use super::procfs::Procfs;
 use super::program::{Program, Setting};
 use super::undo::Undo;
 use super::{Bundle, Streams, console, mounts, net_devices};
+use crate::annotations;
 use crate::clock;
 use crate::container::{Container, Id, Record, Store};
 use crate::failure::{Failure, Tried};
 use crate::global::Rootless;
 use crate::log::Log;
+use crate::seal;
 
 /// How a container is to be made.
 #[derive(Debug)]
@@ -64,8 +65,8 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
     let program = program(request, linux, plan.has(Kind::User), log)?;
     let (console, console_socket) = console::sockets(streams, program.terminal)?;
     let procfs = Procfs::open()?;
-    let annotations = &bundle.spec.annotations;
-    let group = Group::resolve(request.manager, request.rootless, linux, request.id.as_str(), annotations)?;
+    let annotated = &bundle.spec.annotations;
+    let group = Group::resolve(request.manager, request.rootless, linux, request.id.as_str(), annotated)?;
 
     let container = reserve(store, request, &plan, &group)?;
     let mut undo = Undo { container: &container, group: &group, child: None, armed: true };
@@ -118,6 +119,7 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
         Side::Parent { pid, .. } => pid,
     };
     undo.child = Some(pid);
+    seal::let_go();
     // The child's end of the channel, whose closing has to be the child's death. The rest of the
     // child's side costs nothing until this process ends.
     let Init { channel, net_devices, .. } = init;
@@ -126,7 +128,7 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
     let conversation =
         Conversation { request, linux, channel: &ours, net_devices: &net_devices, has_intermediate };
     let (pid, record) = conversation.hold(pid, &mut undo, record).map_err(|f| f.within(STEP))?;
-    if let Some(path) = annotations.get("run.oci.pidfd_receiver") {
+    if let Some(path) = annotations::pidfd_receiver(annotated) {
         send_pidfd(Path::new(path), pid).map_err(|failure| failure.within(STEP))?;
     }
     announce(streams, pid).map_err(|failure| failure.within(STEP))?;
@@ -148,18 +150,13 @@ fn program(
         no_new_keyring: request.no_new_keyring,
         preserve_fds: request.streams.preserve_fds,
         may_set_groups: !namespaces::maps_itself(&linux.gid_mappings) || geteuid().is_root(),
-        keeps_groups: keeps_groups(&request.bundle.spec.annotations),
+        keeps_groups: annotations::keeps_groups(&request.bundle.spec.annotations),
         in_user_namespace,
     };
     let process = request.bundle.spec.process.as_ref().unwrap_or(&none);
     let program = Program::read(process, &setting, |text| log.warn(text))?;
     program.kept.close_others_on_exec()?;
     Ok(program)
-}
-
-/// crun's annotation by which podman lets a rootless container use the caller's groups.
-pub fn keeps_groups(annotations: &BTreeMap<String, String>) -> bool {
-    annotations.get("run.oci.keep_original_groups").is_some_and(|value| value != "0" && value != "false")
 }
 
 /// Sorts the namespaces into new ones and joined ones.

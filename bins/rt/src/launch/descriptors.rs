@@ -2,6 +2,8 @@
 
 use std::os::fd::RawFd;
 
+use syscalls::descriptors::Closing;
+
 use crate::failure::{Failure, Tried};
 
 /// The first number that no foreign program gets.
@@ -25,16 +27,29 @@ impl Kept {
             .and_then(|total| total.checked_add(3))
             .ok_or_else(|| Failure::new(format!("invalid number of descriptors {preserve}")))?;
         for number in 3..first_closed {
-            if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
+            if !syscalls::descriptors::is_passed(number) {
                 return Err(Failure::new(format!("cannot preserve descriptor {number}: not open")));
             }
         }
         Ok(Kept { first_closed, listen })
     }
 
+    /// Closes all others but these: a caller's descriptors are not held for as long as a created
+    /// container waits. For who uses nothing else from here to its end.
+    pub fn close_others_but(self, used: &mut [RawFd]) -> Result<(), Failure> {
+        used.sort_unstable();
+        let mut first = self.first_closed;
+        let close = |first, last| syscalls::descriptors::close_range(first, last, Closing::Now);
+        for number in used.iter().filter(|number| **number >= self.first_closed) {
+            close(first, number - 1).tried("cannot close descriptors")?;
+            first = number + 1;
+        }
+        close(first, RawFd::MAX).tried("cannot close descriptors")
+    }
+
     /// Lets nothing else into any program that this process becomes or starts (CVE-2024-21626).
     pub fn close_others_on_exec(self) -> Result<(), Failure> {
-        syscalls::descriptors::close_from(self.first_closed, syscalls::descriptors::Closing::OnExec)
+        syscalls::descriptors::close_from(self.first_closed, Closing::OnExec)
             .tried("cannot close descriptors")
     }
 }

@@ -18,13 +18,14 @@ use syscalls::clone::{self, Side, clone3};
 use super::affinity::Affinity;
 use super::announce::announce;
 use super::channel::{Channel, Note};
-use super::create::keeps_groups;
 use super::procfs::Procfs;
 use super::program::{Program, Setting};
 use super::{Streams, console, seccomp_agent, settle};
+use crate::annotations;
 use crate::container::Container;
 use crate::failure::{Failure, Tried};
 use crate::log::Log;
+use crate::seal;
 
 /// What runs where.
 pub struct Entry<'a> {
@@ -53,7 +54,7 @@ pub fn enter(entry: &Entry<'_>, log: &Log) -> Result<Entered, Failure> {
         no_new_keyring: record.no_new_keyring,
         preserve_fds: entry.streams.preserve_fds,
         may_set_groups: may_set_groups(record.init_process_pid),
-        keeps_groups: keeps_groups(&record.annotations),
+        keeps_groups: annotations::keeps_groups(&record.annotations),
         in_user_namespace: record.has_namespace(Kind::User),
     };
     let program = Program::read(entry.process, &setting, |text| log.warn(text))?;
@@ -104,6 +105,7 @@ pub fn enter(entry: &Entry<'_>, log: &Log) -> Result<Entered, Failure> {
         Side::Parent { pid, .. } => pid,
     };
     drop(visitor);
+    seal::let_go();
     match converse(&ours, entry, pid) {
         Ok(()) => Ok(Entered { pid, console }),
         Err(failure) => {
@@ -206,6 +208,7 @@ impl Visitor<'_> {
         self.take_console()?;
         let path = settle::settle(&mut self.program, &self.procfs, &self.channel)?;
         self.channel.send(&Note::Ready)?;
+        seal::let_go();
         self.channel.await_go()?;
         settle::execute(&self.program, &path)
     }

@@ -4,7 +4,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, waitpid};
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 use syscalls::{descriptors, signals};
 
 use super::Notify;
@@ -115,7 +117,14 @@ impl Terminal {
         if let Some(saved) = &saved {
             let mut raw = saved.clone();
             raw.make_raw();
+            // The container's terminal leaves line ends as they are: they are made here.
+            raw.output_modes |= saved.output_modes & OutputModes::OPOST;
             tcsetattr(stdin, OptionalActions::Now, &raw).tried("cannot set the terminal raw")?;
+        }
+        // What goes into a file or a pipe has the lines as the program wrote them.
+        if let Ok(mut inner) = tcgetattr(&master) {
+            inner.output_modes -= OutputModes::ONLCR;
+            let _ = tcsetattr(&master, OptionalActions::Now, &inner);
         }
         let terminal = Terminal { master, saved, stdin_open: true, master_open: true };
         terminal.resize();

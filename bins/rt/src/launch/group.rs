@@ -16,6 +16,8 @@ use crate::global::Rootless;
 pub enum Manager {
     Cgroupfs,
     Systemd,
+    /// Nobody: processes stay in the runtime's own group.
+    Disabled,
 }
 
 /// A cgroup and the way it comes to be.
@@ -29,6 +31,7 @@ pub struct Group {
     /// Whether the configuration asks for a place or a limit, so that there is no doing without.
     needed: bool,
     rootless: Rootless,
+    disabled: bool,
 }
 
 /// How a process gets in.
@@ -40,6 +43,11 @@ pub struct Way {
 }
 
 impl Way {
+    /// The process stays where it is.
+    fn nowhere() -> Result<Way, Failure> {
+        Ok(Way { join: Some(Cgroup::from_paths(&BTreeMap::new()).join()?), without: true })
+    }
+
     /// Whether there is no group at all.
     pub fn is_without(&self) -> bool {
         self.without
@@ -63,12 +71,17 @@ impl Group {
                 let cgroup = scope.cgroup(&host)?;
                 (Some(scope), cgroup)
             }
+            Manager::Disabled => (None, Cgroup::from_paths(&BTreeMap::new())),
         };
         let asked = linux.resources.clone().unwrap_or_default();
         let needed = asked != Resources { devices: asked.devices.clone(), ..Resources::default() };
         let limits = with_default_devices(asked);
         let properties = properties(annotations)?;
-        Ok(Group { host, cgroup, scope, limits, properties, needed, rootless })
+        let disabled = manager == Manager::Disabled;
+        if disabled && needed {
+            return Err(Failure::new("/linux/resources: needs a cgroup manager"));
+        }
+        Ok(Group { disabled, host, cgroup, scope, limits, properties, needed, rootless })
     }
 
     /// Makes the group and sets its limits, unless that has to wait for a process.
@@ -78,6 +91,9 @@ impl Group {
         if self.scope.is_some() {
             return Ok(Way { join: None, without: false });
         }
+        if self.disabled {
+            return Way::nowhere();
+        }
         match self.cgroup.create() {
             Err(error) if error.is_refused() && self.rootless.holds() => {
                 let _ = self.cgroup.remove();
@@ -86,8 +102,7 @@ impl Group {
                         "rootless needs no limits when no permission is granted for cgroups: {error}"
                     )));
                 }
-                let nowhere = Cgroup::from_paths(&BTreeMap::new());
-                return Ok(Way { join: Some(nowhere.join()?), without: true });
+                return Way::nowhere();
             }
             other => other?,
         }

@@ -19,7 +19,9 @@ use super::net_devices::Moving;
 use super::procfs::Procfs;
 use super::program::Program;
 use super::{console, hooks, intermediate, net_devices, settle};
+use crate::annotations;
 use crate::failure::{Failure, Tried};
+use crate::seal;
 
 /// Everything init needs, made by the runtime before init is: it has no other way to the host.
 pub struct Init<'a> {
@@ -90,6 +92,7 @@ impl Init<'_> {
         }
         let path = settle::settle(&mut self.program, &self.procfs, &self.channel).map_err(within)?;
         self.channel.send(&Note::Ready)?;
+        seal::let_go();
         let told = self.await_start()?;
         let result = self.last_hooks().and_then(|()| settle::execute(&self.program, &path));
         let Err(failure) = result;
@@ -100,7 +103,7 @@ impl Init<'_> {
     }
 
     fn enter_cgroup(&mut self) -> Result<(), Failure> {
-        match &self.join {
+        match self.join.take() {
             Some(join) => join.enter(UnifiedBy::Clone)?,
             None => self.channel.await_go()?,
         }
@@ -186,7 +189,8 @@ impl Init<'_> {
     }
 
     fn mounter<'a>(&'a self, root: &'a Root) -> Mounter<'a> {
-        Mounter { root, label: &self.linux.mount_label, hierarchies: &self.hierarchies }
+        let label_option = annotations::mount_context_type(&self.spec.annotations);
+        Mounter { root, label: &self.linux.mount_label, label_option, hierarchies: &self.hierarchies }
     }
 
     fn mounts(&mut self) -> Result<(), Failure> {
@@ -292,11 +296,11 @@ impl Init<'_> {
     fn policies(&mut self) -> Result<(), Failure> {
         if let Some(personality) = &self.linux.personality {
             let persona = process::scheduling::personality(personality)?;
-            syscalls::sched::set_personality(persona).tried("cannot set the personality")?;
+            syscalls::sched::set_personality(persona).tried("cannot set /linux/personality")?;
         }
         if let Some(policy) = &self.linux.memory_policy {
             let (mode, nodes) = process::scheduling::memory_policy(policy)?;
-            syscalls::sched::set_memory_policy(mode, &nodes).tried("cannot set the memory policy")?;
+            syscalls::sched::set_memory_policy(mode, &nodes).tried("cannot set /linux/memoryPolicy")?;
         }
         Ok(())
     }
@@ -311,6 +315,8 @@ impl Init<'_> {
             return Ok(None);
         };
         let writer = self.procfs.reopen(fifo.as_raw_fd(), OFlags::WRONLY).tried("open exec fifo")?;
+        let used = &mut [writer.as_raw_fd(), self.channel.as_raw_fd(), self.procfs.as_raw_fd()];
+        self.program.kept.close_others_but(used)?;
         rustix::io::write(&writer, b"0").tried("write exec fifo")?;
         Ok(Some(writer))
     }

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use cgroups::{Cgroup, Host};
 use namespaces::{Kind, Plan};
 use rootfs::{Hierarchy, Prepared};
-use runtime_spec::Linux;
+use runtime_spec::{IdMapping, Linux, Mount};
 
 use super::Bundle;
 use crate::failure::Failure;
@@ -20,11 +20,8 @@ pub fn prepare(bundle: &Bundle, linux: &Linux, plan: &Plan) -> Result<Vec<Prepar
         let mut mount = Prepared::read(entry, &bundle.directory)?;
         let mapped = !entry.uid_mappings.is_empty() || mount.options.idmap.is_some();
         if mapped && mount.options.bind {
-            let (uids, gids) = match entry.uid_mappings.is_empty() {
-                true => (&linux.uid_mappings, &linux.gid_mappings),
-                false => (&entry.uid_mappings, &entry.gid_mappings),
-            };
-            let namespace = namespaces::user_namespace_with(uids, gids)?;
+            let (uids, gids) = mappings(&mount.options, entry, linux);
+            let namespace = namespaces::user_namespace_with(&uids, &gids)?;
             mount.open(Some(namespace.as_fd()))?;
         } else if opens && mount.options.bind && !mount.options.copy_symlink {
             mount.open(None)?;
@@ -32,6 +29,19 @@ pub fn prepare(bundle: &Bundle, linux: &Linux, plan: &Plan) -> Result<Vec<Prepar
         mounts.push(mount);
     }
     Ok(mounts)
+}
+
+/// Whose ids a mount is mapped by: its option's, its own, or the container's.
+fn mappings(options: &mount::Options, entry: &Mount, linux: &Linux) -> (Vec<IdMapping>, Vec<IdMapping>) {
+    let read = |ranges: &[mount::Range]| {
+        let mapping = |[container_id, host_id, size]: [u32; 3]| IdMapping { container_id, host_id, size };
+        ranges.iter().copied().map(mapping).collect()
+    };
+    match &options.ranges {
+        Some(ranges) => (read(&ranges.uids), read(&ranges.gids)),
+        None if entry.uid_mappings.is_empty() => (linux.uid_mappings.clone(), linux.gid_mappings.clone()),
+        None => (entry.uid_mappings.clone(), entry.gid_mappings.clone()),
+    }
 }
 
 /// The host's v1 hierarchies as a container with a cgroup mount sees them.

@@ -1,7 +1,7 @@
 //! The host's procfs, opened before anything of the container's is in sight.
 
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use rustix::fs::{self, CWD, Mode, OFlags, ResolveFlags};
 
@@ -11,6 +11,12 @@ use crate::failure::{Failure, Tried};
 #[derive(Debug)]
 pub struct Procfs {
     root: OwnedFd,
+}
+
+impl AsRawFd for Procfs {
+    fn as_raw_fd(&self) -> RawFd {
+        self.root.as_raw_fd()
+    }
 }
 
 impl Procfs {

@@ -131,10 +131,12 @@ fn options(
     // criu finds directories by their numbers here.
     request.number(1, directories[0].as_raw_fd().into());
     request.number(17, directories[1].as_raw_fd().into());
-    options::write(restore.words, "restore.log", &root.path, &mut request)?;
+    options::write(restore.words, &bundle.spec.annotations, "restore.log", &root.path, &mut request)?;
     request.switch(26, true);
-    if let Some(profile) = restore.words.value("lsm-profile") {
-        request.text(53, profile);
+    for (field, name) in [(53, "lsm-profile"), (63, "lsm-mount-context")] {
+        if let Some(text) = restore.words.value(name).filter(|text| !text.is_empty()) {
+            request.text(field, text);
+        }
     }
     for (place, source) in criu::outer_mounts(&bundle.spec, &bundle.rootfs, &bundle.directory) {
         options::external_mount(&mut request, &place, &source);

@@ -7,6 +7,7 @@ use namespaces::Kind;
 use runtime_spec::{Linux, Spec};
 
 use super::Faults;
+use super::process::{NO_SELINUX, selinux_is_enabled};
 
 pub fn check(spec: &Spec, linux: &Linux, faults: &mut Faults) {
     let kinds = namespaces(linux, faults);
@@ -52,6 +53,9 @@ pub fn check(spec: &Spec, linux: &Linux, faults: &mut Faults) {
             &format!("/linux/sysctl/{key}"),
             format_args!("sysctl {key:?} is not allowed as it conflicts with the OCI {name:?} field"),
         );
+    }
+    if !linux.mount_label.is_empty() {
+        faults.unless(selinux_is_enabled(), "/linux/mountLabel", NO_SELINUX);
     }
     net_devices(linux, has(Kind::Network), faults);
     // What cannot be honoured is refused, not passed over.

@@ -8,6 +8,7 @@ mod process;
 use runtime_spec::Spec;
 use seccomp::Filter;
 
+use crate::annotations;
 use crate::failure::Failure;
 
 /// Faults found so far.
@@ -42,6 +43,11 @@ pub fn check(spec: &Spec) -> Result<Option<Filter>, Failure> {
 
 fn filter(spec: &Spec, faults: &mut Faults) -> Option<Filter> {
     let profile = spec.linux.as_ref()?.seccomp.as_ref()?;
+    if annotations::fails_unknown_syscalls(&spec.annotations) {
+        for name in seccomp::unknown_calls(profile) {
+            faults.add("/linux/seccomp/syscalls", format_args!("{name:?} is no system call"));
+        }
+    }
     Filter::compile(profile).map_err(|error| faults.add("/linux/seccomp", error)).ok()
 }
 
@@ -62,6 +68,9 @@ fn faults(spec: &Spec) -> Faults {
     }
     mounts::check(spec, &mut faults);
     hooks(spec, &mut faults);
+    for (name, why) in annotations::faults(spec) {
+        faults.add(&format!("/annotations/{name}"), why);
+    }
     faults
 }
 

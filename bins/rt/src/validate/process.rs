@@ -1,9 +1,19 @@
 //! Rules of a process.
 
+use std::path::Path;
+
 use ::process::{limits, scheduling};
 use runtime_spec::Process;
 
 use super::Faults;
+
+/// runc's words.
+pub const NO_SELINUX: &str = "selinux label is specified in config, but selinux is disabled or not supported";
+
+/// Whether the kernel labels anything.
+pub fn selinux_is_enabled() -> bool {
+    Path::new("/sys/fs/selinux/enforce").exists()
+}
 
 pub fn check(process: &Process, at: &str, faults: &mut Faults) {
     let path = |name: &str| format!("{at}/{name}");
@@ -34,6 +44,9 @@ pub fn check(process: &Process, at: &str, faults: &mut Faults) {
                 faults.add(&path(&format!("execCPUAffinity/{name}")), error);
             }
         }
+    }
+    if !process.selinux_label.is_empty() {
+        faults.unless(selinux_is_enabled(), &path("selinuxLabel"), NO_SELINUX);
     }
     // (uid_t)-1 means "unchanged" to the kernel.
     let ids = [("uid", process.user.uid), ("gid", process.user.gid)];
