@@ -78,6 +78,10 @@ struct Held {
 #[derive(Default)]
 pub(crate) struct Authorizations {
     held: HashMap<(String, String), Held>,
+    /// Whether an identity token is asked for besides, as a login does.
+    pub wants_identity: bool,
+    /// The identity token that came.
+    pub identity: Option<String>,
 }
 
 impl Authorizations {
@@ -108,8 +112,10 @@ impl Authorizations {
             return self.hold(host, scopes, value, None);
         }
         if let Some(bearer) = parsed.iter().find(|challenge| challenge.scheme == "bearer") {
-            let question = Question { transport, host, over_tls, challenge: bearer, scopes };
+            let offline = self.wants_identity;
+            let question = Question { transport, host, over_tls, challenge: bearer, scopes, offline };
             let token = question.token(&credential).await?;
+            self.identity = token.refresh_token.clone().filter(|token| !token.is_empty());
             let lifetime = token.expires_in.filter(|seconds| *seconds > 0).map_or(DEFAULT_LIFETIME, Duration::from_secs);
             // Renewed a little early: the host's clock counts, and the request takes time.
             let ends = Instant::now() + lifetime.mul_f64(0.9);
@@ -148,6 +154,7 @@ struct Token {
     #[serde(default)]
     access_token: String,
     expires_in: Option<u64>,
+    refresh_token: Option<String>,
 }
 
 impl Token {
@@ -162,6 +169,8 @@ struct Question<'a> {
     over_tls: bool,
     challenge: &'a Challenge,
     scopes: &'a [String],
+    /// Asks for an identity token.
+    offline: bool,
 }
 
 impl Question<'_> {
@@ -210,7 +219,15 @@ impl Question<'_> {
         let mut url = realm.to_string();
         let mut separator = if realm.query().is_some() { '&' } else { '?' };
         let service = self.challenge.parameter("service").map(|service| ("service", service.to_owned()));
-        for (name, value) in service.into_iter().chain(self.wanted().into_iter().map(|scope| ("scope", scope))) {
+        let mut asked: Vec<(&str, String)> = service.into_iter().collect();
+        asked.extend(self.wanted().into_iter().map(|scope| ("scope", scope)));
+        if let Credential::Basic { username, .. } = credential {
+            asked.push(("account", username.clone()));
+        }
+        if self.offline {
+            asked.extend([("client_id", AGENT.to_owned()), ("offline_token", "true".to_owned())]);
+        }
+        for (name, value) in asked {
             url.push_str(&format!("{separator}{name}={}", encode(&value)));
             separator = '&';
         }

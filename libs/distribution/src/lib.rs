@@ -9,12 +9,15 @@ mod connect;
 mod fetch;
 mod host;
 mod hosts;
+mod login;
 mod proxies;
 mod push;
 mod repository;
 mod request;
 mod resolve;
 mod response;
+mod search;
+mod tags;
 mod tls;
 mod transport;
 mod upload;
@@ -28,6 +31,7 @@ pub use proxies::Proxies;
 pub use push::{BlobSource, Pushed};
 pub use repository::{Limits, Repository};
 pub use request::{Body, body_of};
+pub use search::{Found, search};
 pub use transport::Transport;
 
 /// What a client needs to know of a blob or manifest to ask for it.

@@ -43,7 +43,7 @@ pub struct Repository {
     pub(crate) limits: Limits,
     transport: Arc<Transport>,
     credentials: Arc<dyn Credentials>,
-    authorizations: Mutex<Authorizations>,
+    pub(crate) authorizations: Mutex<Authorizations>,
     /// Hosts of [`Schemes::Insecure`] that turned out to speak plain HTTP only.
     plain: std::sync::Mutex<Vec<String>>,
 }

@@ -146,3 +146,41 @@ async fn a_busy_host_is_asked_later() {
     assert!(started.elapsed().as_millis() >= 500, "the host said when");
     assert_eq!(server.log().len(), 4);
 }
+
+#[tokio::test]
+async fn a_login_tells_and_may_bring_an_identity_token() {
+    let (auth, realm) = authority(|seen| match seen.headers.get("authorization").map(String::as_str) {
+        Some("Basic dTpw") => reply(200, r#"{"token":"good","refresh_token":"identity"}"#),
+        _ => reply(401, r#"{"details":"incorrect username or password"}"#),
+    })
+    .await;
+    let server = guarded(format!(r#"Bearer realm="{realm}",service="s""#)).await;
+    let identity = server.repository("a/b", Arc::new(Login("u", "p"))).login().await.unwrap();
+    assert_eq!(identity.as_deref(), Some("identity"));
+    assert_eq!(server.log()[0].path, "/v2/");
+    for part in ["account=u", "offline_token=true", "client_id=", "service=s"] {
+        assert!(auth.log()[0].path.contains(part), "{:?}", auth.log()[0]);
+    }
+    assert!(!auth.log()[0].path.contains("scope="));
+    let error = server.repository("a/b", Arc::new(Login("u", "x"))).login().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn tags_come_page_by_page() {
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/v2/a/b/tags/list" => {
+            reply(200, r#"{"name":"a/b","tags":["1","2"]}"#).with("link", "</v2/a/b/tags/list?last=2>; rel=\"next\"")
+        }
+        "/v2/a/b/tags/list?last=2" => reply(200, r#"{"name":"a/b","tags":["3"]}"#),
+        "/v2/empty/tags/list" => reply(200, r#"{"name":"empty","tags":null}"#),
+        "/v2/round/tags/list" => reply(200, r#"{"tags":[]}"#).with("link", "<list>; rel=next"),
+        _ => reply(404, r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#),
+    })
+    .await;
+    let tags = async |name| server.repository(name, Arc::new(Anonymous)).tags().await;
+    assert_eq!(tags("a/b").await.unwrap(), ["1", "2", "3"]);
+    assert!(tags("empty").await.unwrap().is_empty());
+    assert_eq!(tags("gone").await.unwrap_err().kind(), Kind::NotFound);
+    assert!(tags("round").await.is_err());
+}
