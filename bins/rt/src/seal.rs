@@ -1,17 +1,19 @@
 //! Keeping containers from writing to the runtime's own file (CVE-2019-5736).
 //!
 //! A container can make the runtime execute itself (`#!/proc/self/exe`) or open its file through
-//! `/proc/PID/exe`. So whatever brings a foreign program into play first starts anew from a
-//! private read-only mount of that file: the name leads to the same pages, but not for writing.
-//! Where such a mount cannot be made, a sealed copy in memory does.
+//! `/proc/PID/exe`. So whatever brings a foreign program into play first runs from a private
+//! read-only mount of that file: the name leads to the same pages, but not for writing. The running
+//! process moves there; where the kernel does not let it, it starts anew from there. Where such a
+//! mount cannot be made, it starts from a sealed copy in memory.
 
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use mount::Tree;
 use rustix::fs::{self, CWD, MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
@@ -20,6 +22,9 @@ use syscalls::mount_attr::Change;
 const SELF: &str = "/proc/self/exe";
 const READONLY: u64 = 1;
 const NOSUID: u64 = 2;
+
+/// The mount that this process moved to; see [`let_go`].
+static MOUNT: Mutex<Option<Tree>> = Mutex::new(None);
 
 /// Returns when this process runs from a file that cannot be written through, and restarts it
 /// from such a file otherwise.
@@ -31,21 +36,36 @@ pub fn seal() -> io::Result<()> {
     if is_readonly || (stat.f_type == libc::TMPFS_MAGIC && is_sealed()) {
         return Ok(());
     }
-    let error = match restart_from_mount() {
-        Ok(never) => match never {},
-        Err(_) => match restart_from_memory() {
-            Ok(never) => match never {},
-            Err(error) => error,
-        },
+    let restarted = match readonly_mount() {
+        Ok(tree) if move_to(&tree).is_ok() => {
+            *MOUNT.lock().unwrap_or_else(PoisonError::into_inner) = Some(tree);
+            return Ok(());
+        }
+        Ok(tree) => restart(tree.as_fd()),
+        Err(error) => Err(error),
     };
-    Err(error)
+    match restarted.or_else(|_| restart_from_memory())? {}
 }
 
-fn restart_from_mount() -> io::Result<Infallible> {
+/// Closes the descriptor of the mount, which nobody needs once this process runs from there.
+///
+/// Its last closing, in this process or in the one that it has cloned, waits for every processor:
+/// for a moment when no other process waits for that one.
+pub fn let_go() {
+    drop(MOUNT.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
+fn readonly_mount() -> io::Result<Tree> {
     let into_io = |error: mount::Error| error.cause;
     let tree = Tree::copy(Path::new(SELF), false, true).map_err(into_io)?;
     tree.change(Change { set: READONLY | NOSUID, ..Change::default() }, false).map_err(into_io)?;
-    restart(tree.as_fd())
+    Ok(tree)
+}
+
+fn move_to(tree: &Tree) -> io::Result<()> {
+    let path = format!("/proc/self/fd/{}", tree.as_fd().as_raw_fd());
+    let file = fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    syscalls::image::run_from(file.as_fd())
 }
 
 fn restart_from_memory() -> io::Result<Infallible> {

@@ -67,6 +67,21 @@ pub fn clone3(request: &Request<'_>) -> io::Result<Side> {
     }
 }
 
+/// fork(2) by the C library, which knows of the child: for one that lives on and makes threads.
+///
+/// As with [`clone3`], only a process that has no other thread may run any code in its child.
+pub fn fork() -> io::Result<Side> {
+    // SAFETY: takes nothing; with one thread no lock of the parent's stays held in the child.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Side::Child),
+        pid => {
+            let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+            Ok(Side::Parent { pid, pidfd: None })
+        }
+    }
+}
+
 /// unshare(2) for a process that has one thread and whose descriptors stay its own.
 pub fn unshare(namespaces: u64) -> io::Result<()> {
     // SAFETY: only CLONE_NEW* flags have a meaning for us; the call touches no memory of ours.

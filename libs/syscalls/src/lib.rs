@@ -1,15 +1,17 @@
 //! Every kernel call that needs unsafe, typed.
+pub mod bpf;
+pub mod child;
 pub mod clone;
 pub mod descriptors;
-pub mod exec;
-pub mod keyring;
-pub mod mount_attr;
-pub mod sched;
-pub mod signals;
-pub mod netns;
-pub mod bpf;
-pub mod seccomp;
-pub mod loopback;
-pub mod spawn;
 pub mod entry;
+pub mod exec;
+pub mod image;
+pub mod keyring;
+pub mod loopback;
+pub mod mount_attr;
+pub mod netns;
+pub mod sched;
+pub mod seccomp;
+pub mod signals;
+pub mod spawn;
 pub mod usage;

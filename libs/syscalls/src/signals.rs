@@ -32,6 +32,19 @@ pub fn reset() {
     }
 }
 
+/// Ends this process at the signals by which one asks a program to end. The kernel spares the
+/// first process of a pid namespace from signals that it has no handler for.
+pub fn end_when_asked() {
+    extern "C" fn end(number: libc::c_int) {
+        // SAFETY: async-signal-safe, takes an integer.
+        unsafe { libc::_exit(128 + number) }
+    }
+    for number in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
+        // SAFETY: the handler has the right signature and calls nothing but _exit.
+        unsafe { libc::signal(number, end as *const () as libc::sighandler_t) };
+    }
+}
+
 /// Sends signal `number` to `pid`; negative ids mean a group as in kill(2).
 pub fn kill(pid: i32, number: i32) -> io::Result<()> {
     // SAFETY: takes integers only.
