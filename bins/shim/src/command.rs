@@ -3,20 +3,22 @@
 use crate::reaper::{Exit, Reaper};
 use errdefs::{Error, Result};
 use oci_runtime::{LogMark, Runtime};
+use rustix::fs::{Mode, OFlags};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Command;
 use std::time::Duration;
 use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
 
 /// No more of a command's output is kept, in bytes.
 const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
 /// Standard streams for a command that becomes a container's process.
 pub(crate) struct Streams {
-    pub(crate) stdin: Stdio,
-    pub(crate) stdout: Stdio,
-    pub(crate) stderr: Stdio,
+    pub(crate) stdin: OwnedFd,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
 }
 
 /// Runs a verb of the runtime; a failure is its last logged error behind `what`.
@@ -69,17 +71,19 @@ fn judge(runtime: &Runtime, what: &str, mark: LogMark, outcome: Outcome) -> Resu
     }))
 }
 
-async fn with_streams(reaper: &Reaper, mut command: Command, streams: Streams) -> Outcome {
-    command.stdin(streams.stdin).stdout(streams.stdout).stderr(streams.stderr);
-    let exit = spawn(reaper, command)?;
+async fn with_streams(reaper: &Reaper, command: Command, streams: Streams) -> Outcome {
+    let fds = [streams.stdin.as_fd(), streams.stdout.as_fd(), streams.stderr.as_fd()];
+    let exit = spawn(reaper, &command, fds)?;
+    // Their ends are for the container alone.
+    drop(streams);
     Ok((exited(exit).await?, String::new()))
 }
 
-async fn captured(reaper: &Reaper, mut command: Command, input: Vec<u8>) -> Outcome {
+async fn captured(reaper: &Reaper, command: Command, input: Vec<u8>) -> Outcome {
     let output = stdio::pipe(None)?;
-    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::from(file_of(&input)?) };
-    command.stdin(stdin).stdout(output.write.try_clone()?).stderr(output.write);
-    let mut exit = spawn(reaper, command)?;
+    let stdin = if input.is_empty() { null()? } else { file_of(&input)? };
+    let mut exit = spawn(reaper, &command, [stdin.as_fd(), output.write.as_fd(), output.write.as_fd()])?;
+    drop((stdin, output.write));
     let reader = pipe::Receiver::from_owned_fd(output.read)?;
     let mut text = Vec::new();
     let exit = tokio::select! {
@@ -92,18 +96,25 @@ async fn captured(reaper: &Reaper, mut command: Command, input: Vec<u8>) -> Outc
     Ok((exit, String::from_utf8_lossy(&text).into_owned()))
 }
 
-/// Starts the command; what it held of ours is closed before this returns.
-fn spawn(reaper: &Reaper, mut command: Command) -> io::Result<tokio::sync::oneshot::Receiver<Exit>> {
-    syscalls::spawn::die_with_parent(&mut command);
-    let child = command.spawn()?;
-    Ok(reaper.watch(i32::try_from(child.id()).map_err(io::Error::other)?))
+/// Starts the command, which ends with this process.
+fn spawn(
+    reaper: &Reaper,
+    command: &Command,
+    streams: [BorrowedFd<'_>; 3],
+) -> io::Result<oneshot::Receiver<Exit>> {
+    Ok(reaper.watch(syscalls::child::start(command, streams)?.as_raw_nonzero().get()))
 }
 
-async fn exited(exit: tokio::sync::oneshot::Receiver<Exit>) -> io::Result<Exit> {
+/// The stream that is empty and takes everything.
+pub(crate) fn null() -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+async fn exited(exit: oneshot::Receiver<Exit>) -> io::Result<Exit> {
     exit.await.map_err(io::Error::other)
 }
 
-async fn exited_ref(exit: &mut tokio::sync::oneshot::Receiver<Exit>) -> io::Result<Exit> {
+async fn exited_ref(exit: &mut oneshot::Receiver<Exit>) -> io::Result<Exit> {
     exit.await.map_err(io::Error::other)
 }
 

@@ -1,5 +1,6 @@
 //! Events to the daemon: in order, one at a time, kept until it has them.
 
+use crate::arguments::Arguments;
 use crate::command;
 use crate::journal::warn;
 use crate::reaper::Reaper;
@@ -35,6 +36,20 @@ pub(crate) enum Target {
     Program { binary: std::path::PathBuf, address: String },
     /// There is no daemon to tell.
     Nobody,
+}
+
+impl Target {
+    /// The daemon's ttrpc socket, if it has told of one; else its `publish` command, if it has one.
+    pub(crate) fn new(ttrpc_address: Option<String>, arguments: &Arguments) -> Target {
+        match ttrpc_address {
+            Some(address) if !address.is_empty() => Target::Socket(address),
+            _ if !arguments.publish_binary.as_os_str().is_empty() => Target::Program {
+                binary: arguments.publish_binary.clone(),
+                address: arguments.address.clone(),
+            },
+            _ => Target::Nobody,
+        }
+    }
 }
 
 /// The queue of events.

@@ -24,6 +24,6 @@ fn run() -> errdefs::Result<()> {
         Action::Info => info::print(),
         Action::Start => bootstrap::start(&arguments),
         Action::Delete => delete::delete(&arguments),
-        Action::Serve => serve::serve(arguments),
+        Action::Serve => serve::serve(&arguments),
     }
 }

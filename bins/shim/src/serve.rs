@@ -1,7 +1,6 @@
 //! The server: one thread, from the start of its first container to the end of its last.
 
 use crate::arguments::Arguments;
-use crate::bootstrap::LISTENER;
 use crate::bundle::Bundle;
 use crate::container::Surroundings;
 use crate::events::{Events, Target};
@@ -15,23 +14,38 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// The descriptor of the listening socket, for a server that is started as such.
+const LISTENER: i32 = 3;
 /// How long the last events may take at the end.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
 
+/// Serves on the socket that the arguments name, or on descriptor 3, until it is told to end.
+pub fn serve(arguments: &Arguments) -> Result<()> {
+    let listener = listener(arguments).map_err(cannot)?;
+    let target = Target::new(std::env::var("TTRPC_ADDRESS").ok(), arguments);
+    serve_on(listener, arguments, &Bundle::current()?, target)
+}
+
 /// Serves until it is told to end.
-pub fn serve(arguments: Arguments) -> Result<()> {
-    let cannot = |cause: std::io::Error| Error::unknown("cannot serve").with_source(cause);
-    let bundle = Bundle::current()?;
+pub(crate) fn serve_on(
+    listener: UnixListener,
+    arguments: &Arguments,
+    bundle: &Bundle,
+    target: Target,
+) -> Result<()> {
     journal::open(bundle.path());
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(|e| cannot(e.into()))?;
-    let listener = listener(&arguments).map_err(cannot)?;
     let socket = listener.local_addr().ok().and_then(|address| address.as_pathname().map(PathBuf::from));
     listener.set_nonblocking(true).map_err(cannot)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
-    let served = runtime.block_on(run(&arguments, listener, socket));
+    let served = runtime.block_on(run(arguments, target, listener, socket));
     // Threads that unmount are not waited for: nobody asked for what they do.
     runtime.shutdown_background();
     served.map_err(cannot)
+}
+
+fn cannot(cause: std::io::Error) -> Error {
+    Error::unknown("cannot serve").with_source(cause)
 }
 
 fn listener(arguments: &Arguments) -> std::io::Result<UnixListener> {
@@ -44,7 +58,12 @@ fn listener(arguments: &Arguments) -> std::io::Result<UnixListener> {
     Ok(inherited.into())
 }
 
-async fn run(arguments: &Arguments, listener: UnixListener, socket: Option<PathBuf>) -> std::io::Result<()> {
+async fn run(
+    arguments: &Arguments,
+    target: Target,
+    listener: UnixListener,
+    socket: Option<PathBuf>,
+) -> std::io::Result<()> {
     let reaper = Reaper::default();
     let mut child = signal(SignalKind::child())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -55,7 +74,7 @@ async fn run(arguments: &Arguments, listener: UnixListener, socket: Option<PathB
             sweeper.sweep();
         }
     });
-    let events = Events::start(&arguments.namespace, target(arguments), reaper.clone());
+    let events = Events::start(&arguments.namespace, target, reaper.clone());
     let surroundings =
         Surroundings { namespace: arguments.namespace.clone(), reaper, events: events.clone() };
     let tasks = Arc::new(Tasks::new(surroundings));
@@ -77,14 +96,4 @@ async fn run(arguments: &Arguments, listener: UnixListener, socket: Option<PathB
         events.flush(LAST_EVENTS).await;
     };
     server.serve(tokio::net::UnixListener::from_std(listener)?, end).await
-}
-
-fn target(arguments: &Arguments) -> Target {
-    match std::env::var("TTRPC_ADDRESS") {
-        Ok(address) if !address.is_empty() => Target::Socket(address),
-        _ if !arguments.publish_binary.as_os_str().is_empty() => {
-            Target::Program { binary: arguments.publish_binary.clone(), address: arguments.address.clone() }
-        }
-        _ => Target::Nobody,
-    }
 }

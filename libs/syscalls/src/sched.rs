@@ -62,6 +62,17 @@ pub fn set_memory_policy(mode: i32, nodes: &[u64]) -> io::Result<()> {
     })
 }
 
+/// Lets the processes of this one's group, and their children to come, share a core's threads with each
+/// other only: PR_SCHED_CORE_CREATE of prctl(2), Linux 5.14. Fails where cores have one thread.
+pub fn schedule_group_by_core() -> io::Result<()> {
+    const SCOPE_PROCESS_GROUP: libc::c_ulong = 2;
+    let nothing: libc::c_ulong = 0;
+    // SAFETY: takes integers only; 0 stands for this process.
+    check(libc::c_long::from(unsafe {
+        libc::prctl(libc::PR_SCHED_CORE, libc::PR_SCHED_CORE_CREATE, nothing, SCOPE_PROCESS_GROUP, nothing)
+    }))
+}
+
 /// personality(2).
 pub fn set_personality(persona: u64) -> io::Result<()> {
     // SAFETY: takes an integer only.

@@ -4,8 +4,6 @@ mod address;
 mod dialect;
 mod spawn;
 
-pub(crate) use spawn::LISTENER;
-
 use crate::arguments::Arguments;
 use crate::bundle::Bundle;
 use address::{Address, Claim};
@@ -27,18 +25,26 @@ pub fn start(arguments: &Arguments) -> Result<()> {
     let bundle = Bundle::current()?;
     let group = bundle.group()?.unwrap_or_else(|| arguments.id.clone());
     let address = Address::new(&request, &group)?;
-    if let Claim::Ours(listener) = address.claim()?
-        && let Err(error) = spawn::server(arguments, &request, &bundle, listener)
-    {
+    let claim = address.claim()?;
+    let is_ours = matches!(claim, Claim::Ours(_));
+    let left = note(&bundle, &request, &address).and_then(|()| match claim {
+        Claim::Ours(listener) => spawn::server(arguments, &request, &bundle, listener),
+        Claim::Taken => Ok(()),
+    });
+    if left.is_err() && is_ours {
         address.remove();
-        return Err(error);
     }
+    left?;
+    std::io::stdout()
+        .write_all(&request.dialect.answer(address.uri()))
+        .map_err(|cause| Error::unknown("cannot write the answer").with_source(cause))
+}
+
+/// Leaves in the bundle what `delete` and the daemon's next life need, before there is a server.
+fn note(bundle: &Bundle, request: &Request, address: &Address) -> Result<()> {
     bundle.save_address(address.uri())?;
     if let Some(options) = &request.options {
         bundle.save_options(options)?;
     }
-    address.link(&bundle, &request)?;
-    std::io::stdout()
-        .write_all(&request.dialect.answer(address.uri()))
-        .map_err(|cause| Error::unknown("cannot write the answer").with_source(cause))
+    address.link(bundle, request)
 }

@@ -1,76 +1,87 @@
-//! Starting the server: a process of its own session that outlives the daemon.
+//! Leaving the server behind: a copy of this process, in a session of its own, that outlives the daemon.
 
 use super::dialect::Request;
-use crate::arguments::Arguments;
+use crate::arguments::{Action, Arguments};
 use crate::bundle::Bundle;
+use crate::events::Target;
+use crate::serve;
 use errdefs::{Error, Result};
+use rustix::fs::{Mode, OFlags};
+use std::io;
 use std::os::unix::net::UnixListener;
-use std::process::{Command, Stdio};
+use std::process::exit;
+use syscalls::clone::Side;
 
-/// The server's descriptor of its listening socket.
-pub(crate) const LISTENER: i32 = 3;
 const MAX_OOM_SCORE: i32 = 1000;
 
-/// Starts the server with the socket as descriptor 3.
+/// Starts the server on the socket. It has all that this process knows, so it needs no start of its own.
 pub(super) fn server(
     arguments: &Arguments,
     request: &Request,
     bundle: &Bundle,
     listener: UnixListener,
 ) -> Result<()> {
-    let cannot = |cause: std::io::Error| Error::unknown("cannot start the server").with_source(cause);
-    let own = std::env::current_exe().map_err(cannot)?;
-    let mut command = Command::new(own);
-    if let Some(name) = std::env::args_os().next() {
-        std::os::unix::process::CommandExt::arg0(&mut command, name);
-    }
-    command.args(["-namespace", &request.namespace, "-id", &arguments.id, "-address", &request.grpc_address]);
-    if !request.publish_binary.is_empty() {
-        command.args(["-publish-binary", &request.publish_binary]);
-    }
-    if request.debug {
-        command.arg("-debug");
-    }
-    command.env("OTEL_SERVICE_NAME", format!("containerd-shim-{}", arguments.id));
-    match &request.ttrpc_address {
-        Some(address) => command.env("TTRPC_ADDRESS", address),
-        None => command.env_remove("TTRPC_ADDRESS"),
+    settle(request)?;
+    let cannot = |cause: io::Error| Error::unknown("cannot start the server").with_source(cause);
+    let side = syscalls::clone::fork().map_err(cannot)?;
+    let Side::Child = side else { return Ok(()) };
+    let arguments = Arguments {
+        action: Action::Serve,
+        namespace: request.namespace.clone(),
+        address: request.grpc_address.clone(),
+        publish_binary: request.publish_binary.clone().into(),
+        debug: request.debug,
+        ..arguments.clone()
     };
-    command.current_dir(bundle.path());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    syscalls::spawn::new_session(&mut command);
-    syscalls::spawn::pass(&mut command, [(listener.into(), LISTENER)]);
-    let mut child = command.spawn().map_err(cannot)?;
-    let settled = settle(child.id(), request);
-    if settled.is_err() {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    settled
+    let target = Target::new(request.ttrpc_address.clone(), &arguments);
+    let served = detach().map_err(cannot);
+    let served = served.and_then(|()| serve::serve_on(listener, &arguments, bundle, target));
+    exit(match served {
+        Ok(()) => 0,
+        Err(error) => {
+            crate::journal::warn(&error.chain());
+            1
+        }
+    })
 }
 
-/// Gives the server its place among victims of memory shortage, and its cgroup.
-fn settle(pid: u32, request: &Request) -> Result<()> {
-    adjust_oom_score(pid)
+/// Lets go of the daemon: its session and its streams, whose end it waits for.
+fn detach() -> io::Result<()> {
+    rustix::process::setsid()?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(())
+}
+
+/// Takes the server's place among victims of memory shortage, and its cgroup and core scheduling: the server
+/// inherits them.
+fn settle(request: &Request) -> Result<()> {
+    adjust_oom_score()
         .map_err(|cause| Error::unknown("failed to adjust OOM score for shim").with_source(cause))?;
     let group = request.options.as_ref().map(|options| options.shim_cgroup.as_str()).unwrap_or_default();
-    if group.is_empty() {
-        return Ok(());
+    if !group.is_empty() {
+        join_cgroup(group)
+            .map_err(|cause| Error::unknown(format!("failed to join cgroup {group}")).with_source(cause))?;
     }
-    join_cgroup(pid, group)
-        .map_err(|cause| Error::unknown(format!("failed to join cgroup {group}")).with_source(cause))
+    if std::env::var_os("SCHED_CORE").is_some_and(|value| !value.is_empty()) {
+        syscalls::sched::schedule_group_by_core()
+            .map_err(|cause| Error::unknown("cannot enable sched core support").with_source(cause))?;
+    }
+    Ok(())
 }
 
 /// The kernel shall take a container before its keeper, and a keeper before the daemon.
-fn adjust_oom_score(pid: u32) -> std::io::Result<()> {
+fn adjust_oom_score() -> io::Result<()> {
     let Some(daemon) = rustix::process::getppid() else { return Ok(()) };
     let path = format!("/proc/{}/oom_score_adj", daemon.as_raw_nonzero());
-    let score: i32 = std::fs::read_to_string(path)?.trim().parse().map_err(std::io::Error::other)?;
-    std::fs::write(format!("/proc/{pid}/oom_score_adj"), (score + 1).min(MAX_OOM_SCORE).to_string())
+    let score: i32 = std::fs::read_to_string(path)?.trim().parse().map_err(io::Error::other)?;
+    std::fs::write("/proc/self/oom_score_adj", (score + 1).min(MAX_OOM_SCORE).to_string())
 }
 
-fn join_cgroup(pid: u32, path: &str) -> cgroups::Result<()> {
+fn join_cgroup(path: &str) -> cgroups::Result<()> {
     let host = cgroups::Host::detect()?;
     let group = cgroups::Cgroup::resolve(&host, &format!("/{}", path.trim_start_matches('/')), "")?;
-    group.add_process(i32::try_from(pid).unwrap_or_default())
+    group.join_either()?.enter(cgroups::UnifiedBy::Write)
 }

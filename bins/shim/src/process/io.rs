@@ -1,6 +1,6 @@
 //! A process's standard streams: prepared before the runtime runs, connected when it did.
 
-use crate::command::Streams;
+use crate::command::{self, Streams};
 use crate::reaper::{Exit, Reaper};
 use errdefs::{Error, Result};
 use logs::{Logger, Stream};
@@ -99,16 +99,16 @@ impl Prepared {
     pub(crate) fn pipes(mut self, owner: Option<(u32, u32)>) -> Result<(Io, Streams)> {
         let mut io = Io::default();
         let stdin = match self.stdin.take() {
-            None => std::process::Stdio::null(),
+            None => command::null().map_err(no_pipe)?,
             Some(from) => {
                 let pipe = stdio::pipe(owner).map_err(no_pipe)?;
                 io.input = Some(Input::start(from, pipe.write).map_err(no_pipe)?);
-                pipe.read.into()
+                pipe.read
             }
         };
         let direct = self.program.as_mut().map(|(program, _)| (program.stdout.take(), program.stderr.take()));
         let (stdout, stderr) = match direct {
-            Some((Some(stdout), Some(stderr))) => (stdout.into(), stderr.into()),
+            Some((Some(stdout), Some(stderr))) => (stdout, stderr),
             _ => (io.output(self.stdout, owner)?, io.output(self.stderr, owner)?),
         };
         (io.log, io.program) = (self.log, self.program);
@@ -143,13 +143,13 @@ impl Prepared {
 }
 
 impl Io {
-    fn output(&mut self, to: Sink, owner: Option<(u32, u32)>) -> Result<std::process::Stdio> {
+    fn output(&mut self, to: Sink, owner: Option<(u32, u32)>) -> Result<OwnedFd> {
         if matches!(to, Sink::Null) {
-            return Ok(std::process::Stdio::null());
+            return command::null().map_err(no_pipe);
         }
         let pipe = stdio::pipe(owner).map_err(no_pipe)?;
         self.outputs.push(Output::start(pipe.read, to).map_err(no_pipe)?);
-        Ok(pipe.write.into())
+        Ok(pipe.write)
     }
 
     /// Resolves when all that the process wrote so far has reached its place, or `limit` is up.
