@@ -85,6 +85,10 @@ impl Log {
         self.line(Level::Warning, message);
     }
 
+    pub fn debug(&self, message: &str) {
+        self.line(Level::Debug, message);
+    }
+
     /// A log that cannot be written cannot be complained about anywhere: errors are dropped.
     fn line(&self, level: Level, message: &str) {
         if level > self.level {

@@ -56,10 +56,19 @@ fn run(arguments: Vec<String>) -> i32 {
             print!("{}", command.grammar.help());
             return Ok(0);
         }
+        log.debug(&format!(
+            "{} {:?} below {}",
+            command.grammar.name,
+            words.arguments,
+            parsed.global.root.display()
+        ));
         (command.run)(&commands::Context { global: &parsed.global, log: &log }, &words)
     });
     match result {
-        Ok(code) => code,
+        Ok(code) => {
+            log.debug(&format!("{} ends with {code}", command.grammar.name));
+            code
+        }
         Err(failure) => {
             log.failure(&failure);
             failure.code

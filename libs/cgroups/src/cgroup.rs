@@ -116,7 +116,11 @@ impl Cgroup {
                 None => (None, item.as_str()),
             };
             if path.split('/').any(|part| part == "..") {
-                return Err(Error::invalid("--cgroup", item, "it is not a sub cgroup path"));
+                return Err(Error::invalid(
+                    "--cgroup",
+                    item,
+                    "bad sub cgroup path: it is not a sub cgroup path",
+                ));
             }
             let below = clean(path);
             match controllers {

@@ -280,7 +280,9 @@ mod tests {
         let ranges = options.ranges.unwrap();
         assert_eq!((options.idmap, ranges.uids), (Some(false), vec![[0, 1, 10], [10, 11, 10]]));
         assert_eq!(ranges.gids, [[0, 100, 10]]);
-        for wrong in ["idmap=", "ridmap=uids=0-1-1", "idmap=uids=@0-1-1;gids=0-1-1", "idmap=uids=0-1;gids=0-1-1"] {
+        for wrong in
+            ["idmap=", "ridmap=uids=0-1-1", "idmap=uids=@0-1-1;gids=0-1-1", "idmap=uids=0-1;gids=0-1-1"]
+        {
             assert_eq!(Options::parse(&[wrong]).unwrap_err().option, wrong);
         }
     }

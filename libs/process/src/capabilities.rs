@@ -97,7 +97,7 @@ impl Sets {
     }
 
     /// Leaves out what this process itself does not hold, which cannot be given, and returns what
-    /// was left out. The kernel keeps ambient within permitted and inheritable.
+    /// was left out.
     pub fn limit_to_own(&mut self) -> io::Result<u64> {
         let own = sys::capabilities(None)?.permitted.bits();
         let missing = (self.permitted | self.effective | self.inheritable | self.ambient) & !own;
@@ -105,8 +105,15 @@ impl Sets {
         self.permitted &= own;
         self.effective &= self.permitted;
         self.inheritable &= own;
-        self.ambient &= self.permitted & self.inheritable;
+        self.limit_ambient();
         Ok(missing)
+    }
+
+    /// Keeps ambient within permitted and inheritable, as the kernel does; says what was outside.
+    pub fn limit_ambient(&mut self) -> u64 {
+        let outside = self.ambient & !(self.permitted & self.inheritable);
+        self.ambient &= !outside;
+        outside
     }
 
     /// Drops from the bounding set what is not in ours. Needs CAP_SETPCAP.

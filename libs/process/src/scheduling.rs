@@ -106,6 +106,14 @@ pub fn set_affinity(cpus: &[usize]) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets this thread run on every CPU that its cpuset has.
+pub fn unset_affinity() -> io::Result<()> {
+    let mut set = rustix::thread::CpuSet::new();
+    (0..rustix::thread::CpuSet::MAX_CPU).for_each(|cpu| set.set(cpu));
+    rustix::thread::sched_setaffinity(None, &set)?;
+    Ok(())
+}
+
 const MEMORY_MODES: &[(&str, u64)] = &[
     ("MPOL_DEFAULT", 0),
     ("MPOL_PREFERRED", 1),
@@ -124,11 +132,16 @@ const MEMORY_FLAGS: &[(&str, u64)] = &[
 
 /// Reads `linux.memoryPolicy` as the mode with its flags, and the node mask.
 pub fn memory_policy(policy: &spec::MemoryPolicy) -> Result<(i32, Vec<u64>), Invalid> {
-    let mut mode = number_of(MEMORY_MODES, &policy.mode, "memory policy")?;
+    let invalid = |what: &str, word: &str| Invalid(format!("invalid memory policy {what} {word:?}"));
+    let mut mode = number_of(MEMORY_MODES, &policy.mode, "").map_err(|_| invalid("mode", &policy.mode))?;
     for flag in &policy.flags {
-        mode |= number_of(MEMORY_FLAGS, flag, "memory policy flag")?;
+        mode |= number_of(MEMORY_FLAGS, flag, "").map_err(|_| invalid("flag", flag))?;
     }
-    let nodes = number_list(&policy.nodes)?;
+    let nodes = number_list(&policy.nodes).map_err(|_| invalid("node list", &policy.nodes))?;
+    if matches!(policy.mode.as_str(), "MPOL_DEFAULT" | "MPOL_LOCAL") && !nodes.is_empty() {
+        let (mode, count) = (&policy.mode, nodes.len());
+        return Err(Invalid(format!("{mode} mode requires 0 nodes but got {count}")));
+    }
     let mut mask = vec![0_u64; nodes.iter().max().map_or(0, |last| last / 64 + 1)];
     for node in nodes {
         mask[node / 64] |= 1 << (node % 64);

@@ -38,11 +38,17 @@ pub struct Prepared {
     pub options: Options,
     /// The bound tree when the container itself could not open it, or when its ids are mapped.
     pub tree: Option<Tree>,
+    /// The source when it lies in the container's own tree: there it is found once the mounts
+    /// before this one are made.
+    pub inside: Option<PathBuf>,
+    /// Whose ids the tree of an inside source gets.
+    pub user_namespace: Option<OwnedFd>,
 }
 
 impl Prepared {
-    /// Reads one entry; a relative `source` of a bind is the bundle's.
-    pub fn read(mount: &spec::Mount, bundle: &Path) -> Result<Prepared, mount::ParseError> {
+    /// Reads one entry; a relative `source` of a bind is the bundle's. A destination below `rootfs`
+    /// is taken as one in the container, as runc always did.
+    pub fn read(mount: &spec::Mount, bundle: &Path, rootfs: &Path) -> Result<Prepared, mount::ParseError> {
         let mut options = Options::parse(&mount.options)?;
         options.bind |= mount.kind == "bind";
         let source = if options.bind && !mount.source.is_empty() {
@@ -50,8 +56,16 @@ impl Prepared {
         } else {
             mount.source.clone()
         };
+        let top = Path::new("/");
+        let within = |path: &Path| match rootfs == top {
+            true => None,
+            false => path.strip_prefix(rootfs).ok().map(|below| top.join(below)),
+        };
+        let destination = normal(Path::new(&mount.destination));
         Ok(Prepared {
-            destination: normal(Path::new(&mount.destination)),
+            inside: within(Path::new(&source)).filter(|_| options.bind && !options.copy_symlink),
+            user_namespace: None,
+            destination: within(&destination).filter(|path| path != top).unwrap_or(destination),
             kind: mount.kind.clone(),
             source,
             options,
@@ -117,9 +131,13 @@ impl Mounter<'_> {
     fn bind(&self, mount: &Prepared) -> Result<(), Cause> {
         let options = &mount.options;
         let copied;
-        let tree = match &mount.tree {
-            Some(tree) => tree,
-            None => {
+        let tree = match (&mount.tree, &mount.inside) {
+            (Some(tree), _) => tree,
+            (None, Some(inside)) => {
+                copied = self.copy_inside(mount, inside)?;
+                &copied
+            }
+            (None, None) => {
                 let source = Path::new(&mount.source);
                 if options.copy_symlink && source.is_symlink() {
                     return self.copy_symlink(source, &mount.destination);
@@ -142,8 +160,24 @@ impl Mounter<'_> {
         propagate(tree, options)
     }
 
+    /// A part of the container's own tree as it is now.
+    fn copy_inside(&self, mount: &Prepared, path: &Path) -> Result<Tree, Cause> {
+        let source = match mount.options.source_nofollow {
+            true => self.root.find_nofollow(path)?,
+            false => self.root.find(path)?,
+        };
+        let tree = Tree::copy_of(&source, mount.options.bind_recursive)?;
+        if let Some(namespace) = &mount.user_namespace {
+            tree.map_ids(namespace.as_fd(), mount.options.idmap == Some(true))?;
+        }
+        Ok(tree)
+    }
+
     fn filesystem(&self, mount: &Prepared) -> Result<(), Cause> {
         let kind = if mount.kind == "cgroup" { "cgroup2" } else { mount.kind.as_str() };
+        let lacks_mode = kind == "tmpfs" && !mount.options.data.iter().any(|(key, _)| key == "mode");
+        // A tmpfs is as open as the directory that it covers, if there was one.
+        let inherits_mode = lacks_mode && self.root.find(&mount.destination).is_ok();
         let (target, path) = if kind == "proc" || kind == "sysfs" {
             (self.ordinary_directory(&mount.destination, kind)?, mount.destination.clone())
         } else if mount.options.destination_nofollow {
@@ -159,7 +193,7 @@ impl Mounter<'_> {
         if !self.label.is_empty() && !matches!(kind, "proc" | "sysfs") {
             options.data.push((self.label_option.to_owned(), Some(self.label.to_owned())));
         }
-        if kind == "tmpfs" && !options.data.iter().any(|(key, _)| key == "mode") {
+        if inherits_mode {
             let mode = fs::statat(&target, c"", AtFlags::EMPTY_PATH)?.st_mode & 0o7777;
             options.data.push(("mode".to_owned(), Some(format!("{mode:o}"))));
         }

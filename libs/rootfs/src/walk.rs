@@ -1,6 +1,6 @@
 //! Walking inside a root that somebody else may be changing, openat2(2).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -94,8 +94,7 @@ impl Root {
         match fs::openat(&directory, name, flags, Mode::empty()) {
             Err(Errno::LOOP | Errno::NOTDIR) if links > 0 => {
                 // A link to what is not there yet: make what it names, inside the root.
-                let target = fs::readlinkat(&directory, name, Vec::new()).map_err(|_| Errno::NOTDIR)?;
-                let target = Path::new(target.to_str().map_err(|_| Errno::ILSEQ)?);
+                let target = link_target(&directory, name)?;
                 self.make_directory_within(&parent.join(target), links - 1)
             }
             other => other,
@@ -104,6 +103,10 @@ impl Root {
 
     /// Opens a file, making an empty one and its parents where it is missing.
     pub fn make_file(&self, path: &Path) -> Result<Handle, Errno> {
+        self.make_file_within(path, LINKS_MAX)
+    }
+
+    fn make_file_within(&self, path: &Path, links: usize) -> Result<Handle, Errno> {
         match self.find(path) {
             Err(Errno::NOENT) => {}
             other => return other,
@@ -114,7 +117,13 @@ impl Root {
         };
         let directory = self.make_directory(parent)?;
         let flags = OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        fs::openat(&directory, name, flags, Mode::from_raw_mode(0o755))?;
+        match fs::openat(&directory, name, flags, Mode::from_raw_mode(0o755)) {
+            Err(Errno::LOOP) if links > 0 => {
+                let target = link_target(&directory, name)?;
+                return self.make_file_within(&parent.join(target), links - 1);
+            }
+            other => drop(other?),
+        }
         fs::openat(&directory, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
     }
 
@@ -184,6 +193,12 @@ impl From<OwnedFd> for Root {
     }
 }
 
+/// What a link says, which may be no place yet.
+fn link_target(directory: &Handle, name: &OsStr) -> Result<PathBuf, Errno> {
+    let target = fs::readlinkat(directory, name, Vec::new()).map_err(|_| Errno::NOTDIR)?;
+    Ok(OsString::from_vec(target.into_bytes()).into())
+}
+
 /// An absolute path without `.` and `..`, resolved as text: only for what is about to be made.
 pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::from("/");
@@ -221,6 +236,17 @@ mod tests {
         symlink("/run", directory.path().join("var")).unwrap();
         root.make_directory(Path::new("/var/lock/x")).unwrap();
         assert!(directory.path().join("run/lock/x").is_dir());
+    }
+
+    #[test]
+    fn files_are_made_through_dangling_links() {
+        let (directory, root) = root();
+        symlink("/tmp/foo/bar", directory.path().join("jump")).unwrap();
+        symlink("/jump/baz/hosts", directory.path().join("hosts")).unwrap();
+        root.make_file(Path::new("/hosts")).unwrap();
+        assert!(directory.path().join("tmp/foo/bar/baz/hosts").is_file());
+        symlink("loop", directory.path().join("loop")).unwrap();
+        assert!(root.make_file(Path::new("/loop")).is_err());
     }
 
     #[test]

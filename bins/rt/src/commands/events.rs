@@ -7,7 +7,7 @@ use cgroups::OomEvent;
 use runtime_spec::Status;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Command, Context};
 use crate::container::Container;
@@ -88,11 +88,9 @@ fn follow(container: &Container, interval: Duration) -> Result<i32, Failure> {
 }
 
 fn print(container: &Container, kind: &str, data: Option<Value>) {
-    let mut event = json!({"type": kind, "id": container.record.id});
-    if let Some(data) = data {
-        event["data"] = data;
-    }
-    println!("{event}");
+    // In the order that scripts with patterns expect.
+    let data = data.map(|data| format!(",\"data\":{data}")).unwrap_or_default();
+    println!("{{\"type\":\"{kind}\",\"id\":\"{}\"{data}}}", container.record.id);
 }
 
 /// Reads a duration as Go writes it: `5s`, `100ms`, `1m30s`.

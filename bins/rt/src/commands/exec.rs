@@ -119,8 +119,9 @@ fn from_words(container: &Container, words: &Words) -> Result<Process, Failure> 
     Ok(process)
 }
 
-/// Adds to all sets but ambient, and to inheritable nothing: what is inheritable passes through
-/// programs that nobody gave it to (CVE-2022-29162).
+/// Adds nothing to inheritable: what is inheritable passes through programs that nobody gave it to
+/// (CVE-2022-29162). Ambient, which has to be inheritable, gets it where the configuration itself
+/// has some.
 fn add_capabilities(process: &mut Process, words: &Words) {
     for name in words.all("cap") {
         let name = name.to_ascii_uppercase();
@@ -128,6 +129,9 @@ fn add_capabilities(process: &mut Process, words: &Words) {
         let sets = process.capabilities.get_or_insert_with(Capabilities::default);
         for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
             set.push(name.clone());
+        }
+        if sets.inheritable.contains(&name) {
+            sets.ambient.push(name);
         }
     }
 }

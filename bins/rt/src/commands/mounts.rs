@@ -50,7 +50,7 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
 fn add(container: &Container, mounts: &[Mount]) -> Result<(), Failure> {
     let mut prepared = Vec::with_capacity(mounts.len());
     for mount in mounts {
-        let mut one = Prepared::read(mount, &container.record.bundle)?;
+        let mut one = Prepared::read(mount, &container.record.bundle, &container.record.rootfs)?;
         if !one.options.bind && one.kind == "cgroup" {
             return Err(Failure::new("cannot add a mount of type cgroup to a running container"));
         }

@@ -30,7 +30,13 @@ pub const COMMAND: Command = Command {
 fn run(_context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     let directory = words.value("bundle").filter(|text| !text.is_empty()).unwrap_or(".");
     let path = Path::new(directory).join("config.json");
-    let spec = if words.has("rootless") { rootless() } else { plain() };
+    let mut spec = if words.has("rootless") { rootless() } else { plain() };
+    if cgroups::Host::detect()?.mode != cgroups::Mode::V2
+        && let Some(namespaces) = spec["linux"]["namespaces"].as_array_mut()
+    {
+        // As runc writes it: on v1 containers see the host's groups, read-only.
+        namespaces.retain(|namespace| namespace["type"] != "cgroup");
+    }
     let text = serde_json::to_string_pretty(&spec).map_err(|error| Failure::new(error.to_string()))?;
     let opened = OpenOptions::new().write(true).create_new(true).open(&path);
     let mut file = match opened {

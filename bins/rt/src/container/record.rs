@@ -36,6 +36,10 @@ pub struct Record {
     /// The profile in force, which exec applies too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<runtime_spec::Seccomp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personality: Option<runtime_spec::Personality>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<runtime_spec::MemoryPolicy>,
     #[serde(default)]
     pub no_new_keyring: bool,
     /// Init is on its way: its namespaces and mounts are not complete.

@@ -1,9 +1,14 @@
 //! CPU affinity of an exec'd process (config.md#linux-process, execCPUAffinity).
 
-use process::scheduling::{number_list, set_affinity};
+use process::scheduling::{number_list, set_affinity, unset_affinity};
 use runtime_spec::CpuAffinity;
 
 use crate::failure::{Failure, Tried};
+
+/// Takes every CPU that the cgroup allows.
+pub fn unbind() -> Result<(), Failure> {
+    unset_affinity().tried("cannot reset CPU affinity")
+}
 
 /// The CPUs to run on before the cgroup is joined, and after.
 #[derive(Debug, Default)]
@@ -22,7 +27,11 @@ impl Affinity {
         set_affinity(&self.initial).tried("cannot set CPU affinity")
     }
 
+    /// Without any list the process has all CPUs of its cgroup, whatever the caller was bound to.
     pub fn set_last(&self) -> Result<(), Failure> {
+        if self.initial.is_empty() && self.last.is_empty() {
+            return unbind();
+        }
         set_affinity(&self.last).tried("cannot set CPU affinity")
     }
 }

@@ -53,6 +53,7 @@ pub fn enter(entry: &Entry<'_>, log: &Log) -> Result<Entered, Failure> {
         filter: record.seccomp.as_ref().map(compile).transpose()?,
         no_new_keyring: record.no_new_keyring,
         preserve_fds: entry.streams.preserve_fds,
+        in_foreground: !entry.streams.detach,
         may_set_groups: may_set_groups(record.init_process_pid),
         keeps_groups: annotations::keeps_groups(&record.annotations),
         in_user_namespace: record.has_namespace(Kind::User),
@@ -206,6 +207,8 @@ impl Visitor<'_> {
         self.enter_namespaces()?;
         rustix::process::setsid().tried("cannot start a session")?;
         self.take_console()?;
+        let record = &self.container.record;
+        settle::policies(record.personality.as_ref(), record.memory_policy.as_ref())?;
         let path = settle::settle(&mut self.program, &self.procfs, &self.channel)?;
         self.channel.send(&Note::Ready)?;
         seal::let_go();
@@ -252,6 +255,6 @@ impl Visitor<'_> {
         if let Some(socket) = self.console_socket.take() {
             console::send_master(socket, &console.master)?;
         }
-        settle::take_terminal(&console.slave)
+        settle::take_terminal(&console.slave, &self.program)
     }
 }

@@ -121,11 +121,6 @@ impl Terminal {
             raw.output_modes |= saved.output_modes & OutputModes::OPOST;
             tcsetattr(stdin, OptionalActions::Now, &raw).tried("cannot set the terminal raw")?;
         }
-        // What goes into a file or a pipe has the lines as the program wrote them.
-        if let Ok(mut inner) = tcgetattr(&master) {
-            inner.output_modes -= OutputModes::ONLCR;
-            let _ = tcsetattr(&master, OptionalActions::Now, &inner);
-        }
         let terminal = Terminal { master, saved, stdin_open: true, master_open: true };
         terminal.resize();
         Ok(terminal)

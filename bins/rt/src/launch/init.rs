@@ -13,12 +13,13 @@ use runtime_spec::{Linux, Spec, State, Status};
 use rustix::fs::OFlags;
 use syscalls::clone;
 use syscalls::mount_attr::Change;
+use syscalls::signals;
 
 use super::channel::{Channel, Note};
 use super::net_devices::Moving;
 use super::procfs::Procfs;
 use super::program::Program;
-use super::{console, hooks, intermediate, net_devices, settle};
+use super::{affinity, console, hooks, intermediate, net_devices, settle};
 use crate::annotations;
 use crate::failure::{Failure, Tried};
 use crate::seal;
@@ -76,6 +77,12 @@ const STEPS: &[Step] = &[
     |init| init.policies(),
 ];
 
+/// Paths without those that came before.
+fn each_once(paths: &[String]) -> impl Iterator<Item = &Path> {
+    let first = |(index, path): &(usize, &String)| !paths[..*index].contains(path);
+    paths.iter().enumerate().filter(first).map(|(_, path)| Path::new(path))
+}
+
 impl Init<'_> {
     /// Runs in the new process and does not come back.
     pub fn run(mut self) -> ! {
@@ -91,6 +98,9 @@ impl Init<'_> {
             step(self).map_err(within)?;
         }
         let path = settle::settle(&mut self.program, &self.procfs, &self.channel).map_err(within)?;
+        if self.fifo.is_some() {
+            signals::end_when_asked();
+        }
         self.channel.send(&Note::Ready)?;
         seal::let_go();
         let told = self.await_start()?;
@@ -107,6 +117,7 @@ impl Init<'_> {
             Some(join) => join.enter(UnifiedBy::Clone)?,
             None => self.channel.await_go()?,
         }
+        affinity::unbind()?;
         if self.plan.needs_intermediate() {
             let offsets: Vec<_> =
                 self.linux.time_offsets.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -224,7 +235,7 @@ impl Init<'_> {
             if let Some(socket) = self.console_socket.take() {
                 console::send_master(socket, &console.master)?;
             }
-            settle::take_terminal(&console.slave)?;
+            settle::take_terminal(&console.slave, &self.program)?;
         }
         let root = self.found_root()?;
         for mount in &self.mounts {
@@ -269,11 +280,11 @@ impl Init<'_> {
     fn protect(&mut self) -> Result<(), Failure> {
         let root = self.found_root()?;
         let mut protector = Protector::new(root, &self.linux.mount_label);
-        for path in &self.linux.readonly_paths {
-            protector.make_readonly(Path::new(path))?;
+        for path in each_once(&self.linux.readonly_paths) {
+            protector.make_readonly(path)?;
         }
-        for path in &self.linux.masked_paths {
-            protector.mask(Path::new(path))?;
+        for path in each_once(&self.linux.masked_paths) {
+            protector.mask(path)?;
         }
         settle::make_directory(root, &self.program.cwd);
         if self.spec.root.as_ref().is_some_and(|root| root.readonly) {
@@ -294,15 +305,7 @@ impl Init<'_> {
     }
 
     fn policies(&mut self) -> Result<(), Failure> {
-        if let Some(personality) = &self.linux.personality {
-            let persona = process::scheduling::personality(personality)?;
-            syscalls::sched::set_personality(persona).tried("cannot set /linux/personality")?;
-        }
-        if let Some(policy) = &self.linux.memory_policy {
-            let (mode, nodes) = process::scheduling::memory_policy(policy)?;
-            syscalls::sched::set_memory_policy(mode, &nodes).tried("cannot set /linux/memoryPolicy")?;
-        }
-        Ok(())
+        settle::policies(self.linux.personality.as_ref(), self.linux.memory_policy.as_ref())
     }
 
     /// Waits until `start` opens the fifo, or until the runtime says go.
@@ -314,9 +317,10 @@ impl Init<'_> {
             self.channel.await_go()?;
             return Ok(None);
         };
-        let writer = self.procfs.reopen(fifo.as_raw_fd(), OFlags::WRONLY).tried("open exec fifo")?;
-        let used = &mut [writer.as_raw_fd(), self.channel.as_raw_fd(), self.procfs.as_raw_fd()];
+        let used = &mut [fifo.as_raw_fd(), self.channel.as_raw_fd(), self.procfs.as_raw_fd()];
         self.program.kept.close_others_but(used)?;
+        // Waits for start.
+        let writer = self.procfs.reopen(fifo.as_raw_fd(), OFlags::WRONLY).tried("open exec fifo")?;
         rustix::io::write(&writer, b"0").tried("write exec fifo")?;
         Ok(Some(writer))
     }
@@ -324,6 +328,11 @@ impl Init<'_> {
     fn last_hooks(&self) -> Result<(), Failure> {
         let Some(hooks) = &self.spec.hooks else { return Ok(()) };
         let state = self.own_state(Status::Created);
-        hooks::run_hooks("startContainer", &hooks.start_container, &state)
+        // As runc has it: one without an environment gets the program's.
+        let mut hooks = hooks.start_container.clone();
+        for hook in hooks.iter_mut().filter(|hook| hook.env.is_empty()) {
+            hook.env.clone_from(&self.program.env);
+        }
+        hooks::run_hooks("startContainer", &hooks, &state)
     }
 }

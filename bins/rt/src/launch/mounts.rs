@@ -17,13 +17,16 @@ pub fn prepare(bundle: &Bundle, linux: &Linux, plan: &Plan) -> Result<Vec<Prepar
     let opens = plan.has(Kind::User) && rustix::process::geteuid().is_root();
     let mut mounts = Vec::with_capacity(bundle.spec.mounts.len());
     for entry in &bundle.spec.mounts {
-        let mut mount = Prepared::read(entry, &bundle.directory)?;
+        let mut mount = Prepared::read(entry, &bundle.directory, &bundle.rootfs)?;
         let mapped = !entry.uid_mappings.is_empty() || mount.options.idmap.is_some();
         if mapped && mount.options.bind {
             let (uids, gids) = mappings(&mount.options, entry, linux);
             let namespace = namespaces::user_namespace_with(&uids, &gids)?;
-            mount.open(Some(namespace.as_fd()))?;
-        } else if opens && mount.options.bind && !mount.options.copy_symlink {
+            match mount.inside {
+                Some(_) => mount.user_namespace = Some(namespace),
+                None => mount.open(Some(namespace.as_fd()))?,
+            }
+        } else if mount.inside.is_none() && opens && mount.options.bind && !mount.options.copy_symlink {
             mount.open(None)?;
         }
         mounts.push(mount);

@@ -28,6 +28,8 @@ pub struct Program {
     pub apparmor_profile: String,
     pub selinux_label: String,
     pub terminal: bool,
+    /// Whether the runtime stays and copies what comes out of the terminal.
+    pub in_foreground: bool,
     pub console_size: Option<spec::ConsoleSize>,
     pub seccomp: Option<Filter>,
     /// The session keyring to join.
@@ -46,6 +48,7 @@ pub struct Setting<'a> {
     pub filter: Option<Filter>,
     pub no_new_keyring: bool,
     pub preserve_fds: i32,
+    pub in_foreground: bool,
     pub may_set_groups: bool,
     pub keeps_groups: bool,
     /// Whether the process has a user namespace of its own, where it holds every capability.
@@ -77,6 +80,7 @@ impl Program {
             apparmor_profile: process.apparmor_profile.clone(),
             selinux_label: process.selinux_label.clone(),
             terminal: process.terminal,
+            in_foreground: setting.in_foreground,
             console_size: process.console_size.clone(),
             seccomp: setting.filter.clone(),
             keyring,
@@ -97,6 +101,9 @@ fn capability_sets(
     let (mut sets, unknown) = capabilities::Sets::parse(lists);
     if !unknown.is_empty() {
         warn(&format!("ignoring unknown or unavailable capabilities: {}", unknown.join(", ")));
+    }
+    for name in capabilities::name_list(sets.limit_ambient()).split(", ").filter(|name| !name.is_empty()) {
+        warn(&format!("can't raise ambient capability {name}: operation not permitted"));
     }
     if holds_all {
         return Ok(Some(sets));

@@ -6,9 +6,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use process::{limits, program, user};
+use process::{limits, program, scheduling, user};
+use runtime_spec as spec;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::termios::{OptionalActions, OutputModes, tcgetattr, tcsetattr};
 use syscalls::{descriptors, keyring, sched, signals};
 
 use super::channel::{Channel, Note};
@@ -54,6 +56,22 @@ pub fn settle(program: &mut Program, procfs: &Procfs, channel: &Channel) -> Resu
         load_filter(program, channel)?;
     }
     Ok(path)
+}
+
+/// What every process of a container has, an exec'd one too.
+pub fn policies(
+    personality: Option<&spec::Personality>,
+    memory: Option<&spec::MemoryPolicy>,
+) -> Result<(), Failure> {
+    if let Some(personality) = personality {
+        let persona = scheduling::personality(personality)?;
+        sched::set_personality(persona).tried("cannot set /linux/personality")?;
+    }
+    if let Some(policy) = memory {
+        let (mode, nodes) = scheduling::memory_policy(policy)?;
+        sched::set_memory_policy(mode, &nodes).tried("cannot set /linux/memoryPolicy")?;
+    }
+    Ok(())
 }
 
 fn priorities(program: &Program, procfs: &Procfs) -> Result<(), Failure> {
@@ -223,7 +241,16 @@ pub fn execute(program: &Program, path: &Path) -> Result<Infallible, Failure> {
 }
 
 /// Makes `terminal` the controlling terminal and the three streams of this session's leader.
-pub fn take_terminal(terminal: impl AsFd) -> Result<(), Failure> {
+///
+/// One that the runtime copies from leaves line ends alone: what goes into a file or a pipe has
+/// the lines as the program wrote them.
+pub fn take_terminal(terminal: impl AsFd, program: &Program) -> Result<(), Failure> {
+    if program.in_foreground
+        && let Ok(mut modes) = tcgetattr(&terminal)
+    {
+        modes.output_modes -= OutputModes::ONLCR;
+        tcsetattr(&terminal, OptionalActions::Now, &modes).tried("cannot set the terminal's modes")?;
+    }
     let take = || -> Result<(), Errno> {
         rustix::process::ioctl_tiocsctty(&terminal)?;
         rustix::stdio::dup2_stdin(&terminal)?;

@@ -70,6 +70,11 @@ impl Bundle {
         let text = fs::read(bundle.path().join("config.json")).unwrap();
         bundle.spec = serde_json::from_slice(&text).unwrap();
         bundle.spec["process"]["terminal"] = json!(false);
+        // On v1 the template has none.
+        let namespaces = bundle.spec["linux"]["namespaces"].as_array_mut().unwrap();
+        if !namespaces.contains(&json!({"type": "cgroup"})) {
+            namespaces.push(json!({"type": "cgroup"}));
+        }
         bundle.spec["process"]["args"] = json!(args);
         bundle.spec["root"]["readonly"] = json!(false);
         bundle.write();

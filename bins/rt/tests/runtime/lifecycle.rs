@@ -105,3 +105,23 @@ fn lists_have_runcs_shapes() {
     bundle.on("delete", &["-f"]).ok();
     assert_eq!(bundle.rt(&["list", "-f", "json"]).ok(), "null");
 }
+
+#[test]
+fn a_created_container_holds_nothing_of_its_caller() {
+    let bundle = Bundle::new(&["true"]);
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let mut command = bundle.command(&["create", &bundle.id]);
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    // The pipe goes along as any descriptor does that a caller forgot.
+    rustix::io::fcntl_setfd(&writer, rustix::io::FdFlags::empty()).unwrap();
+    assert!(command.status().unwrap().success());
+    drop(writer);
+    assert_eq!(rustix::io::read(&reader, &mut [0_u8; 1]).unwrap(), 0);
+    let pid = bundle.state()["pid"].as_i64().unwrap();
+    let open: Vec<_> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .map(|entry| std::fs::read_link(entry.unwrap().path()).unwrap().display().to_string())
+        .filter(|path| path.starts_with("/sys/fs/cgroup"))
+        .collect();
+    assert_eq!(open, Vec::<String>::new());
+}

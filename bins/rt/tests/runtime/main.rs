@@ -1,5 +1,7 @@
 //! The runtime on its command line, with bundles of a static busybox, as root.
 
+mod annotations;
+mod as_runc;
 mod bundle;
 mod checkpoint;
 mod devices;
