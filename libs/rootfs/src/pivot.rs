@@ -38,7 +38,10 @@ pub fn enter_tree(
     propagation: Option<MountPropagationFlags>,
 ) -> Result<Root, Error> {
     let step = || format!("error preparing rootfs {rootfs:?}");
-    let host = propagation.unwrap_or(MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC);
+    let apart = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    // What cannot be bound cannot be copied either: the root becomes so at the end.
+    let host =
+        propagation.filter(|kind| !kind.intersects(MountPropagationFlags::UNBINDABLE)).unwrap_or(apart);
     mount_change("/", host).at(step)?;
     if host.intersects(MountPropagationFlags::SHARED) {
         // A shared parent would pass our root on to the host, and pivot_root refuses it, and a
@@ -57,6 +60,39 @@ pub fn enter_tree(
     };
     tree.attach(found).at(step)?;
     Ok(Root::from(tree.into_fd()))
+}
+
+/// As [`enter_tree`] where the container shares the mount namespace: nothing but the root's own
+/// mount is changed, which stays until [`leave_shared`].
+pub fn enter_shared(rootfs: &Path, found: &Root) -> Result<Root, Error> {
+    let step = || format!("error preparing rootfs {rootfs:?}");
+    let tree = Tree::copy_of(found, true).at(step)?;
+    let private = Change { propagation: MountPropagationFlags::PRIVATE.bits().into(), ..Change::default() };
+    tree.change(private, true).at(step)?;
+    tree.attach(found).at(step)?;
+    Ok(Root::from(tree.into_fd()))
+}
+
+/// Changes the root of this process alone, in a mount namespace that others share.
+pub fn chroot_shared(root: &Root) -> Result<(), Error> {
+    let step = || "error changing the root".to_owned();
+    fchdir(root).at(step)?;
+    chroot(".").at(step)?;
+    chdir("/").at(step)
+}
+
+/// Takes away what [`enter_shared`] mounted at `rootfs`, if `id` still is what is mounted there.
+pub fn leave_shared(rootfs: &Path, id: u64) {
+    if mount_id(rootfs) == Some(id) {
+        let _ = unmount(rootfs, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+    }
+}
+
+/// The kernel's number of the mount that a path lies on, statx(2).
+pub fn mount_id(path: &Path) -> Option<u64> {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+    let stat = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::MNT_ID).ok()?;
+    (stat.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(stat.stx_mnt_id)
 }
 
 /// Makes the mount that `path` lies on private.

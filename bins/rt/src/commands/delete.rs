@@ -105,6 +105,9 @@ pub fn destroy(container: &Container) -> Result<(), Failure> {
         note(cgroup.remove().map_err(Failure::from));
     }
     first?;
+    if let Some(id) = container.record.shared_mount {
+        rootfs::leave_shared(&container.record.rootfs, id);
+    }
     container.remove_directory()?;
     let state = container.record.state(Status::Stopped);
     launch::run_hooks("poststop", &container.record.poststop, &state)

@@ -23,6 +23,12 @@ impl Affinity {
         Ok(Affinity { initial: number_list(&affinity.initial)?, last: number_list(&affinity.last)? })
     }
 
+    /// The initial CPUs as a mask, for the log.
+    pub fn initial_mask(&self) -> Option<u128> {
+        let bits = self.initial.iter().filter(|cpu| **cpu < 128);
+        (!self.initial.is_empty()).then(|| bits.fold(0, |mask, cpu| mask | 1 << cpu))
+    }
+
     pub fn set_initial(&self) -> Result<(), Failure> {
         set_affinity(&self.initial).tried("cannot set CPU affinity")
     }

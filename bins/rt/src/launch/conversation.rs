@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use namespaces::Kind;
 use runtime_spec::{Linux, Status};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
@@ -72,6 +73,9 @@ impl Conversation<'_> {
                 }
                 Some(Note::Ready) if known => {
                     record.creating = false;
+                    if !record.has_namespace(Kind::Mount) {
+                        record.shared_mount = rootfs::mount_id(&record.rootfs);
+                    }
                     save(&record)?;
                     return Ok((pid, record));
                 }

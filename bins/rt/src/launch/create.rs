@@ -69,7 +69,8 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
     let group = Group::resolve(request.manager, request.rootless, linux, request.id.as_str(), annotated)?;
 
     let container = reserve(store, request, &plan, &group)?;
-    let mut undo = Undo { container: &container, group: &group, child: None, armed: true };
+    let shared_root = if plan.has(Kind::Mount) { None } else { rootfs::mount_id(&bundle.rootfs) };
+    let mut undo = Undo { container: &container, group: &group, child: None, shared_root, armed: true };
     // First of all: whatever happens from here on, `delete --force` finds the cgroup and with it
     // every process.
     container.save_as(&container.record)?;
@@ -214,6 +215,7 @@ fn record(request: &Request<'_>, plan: &Plan, group: &Group) -> Record {
         seccomp: spec.linux.as_ref().and_then(|linux| linux.seccomp.clone()),
         personality: spec.linux.as_ref().and_then(|linux| linux.personality.clone()),
         memory_policy: spec.linux.as_ref().and_then(|linux| linux.memory_policy.clone()),
+        shared_mount: None,
         no_new_keyring: request.no_new_keyring,
         creating: true,
         owner: rustix::process::getuid().as_raw(),

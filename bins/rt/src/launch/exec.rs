@@ -61,6 +61,9 @@ pub fn enter(entry: &Entry<'_>, log: &Log) -> Result<Entered, Failure> {
     let program = Program::read(entry.process, &setting, |text| log.warn(text))?;
     program.kept.close_others_on_exec()?;
     let affinity = Affinity::read(entry.process.exec_cpu_affinity.as_ref())?;
+    if let Some(mask) = affinity.initial_mask() {
+        log.debug(&format!("affinity: {mask:#x}"));
+    }
     let (console, console_socket) = console::sockets(entry.streams, program.terminal)?;
     let init = Pid::from_raw(record.init_process_pid)
         .ok_or_else(|| Failure::new("cannot exec in a stopped container"))?;
@@ -204,7 +207,12 @@ impl Visitor<'_> {
         let by = if self.clone_joined { UnifiedBy::Clone } else { UnifiedBy::Write };
         self.join.enter(by)?;
         self.affinity.set_last()?;
+        // Needs the host's procfs, and has to be done by the host's root.
+        let root = self.shared_root()?;
         self.enter_namespaces()?;
+        if let Some(root) = root {
+            rootfs::chroot_shared(&root)?;
+        }
         rustix::process::setsid().tried("cannot start a session")?;
         self.take_console()?;
         let record = &self.container.record;
@@ -244,6 +252,16 @@ impl Visitor<'_> {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// The root of a container that shares the mount namespace.
+    fn shared_root(&self) -> Result<Option<Root>, Failure> {
+        let record = &self.container.record;
+        if record.has_namespace(Kind::Mount) {
+            return Ok(None);
+        }
+        let path = format!("/proc/{}/root", record.init_process_pid);
+        Root::open(Path::new(&path)).map(Some).tried("cannot open the container's root")
     }
 
     fn take_console(&mut self) -> Result<(), Failure> {

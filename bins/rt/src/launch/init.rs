@@ -192,6 +192,10 @@ impl Init<'_> {
     }
 
     fn enter_root_tree(&mut self) -> Result<(), Failure> {
+        if !self.plan.has(Kind::Mount) {
+            self.root = Some(rootfs::enter_shared(self.rootfs_path, self.found_root()?)?);
+            return Ok(());
+        }
         let propagation = rootfs::propagation_of(&self.linux.rootfs_propagation);
         let tree = self.tree.take();
         let root = rootfs::enter_tree(self.rootfs_path, self.found_root()?, tree, propagation)?;
@@ -297,6 +301,7 @@ impl Init<'_> {
     fn change_root(&mut self) -> Result<(), Failure> {
         let root = self.found_root()?;
         match self.no_pivot {
+            _ if !self.plan.has(Kind::Mount) => rootfs::chroot_shared(root)?,
             true => rootfs::chroot_into(root)?,
             false => rootfs::change_root(root, rootfs::propagation_of(&self.linux.rootfs_propagation))?,
         }

@@ -100,7 +100,7 @@ fn capability_sets(
     let Some(lists) = &process.capabilities else { return Ok(None) };
     let (mut sets, unknown) = capabilities::Sets::parse(lists);
     if !unknown.is_empty() {
-        warn(&format!("ignoring unknown or unavailable capabilities: {}", unknown.join(", ")));
+        warn(&format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" ")));
     }
     for name in capabilities::name_list(sets.limit_ambient()).split(", ").filter(|name| !name.is_empty()) {
         warn(&format!("can't raise ambient capability {name}: operation not permitted"));
@@ -110,8 +110,8 @@ fn capability_sets(
     }
     let missing = sets.limit_to_own().tried("cannot read capabilities")?;
     if missing != 0 {
-        let names = capabilities::name_list(missing);
-        warn(&format!("ignoring unknown or unavailable capabilities: {names}"));
+        let names = capabilities::name_list(missing).replace(',', "");
+        warn(&format!("ignoring unknown or unavailable capabilities: [{names}]"));
     }
     Ok(Some(sets))
 }

@@ -51,7 +51,7 @@ pub fn restore(store: &Store, restore: &Restore<'_>) -> Result<Restored, Failure
     let id = request.id.as_str();
     let group = Group::resolve(request.manager, request.rootless, linux, id, &spec.annotations)?;
     let container = reserve(store, request, &plan(linux)?, &group)?;
-    let mut undo = Undo { container: &container, group: &group, child: None, armed: true };
+    let mut undo = Undo { container: &container, group: &group, child: None, shared_root: None, armed: true };
     container.save_as(&container.record)?;
     group.make()?;
     let root = Mounted::root(&container, request)?;

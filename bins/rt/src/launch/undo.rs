@@ -13,6 +13,8 @@ pub struct Undo<'a> {
     pub container: &'a Container,
     pub group: &'a Group,
     pub child: Option<Pid>,
+    /// What the root lay on before, in a mount namespace that the container shares.
+    pub shared_root: Option<u64>,
     pub armed: bool,
 }
 
@@ -26,6 +28,11 @@ impl Drop for Undo<'_> {
         if let Some(pid) = self.child {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             let _ = waitpid(Some(pid), WaitOptions::empty());
+        }
+        if let Some(before) = self.shared_root
+            && let Some(now) = rootfs::mount_id(&self.container.record.rootfs).filter(|now| *now != before)
+        {
+            rootfs::leave_shared(&self.container.record.rootfs, now);
         }
         let cgroup = &self.group.cgroup;
         if cgroup.exists() {

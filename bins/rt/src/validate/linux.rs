@@ -12,7 +12,17 @@ use super::process::{NO_SELINUX, selinux_is_enabled};
 pub fn check(spec: &Spec, linux: &Linux, faults: &mut Faults) {
     let kinds = namespaces(linux, faults);
     let has = |kind| kinds.contains(&kind);
-    faults.unless(has(Kind::Mount), "/linux/namespaces", "needs a mount namespace");
+    let shares_mounts = !has(Kind::Mount);
+    faults.unless(
+        linux.rootfs_propagation.is_empty() || !shares_mounts,
+        "/linux/rootfsPropagation",
+        "needs a mount namespace",
+    );
+    faults.unless(
+        !has(Kind::User) || !shares_mounts,
+        "/linux/namespaces",
+        "user needs a mount namespace, too",
+    );
     faults.unless(
         spec.hostname.is_empty() || has(Kind::Uts),
         "/hostname",
@@ -29,11 +39,10 @@ pub fn check(spec: &Spec, linux: &Linux, faults: &mut Faults) {
         sysctl(key, &kinds, faults);
     }
     devices(linux, faults);
-    for (name, paths) in [("maskedPaths", &linux.masked_paths), ("readonlyPaths", &linux.readonly_paths)] {
-        for (index, path) in paths.iter().enumerate() {
-            let absolute = path.starts_with('/');
-            faults.unless(absolute, &format!("/linux/{name}/{index}"), "must be an absolute path");
-        }
+    // Read-only ones are found from the root, as runc has it.
+    for (index, path) in linux.masked_paths.iter().enumerate() {
+        let at = format!("/linux/maskedPaths/{index}");
+        faults.unless(path.starts_with('/'), &at, "must be an absolute path");
     }
     let propagation = linux.rootfs_propagation.as_str();
     if !propagation.is_empty() && rootfs::propagation_of(propagation).is_none() {

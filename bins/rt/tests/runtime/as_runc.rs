@@ -133,3 +133,26 @@ fn debug_tells_what_is_done() {
     let answer = bundle.rt(&["--debug", "run", &bundle.id]);
     assert!(answer.stderr.contains("level=debug") && answer.stderr.contains(&bundle.id), "{answer:?}");
 }
+
+#[test]
+fn a_mount_namespace_can_be_shared() {
+    let bundle = Bundle::script("readlink /proc/self/ns/mnt; ls -d /bin /home; sleep 100").with(|spec| {
+        let namespaces = spec["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.retain(|namespace| namespace["type"] != "mount");
+    });
+    bundle.run_detached();
+    let own = fs::read_link("/proc/self/ns/mnt").unwrap();
+    let answer = bundle.on("exec", &["sh", "-c", "readlink /proc/self/ns/mnt; ls /"]).ok();
+    assert!(answer.starts_with(own.to_str().unwrap()), "{answer}");
+    assert!(answer.contains("mnt") && !answer.contains("home"), "{answer}");
+    bundle.on("delete", &["--force"]).ok();
+    bundle.assert_clean();
+}
+
+#[test]
+fn a_root_can_be_unbindable() {
+    let bundle = Bundle::script("grep ' / / ' /proc/self/mountinfo || cat /proc/self/mountinfo")
+        .with(|spec| spec["linux"]["rootfsPropagation"] = json!("unbindable"));
+    let text = bundle.run().ok();
+    assert!(text.lines().next().unwrap().contains("unbindable"), "{text}");
+}
