@@ -13,23 +13,38 @@ use containerd_api::v1::types::Status;
 use containerd_api::{pack, unpack};
 use errdefs::Result;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const TOPIC: &str = "/tasks/exit";
 /// How long a shim, that sends again what it could not, has for it; subscribers come back meanwhile, too.
 const GRACE: Duration = Duration::from_secs(2);
 
 impl Shims {
-    /// Passes an event of a shim on, unless it is the end of a task that was told before.
+    /// Passes an event of a shim on, unless it is the end of a task that was told before. An end from before
+    /// this life of the daemon waits for subscribers to come back; should the daemon die meanwhile, it is not
+    /// noted yet, and told in the next life.
     pub fn forward(&self, envelope: Envelope) -> Result<()> {
-        match self.ended_in(&envelope) {
-            Some(bundle) => self.tell(&bundle, || self.inner.exchange.forward(envelope)),
-            None => self.inner.exchange.forward(envelope),
-        }
+        let Some((bundle, exit)) = self.ended_in(&envelope) else {
+            return self.inner.exchange.forward(envelope);
+        };
+        let exited_at = exit.exited_at.and_then(|at| SystemTime::try_from(at).ok());
+        let Some(missed) = exited_at.filter(|at| *at < self.inner.started) else {
+            return self.tell(&bundle, || self.inner.exchange.forward(envelope));
+        };
+        let since = SystemTime::now().duration_since(self.inner.started).unwrap_or_default();
+        tracing::debug!(id = bundle.id, ?missed, "told once subscribers may be back");
+        let shims = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(GRACE.saturating_sub(since)).await;
+            if let Err(error) = shims.tell(&bundle, || shims.inner.exchange.forward(envelope)) {
+                tracing::error!(id = bundle.id, "cannot publish {TOPIC}: {}", error.chain());
+            }
+        });
+        Ok(())
     }
 
-    /// The bundle of the task whose end an event tells.
-    fn ended_in(&self, envelope: &Envelope) -> Option<Bundle> {
+    /// The end of a task that an event tells, and the task's bundle.
+    fn ended_in(&self, envelope: &Envelope) -> Option<(Bundle, TaskExit)> {
         if envelope.topic != TOPIC {
             return None;
         }
@@ -37,7 +52,7 @@ impl Shims {
         let is_task = exit.id == exit.container_id
             && metadata::validate_identifier(&exit.id).is_ok()
             && metadata::validate_identifier(&envelope.namespace).is_ok();
-        is_task.then(|| self.inner.layout.bundle(&envelope.namespace, &exit.id))
+        is_task.then(|| (self.inner.layout.bundle(&envelope.namespace, &exit.id), exit))
     }
 
     /// Publishes an end once.

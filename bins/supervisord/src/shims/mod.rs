@@ -15,6 +15,7 @@ pub use bundle::Layout;
 pub use client::{TaskClient, is_closed};
 pub use spawn::{Daemon, socket_dir};
 
+use crate::config::Timeouts;
 use bootstrap::Bootstrap;
 use bundle::Bundle;
 use containerd_api::Any;
@@ -25,6 +26,7 @@ use runtime::SearchPath;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 
 /// A task's name: its namespace and its id.
@@ -44,6 +46,8 @@ struct Inner {
     tasks: RwLock<Tasks>,
     /// Held while the end of a task is told and noted.
     telling: Mutex<()>,
+    /// When this life of the daemon began.
+    started: SystemTime,
 }
 
 #[derive(Default)]
@@ -81,8 +85,8 @@ impl Shims {
     /// No shims yet; [`Shims::load`] finds those of a former life.
     pub fn new(layout: Layout, daemon: Daemon, exchange: Exchange) -> Shims {
         let search = SearchPath::of_this_process();
-        let inner =
-            Inner { layout, daemon, search, exchange, tasks: RwLock::default(), telling: Mutex::default() };
+        let (tasks, telling) = (RwLock::default(), Mutex::default());
+        let inner = Inner { layout, daemon, search, exchange, tasks, telling, started: SystemTime::now() };
         Shims { inner: Arc::new(inner) }
     }
 
@@ -130,7 +134,9 @@ impl Shims {
             match started {
                 Ok((log, bootstrap)) => Ok((bundle, log, bootstrap)),
                 Err(error) => {
-                    let _ = inner.daemon.delete_task(&bundle, &program, reap::PATIENCE);
+                    // A start that was killed may have left the shim that it started.
+                    strays::end(&bundle);
+                    let _ = inner.daemon.delete_task(&bundle, &program, Timeouts::set().shim_cleanup);
                     let _ = bundle.delete();
                     Err(error)
                 }
@@ -153,7 +159,7 @@ impl Shims {
         let asked = spawn_blocking(move || {
             let name = if runtime.is_empty() { runtime::WHERRY_RUNTIME } else { &runtime };
             let binary = runtime::resolve(name, &inner.search)?;
-            inner.daemon.ask_info(&binary, options.as_ref(), reap::PATIENCE)
+            inner.daemon.ask_info(&binary, options.as_ref(), Timeouts::set().shim_cleanup)
         });
         asked.await.map_err(|e| Error::internal("cannot ask a shim").with_source(e))?
     }
