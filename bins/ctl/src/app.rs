@@ -1,11 +1,14 @@
 //! From argv to an exit code: global flags, the command, its failure in words.
 
+use std::ffi::OsString;
+
 use crate::commands;
 use crate::grammar::{
     self, Arity, Command, Exit, Failure, Flag, Matches, Resolved, closest, command_help, group_help, resolve, root_help, usage_line,
 };
 use crate::output;
-use crate::session::Session;
+use crate::plugins;
+use crate::session::{self, Session};
 
 /// Flags before the command.
 pub const GLOBAL_FLAGS: &[Flag] = &[
@@ -15,9 +18,9 @@ pub const GLOBAL_FLAGS: &[Flag] = &[
     Flag::list("host", "Socket of the engine to speak to").short('H'),
     Flag::text("log-level", "Level of messages: debug, info, warn, error or fatal").short('l').default("info"),
     Flag::bool("tls", "Use TLS (implied by --tlsverify)"),
-    Flag::text("tlscacert", "Certificates of the authorities to trust"),
-    Flag::text("tlscert", "Certificate of the client"),
-    Flag::text("tlskey", "Key of the client's certificate"),
+    Flag::text("tlscacert", "Certificates of the authorities to trust").default("~/.docker/ca.pem"),
+    Flag::text("tlscert", "Certificate of the client").default("~/.docker/cert.pem"),
+    Flag::text("tlskey", "Key of the client's certificate").default("~/.docker/key.pem"),
     Flag::bool("tlsverify", "Use TLS and verify the engine"),
     Flag::bool("version", "Print the version and end").short('v'),
 ];
@@ -48,9 +51,9 @@ fn program_name(argv0: &str) -> String {
     if base.is_empty() { "ctl".to_owned() } else { base.to_owned() }
 }
 
-fn dispatch(program: &str, words: &[String]) -> Result<Exit, Failure> {
+fn dispatch(program: &str, argv: &[String]) -> Result<Exit, Failure> {
     let globals: Vec<&'static Flag> = GLOBAL_FLAGS.iter().collect();
-    let parsed = grammar::parse(&globals, true, words).map_err(|error| {
+    let parsed = grammar::parse(&globals, true, argv).map_err(|error| {
         Failure::new(format!(
             "{}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information",
             error.0
@@ -61,7 +64,8 @@ fn dispatch(program: &str, words: &[String]) -> Result<Exit, Failure> {
         output::println(format!("Wherry version {}", env!("CARGO_PKG_VERSION")))?;
         return Ok(Exit::OK);
     }
-    let mut words = parsed.args.clone();
+    check_log_level(&parsed)?;
+    let mut words = aliased(&parsed);
     let mut help = parsed.help;
     if words.first().is_some_and(|word| word == "help") {
         words.remove(0);
@@ -69,16 +73,27 @@ fn dispatch(program: &str, words: &[String]) -> Result<Exit, Failure> {
     }
     match resolve(commands::ALL, commands::GROUPS, &words) {
         Resolved::Root => {
-            show_help(&root_help(program, commands::GROUPS, commands::ALL, GLOBAL_FLAGS), help)
+            let plugins = described(&session::config_of(&parsed));
+            show_help(&root_help(program, commands::GROUPS, commands::ALL, &plugins, GLOBAL_FLAGS), help)
         }
         Resolved::Group(group, None) => {
             let asked = help || words.iter().any(|word| word == "--help" || word == "-h");
             show_help(&group_help(program, group, commands::ALL), asked)
         }
         Resolved::Group(group, Some(verb)) => Err(unknown(program, &format!("{} {verb}", group.name))),
-        Resolved::Unknown(word) => Err(unknown(program, &word)),
+        Resolved::Unknown(word) => match plugins::find(&session::config_of(&parsed), &word) {
+            Some(plugin) => Err(run_plugin(&plugin, &parsed, words_of_plugin(argv, help))),
+            None => Err(unknown(program, &word)),
+        },
         Resolved::Command(command, depth) => {
             let path = words[..depth].join(" ");
+            if command.paths == commands::BUILD_PATHS
+                && let Some(buildx) = plugins::find(&session::config_of(&parsed), "buildx")
+            {
+                let globals = argv.len() - parsed.args.len();
+                let build = argv[..globals].iter().cloned().chain(["buildx".into(), "build".into()]).chain(words[depth..].iter().cloned());
+                return Err(run_plugin(&buildx, &parsed, build.map(OsString::from).collect()));
+            }
             if help {
                 output::print(command_help(program, &path, command))?;
                 return Ok(Exit::OK);
@@ -86,6 +101,58 @@ fn dispatch(program: &str, words: &[String]) -> Result<Exit, Failure> {
             run_command(program, &parsed, command, &path, &words[depth..])
         }
     }
+}
+
+fn check_log_level(globals: &Matches) -> Result<(), Failure> {
+    const LEVELS: &[&str] = &["panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"];
+    match globals.text("log-level") {
+        Some(level) if !LEVELS.contains(&level.to_lowercase().as_str()) => Err(Failure::new(format!("Unable to parse logging level: {level}"))),
+        _ => Ok(()),
+    }
+}
+
+/// The words after the global flags; `builder` may be an alias of a plugin (`aliases` of config.json).
+fn aliased(globals: &Matches) -> Vec<String> {
+    let mut words = globals.args.clone();
+    if words.first().is_some_and(|word| word == "builder") {
+        let config = session::config_of(globals);
+        let aliases = config.texts("aliases");
+        if let Some((_, plugin)) = aliases.iter().find(|(name, _)| *name == "builder")
+            && plugins::find(&config, plugin).is_some()
+        {
+            words[0] = (*plugin).to_owned();
+        }
+    }
+    words
+}
+
+/// What a plugin gets: all words as typed, `help` as a flag at the end.
+fn words_of_plugin(argv: &[String], help: bool) -> Vec<OsString> {
+    let mut words: Vec<OsString> = argv.iter().map(OsString::from).collect();
+    if help && let Some(at) = words.iter().position(|word| word == "help") {
+        words.remove(at);
+        words.push("--help".into());
+    }
+    words
+}
+
+/// Becomes the plugin, which speaks to our engine unless something names another.
+fn run_plugin(plugin: &plugins::Plugin, globals: &Matches, words: Vec<OsString>) -> Failure {
+    let caller = std::env::args().next().unwrap_or_default();
+    let host = match session::names_no_engine(globals) {
+        true => Some(engine_client::DEFAULT_HOST),
+        false => None,
+    };
+    plugin.run(&caller, words, host)
+}
+
+/// Plugins that are fit to be shown, with what they do.
+fn described(config: &engine_client::ConfigFile) -> Vec<(String, String)> {
+    let shown = |plugin: plugins::Plugin| {
+        let metadata = plugin.metadata().ok().filter(|metadata| !metadata.hidden)?;
+        Some((format!("{}*", plugin.name), metadata.short_description))
+    };
+    plugins::all(config).into_iter().filter_map(shown).collect()
 }
 
 /// Help that was asked for is the output; else it goes to stderr.
@@ -102,7 +169,7 @@ fn unknown(program: &str, path: &str) -> Failure {
     let (group, verb) = path.rsplit_once(' ').map_or(("", path), |(group, verb)| (group, verb));
     if commands::elsewhere(path) {
         return Failure::new(format!("{program}: '{path}' is not implemented here"))
-            .with_hint("Swarm, plugins, builds, manifests and trust are not part of this program yet.");
+            .with_hint("Swarm, managed plugins and content trust are not part of this program.");
     }
     let prefix = if group.is_empty() { String::new() } else { format!("{group} ") };
     let verbs = commands::ALL.iter().flat_map(|command| command.paths).filter_map(|known| known.strip_prefix(&prefix));
@@ -143,7 +210,7 @@ fn run_command(
         )));
     }
     matches.path = path.to_owned();
-    let session = Session::open(program, globals)?;
+    let session = Session::open(program, globals, command.needs_engine())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on((command.run)(&session, &matches));
     runtime.shutdown_background();

@@ -5,6 +5,7 @@ mod commands;
 mod grammar;
 mod options;
 mod output;
+mod plugins;
 mod session;
 mod streams;
 mod terminal;

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use engine_client::{Client, ConfigFile, Contexts, DEFAULT_CONTEXT, DEFAULT_HOST, Endpoint};
+use engine_client::{Client, ConfigFile, Contexts, DEFAULT_CONTEXT, DEFAULT_HOST, Endpoint, Tls, TlsMaterial};
 
 use crate::grammar::{Failure, Matches};
 use crate::terminal::DetachKeys;
@@ -20,8 +20,11 @@ pub struct Session {
 
 impl Session {
     /// Reads the configuration and finds the engine; nothing is sent yet.
-    pub fn open(program: &str, globals: &Matches) -> Result<Self, Failure> {
-        refuse_tls(globals)?;
+    ///
+    /// # Errors
+    /// What names the engine is wrong, unless `engine_needed` is false: a context that is gone must
+    /// not keep its owner from choosing another.
+    pub fn open(program: &str, globals: &Matches, engine_needed: bool) -> Result<Self, Failure> {
         let directory = config_directory(globals);
         let config = match ConfigFile::load(&directory) {
             Ok(config) => config,
@@ -30,18 +33,11 @@ impl Session {
                 ConfigFile::empty(&directory)
             }
         };
-        let context = context_name(globals, &config);
-        let host = host(globals, &config, &context)?;
-        let endpoint = Endpoint::parse(&host).map_err(|error| {
-            Failure::new(format!("Failed to initialize: unable to resolve docker endpoint: {error}"))
-        })?;
-        let mut engine = Client::new(endpoint);
-        for (name, value) in config.texts("HttpHeaders") {
-            engine = engine.with_header(name, value);
-        }
-        if let Some(version) = env::var("DOCKER_API_VERSION").ok().filter(|version| !version.is_empty()) {
-            engine = engine.with_version(version.parse().map_err(|error| Failure::new(format!("{error}")))?);
-        }
+        let context = context_name(globals, &config)?;
+        let engine = match engine(globals, &config, &context) {
+            Err(_) if !engine_needed => Client::new(Endpoint::parse(DEFAULT_HOST, false).map_err(|error| Failure::new(error))?),
+            engine => engine?,
+        };
         Ok(Self { program: program.to_owned(), engine, config, context, debug: globals.flag("debug") })
     }
 
@@ -60,6 +56,7 @@ impl Session {
             return failure;
         }
         let program = &self.program;
+        let path = path.rsplit(' ').next().unwrap_or(path);
         Failure {
             message: format!("{program}: {}\n\nRun '{program} {path} --help' for more information", failure.message),
             ..failure
@@ -67,15 +64,85 @@ impl Session {
     }
 }
 
-fn refuse_tls(globals: &Matches) -> Result<(), Failure> {
-    let asked = ["tls", "tlsverify"].iter().any(|name| globals.flag(name))
-        || ["tlscacert", "tlscert", "tlskey"].iter().any(|name| globals.changed(name))
-        || env::var("DOCKER_TLS_VERIFY").is_ok_and(|value| !value.is_empty());
-    if asked {
-        return Err(Failure::new("cannot use TLS: not implemented in this program yet")
-            .with_hint("Reach the engine by ssh://HOST or a unix socket, or unset DOCKER_TLS_VERIFY."));
+/// The client of the engine that flags, environment or context name.
+fn engine(globals: &Matches, config: &ConfigFile, context: &str) -> Result<Client, Failure> {
+    let unresolved = |error: String| Failure::new(format!("Failed to initialize: unable to resolve docker endpoint: {error}"));
+    let (host, tls) = host(globals, config, context)?;
+    let endpoint = Endpoint::parse(&host, tls.is_some()).map_err(|error| unresolved(error.to_string()))?;
+    let mut engine = Client::new(endpoint);
+    if let Some(Trust { material, verify }) = tls {
+        engine = engine.with_tls(Tls::new(&material, verify).map_err(|error| unresolved(error.to_string()))?);
     }
-    Ok(())
+    for (name, value) in config.texts("HttpHeaders") {
+        // The program tells its own name.
+        if !name.eq_ignore_ascii_case("user-agent") {
+            engine = engine.with_header(name, value);
+        }
+    }
+    for (name, value) in custom_headers()? {
+        engine = engine.with_header(&name, &value);
+    }
+    if let Some(version) = variable("DOCKER_API_VERSION") {
+        engine = engine.with_version(version.parse().map_err(|error| Failure::new(format!("{error}")))?);
+    }
+    Ok(engine)
+}
+
+/// `DOCKER_CUSTOM_HEADERS`: `name=value,name=value`.
+fn custom_headers() -> Result<Vec<(String, String)>, Failure> {
+    let text = variable("DOCKER_CUSTOM_HEADERS").unwrap_or_default();
+    let fields = text.split(',').filter(|field| !field.is_empty());
+    let split = |field: &str| match field.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err(Failure::new(format!(
+            "invalid custom headers from DOCKER_CUSTOM_HEADERS environment variable: value contains a key=value pair with an empty key or no value: '{field}'"
+        ))),
+    };
+    fields.map(split).collect()
+}
+
+/// A variable that is set to something.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// How TLS is to be spoken.
+struct Trust {
+    material: TlsMaterial,
+    verify: bool,
+}
+
+/// `--tls...` and `DOCKER_TLS...`: files named, or those of the certificates' directory.
+fn tls_of_flags(globals: &Matches, config: &ConfigFile) -> Result<Option<Trust>, Failure> {
+    let verify = if globals.changed("tlsverify") { globals.flag("tlsverify") } else { variable("DOCKER_TLS_VERIFY").is_some() };
+    let wanted = verify || globals.flag("tls") || variable("DOCKER_TLS").is_some() || globals.changed("tlsverify");
+    if !wanted {
+        return Ok(None);
+    }
+    let directory = variable("DOCKER_CERT_PATH").map_or_else(|| config.directory().to_owned(), PathBuf::from);
+    let file = |flag: &str, name: &str, optional: bool| match globals.text(flag) {
+        Some(path) => Some(PathBuf::from(path)),
+        None => Some(directory.join(name)).filter(|path| !optional || path.exists()),
+    };
+    let (ca, cert, key) = (file("tlscacert", "ca.pem", !verify), file("tlscert", "cert.pem", true), file("tlskey", "key.pem", true));
+    let material = TlsMaterial::from_files(ca.as_deref(), cert.as_deref(), key.as_deref()).map_err(|error| {
+        Failure::new(format!("Failed to initialize: unable to resolve docker endpoint: {error}"))
+            .with_hint("Put ca.pem, cert.pem and key.pem into ~/.docker or DOCKER_CERT_PATH, or name them with --tlscacert, --tlscert, --tlskey.")
+    })?;
+    Ok(Some(Trust { material, verify }))
+}
+
+/// The configuration alone; one that cannot be read is empty.
+pub fn config_of(globals: &Matches) -> ConfigFile {
+    let directory = config_directory(globals);
+    ConfigFile::load(&directory).unwrap_or_else(|_| ConfigFile::empty(&directory))
+}
+
+/// Whether neither flags, environment nor configuration say which engine is meant.
+pub fn names_no_engine(globals: &Matches) -> bool {
+    let flags = globals.changed("host") || globals.changed("context");
+    let variables = variable("DOCKER_HOST").is_some() || variable("DOCKER_CONTEXT").is_some();
+    !flags && !variables && config_of(globals).text("currentContext").is_none()
 }
 
 fn config_directory(globals: &Matches) -> PathBuf {
@@ -90,35 +157,39 @@ fn config_directory(globals: &Matches) -> PathBuf {
 
 /// `--context`, then `-H` and `DOCKER_HOST` (both: the default context), then the environment,
 /// then the configuration.
-fn context_name(globals: &Matches, config: &ConfigFile) -> String {
-    if let Some(context) = globals.text("context").filter(|context| !context.is_empty()) {
-        return context.to_owned();
-    }
-    let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-    if globals.changed("host") || set("DOCKER_HOST").is_some() {
-        return DEFAULT_CONTEXT.to_owned();
-    }
-    set("DOCKER_CONTEXT").or_else(|| config.text("currentContext").map(str::to_owned)).unwrap_or(DEFAULT_CONTEXT.to_owned())
-}
-
-fn host(globals: &Matches, config: &ConfigFile, context: &str) -> Result<String, Failure> {
+fn context_name(globals: &Matches, config: &ConfigFile) -> Result<String, Failure> {
     if globals.changed("context") && globals.changed("host") {
         return Err(Failure::new("conflicting options: cannot specify both --host and --context"));
     }
+    if let Some(context) = globals.text("context").filter(|context| !context.is_empty()) {
+        return Ok(context.to_owned());
+    }
+    if globals.changed("host") || variable("DOCKER_HOST").is_some() {
+        return Ok(DEFAULT_CONTEXT.to_owned());
+    }
+    let named = variable("DOCKER_CONTEXT").or_else(|| config.text("currentContext").map(str::to_owned));
+    Ok(named.unwrap_or_else(|| DEFAULT_CONTEXT.to_owned()))
+}
+
+fn host(globals: &Matches, config: &ConfigFile, context: &str) -> Result<(String, Option<Trust>), Failure> {
     if context != DEFAULT_CONTEXT {
-        let stored = Contexts::new(config.directory()).load(context);
-        return match stored {
-            Ok(context) if context.docker_host().is_empty() => Ok(DEFAULT_HOST.to_owned()),
-            Ok(context) => Ok(context.docker_host().to_owned()),
-            Err(error) => Err(Failure::new(format!("Failed to initialize: unable to resolve docker endpoint: {error}"))),
-        };
+        let store = Contexts::new(config.directory());
+        let unresolved = |error: String| Failure::new(format!("Failed to initialize: unable to resolve docker endpoint: {error}"));
+        let stored = store.load(context).map_err(|error| unresolved(error.to_string()))?;
+        if stored.docker_host().is_empty() {
+            return Ok((DEFAULT_HOST.to_owned(), None));
+        }
+        let material = store.tls(context).map_err(|error| unresolved(error.to_string()))?;
+        let skip = stored.endpoints.get("docker").is_some_and(|endpoint| endpoint.skip_tls_verify);
+        let tls = (!material.is_empty() || skip).then_some(Trust { material, verify: !skip });
+        return Ok((stored.docker_host().to_owned(), tls));
     }
     if globals.list("host").len() > 1 {
         return Err(Failure::new("Specify only one -H"));
     }
-    let named = globals.list("host").first().cloned();
-    let named = named.or_else(|| env::var("DOCKER_HOST").ok()).filter(|host| !host.is_empty());
-    Ok(named.map_or_else(|| DEFAULT_HOST.to_owned(), with_scheme))
+    let named = globals.list("host").first().cloned().filter(|host| !host.is_empty()).or_else(|| variable("DOCKER_HOST"));
+    let tls = tls_of_flags(globals, config)?;
+    Ok((named.map_or_else(|| DEFAULT_HOST.to_owned(), with_scheme), tls))
 }
 
 /// `-H host:2375` means TCP.

@@ -13,6 +13,7 @@ use crate::connection::Stream;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::request::Request;
+use crate::tls::Tls;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
@@ -28,6 +29,7 @@ pub struct Ping {
 /// Speaks to one engine. Belongs to one thread (a `current_thread` runtime).
 pub struct Client {
     endpoint: Endpoint,
+    tls: Option<Tls>,
     headers: Vec<(String, String)>,
     version: Cell<Option<ApiVersion>>,
     ping: RefCell<Option<Ping>>,
@@ -38,11 +40,19 @@ impl Client {
     pub fn new(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
+            tls: None,
             headers: Vec::new(),
             version: Cell::new(None),
             ping: RefCell::new(None),
             idle: RefCell::new(Vec::new()),
         }
+    }
+
+    /// Speaks TLS where the endpoint is TCP.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Adds a header to every request (`HttpHeaders` of config.json).
@@ -140,7 +150,7 @@ impl Client {
     /// # Errors
     /// The engine cannot be reached.
     pub async fn dial(&self) -> Result<Stream, Error> {
-        Stream::connect(&self.endpoint).await
+        Stream::connect(&self.endpoint, self.tls.as_ref()).await
     }
 
     /// An idle connection, or a new one.
@@ -150,7 +160,7 @@ impl Client {
                 return Ok(sender);
             }
         }
-        let stream = Stream::connect(&self.endpoint).await?;
+        let stream = Stream::connect(&self.endpoint, self.tls.as_ref()).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             // The request that waits on this connection reports its failure.

@@ -7,24 +7,27 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::tls::Tls;
 
 /// A connection over any of the transports.
 pub enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
     /// `ssh HOST docker system dial-stdio`; the child lives as long as the stream.
     Ssh { stdin: Option<ChildStdin>, stdout: ChildStdout, child: Child },
 }
 
 impl Stream {
-    pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
+    pub(crate) async fn connect(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Self, Error> {
         let connected = match endpoint {
             Endpoint::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
-            Endpoint::Tcp(address) => connect_tcp(address).await,
+            Endpoint::Tcp(address) => connect_tcp(address, tls).await,
             Endpoint::Ssh { destination, port } => spawn_ssh(destination, *port),
         };
         connected.map_err(|source| {
@@ -38,11 +41,18 @@ impl Stream {
     }
 }
 
-async fn connect_tcp(address: &str) -> io::Result<Stream> {
+async fn connect_tcp(address: &str, tls: Option<&Tls>) -> io::Result<Stream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    Ok(Stream::Tcp(stream))
+    match tls {
+        Some(tls) => Ok(Stream::Tls(Box::new(tls.connect(address, stream).await?))),
+        None => Ok(Stream::Tcp(stream)),
+    }
 }
+
+/// What runs on the far host: its docker, else its ctl, whatever shell the person has there.
+const FAR_END: &str =
+    "sh -c 'if command -v docker >/dev/null 2>&1; then exec docker system dial-stdio; else exec ctl system dial-stdio; fi'";
 
 fn spawn_ssh(destination: &str, port: Option<u16>) -> io::Result<Stream> {
     let mut ssh = Command::new("ssh");
@@ -50,7 +60,7 @@ fn spawn_ssh(destination: &str, port: Option<u16>) -> io::Result<Stream> {
     if let Some(port) = port {
         ssh.args(["-p", &port.to_string()]);
     }
-    ssh.args(["--", destination, "docker", "system", "dial-stdio"]);
+    ssh.args(["--", destination, FAR_END]);
     ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = ssh.spawn()?;
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
@@ -64,6 +74,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Ssh { stdout, .. } => Pin::new(stdout).poll_read(cx, buffer),
         }
     }
@@ -74,6 +85,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Ssh { stdin: Some(stdin), .. } => Pin::new(stdin).poll_write(cx, bytes),
             Self::Ssh { stdin: None, .. } => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
@@ -83,6 +95,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Self::Ssh { stdin: Some(stdin), .. } => Pin::new(stdin).poll_flush(cx),
             Self::Ssh { stdin: None, .. } => Poll::Ready(Ok(())),
         }
@@ -93,6 +106,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Ssh { stdin, .. } => {
                 // A pipe is half-closed by closing it.
                 stdin.take();

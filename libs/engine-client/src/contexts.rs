@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use crate::tls::TlsMaterial;
 
 /// The context of `DOCKER_HOST` and the default socket.
 pub const DEFAULT_CONTEXT: &str = "default";
@@ -50,6 +53,8 @@ pub enum ContextError {
     Io { name: String, source: io::Error },
     #[error("cannot parse context {name}: {source}")]
     Parse { name: String, source: serde_json::Error },
+    #[error("invalid context archive: {0}")]
+    Archive(String),
 }
 
 impl Context {
@@ -127,23 +132,41 @@ impl Contexts {
         Ok(contexts)
     }
 
-    /// Writes a new context.
+    /// Writes a new context and its certificates.
     ///
     /// # Errors
     /// The name is taken, reserved or not a name, or the store cannot be written.
-    pub fn create(&self, context: &Context) -> Result<(), ContextError> {
-        let name = &context.name;
+    pub fn create(&self, context: &Context, tls: &TlsMaterial) -> Result<(), ContextError> {
+        self.check_new(&context.name)?;
+        self.write(context)?;
+        self.write_tls(&context.name, tls)
+    }
+
+    /// Whether a context of this name may be made.
+    ///
+    /// # Errors
+    /// The name is taken, reserved or not a name.
+    pub fn check_new(&self, name: &str) -> Result<(), ContextError> {
         if name == DEFAULT_CONTEXT {
             return Err(ContextError::Reserved);
         }
         let word = |b: u8| b.is_ascii_alphanumeric() || b"_.+-".contains(&b);
         if name.len() < 2 || !name.as_bytes()[0].is_ascii_alphanumeric() || !name.bytes().all(word) {
-            return Err(ContextError::Name(name.clone()));
+            return Err(ContextError::Name(name.to_owned()));
+        }
+        if self.meta_path(name).exists() { Err(ContextError::Exists(name.to_owned())) } else { Ok(()) }
+    }
+
+    /// Writes a context in place of the one that has its name.
+    ///
+    /// # Errors
+    /// The name is reserved, or the store cannot be written.
+    pub fn write(&self, context: &Context) -> Result<(), ContextError> {
+        let name = &context.name;
+        if name == DEFAULT_CONTEXT {
+            return Err(ContextError::Reserved);
         }
         let directory = self.meta_path(name);
-        if directory.exists() {
-            return Err(ContextError::Exists(name.clone()));
-        }
         let write = || -> io::Result<()> {
             fs::create_dir_all(&directory)?;
             let temporary = directory.join("meta.json.new");
@@ -151,6 +174,47 @@ impl Contexts {
             fs::rename(temporary, directory.join("meta.json"))
         };
         write().map_err(|source| ContextError::Io { name: name.clone(), source })
+    }
+
+    /// Certificates of a context's engine.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn tls(&self, name: &str) -> Result<TlsMaterial, ContextError> {
+        let directory = self.tls_path(name).join("docker");
+        let read = |file: &str| match fs::read(directory.join(file)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(ContextError::Io { name: name.to_owned(), source }),
+        };
+        Ok(TlsMaterial { ca: read("ca.pem")?, cert: read("cert.pem")?, key: read("key.pem")? })
+    }
+
+    /// Writes a context's certificates in place of those it had.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn write_tls(&self, name: &str, tls: &TlsMaterial) -> Result<(), ContextError> {
+        let directory = self.tls_path(name).join("docker");
+        let write = || -> io::Result<()> {
+            match fs::remove_dir_all(&directory) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            for (file, content) in tls.files() {
+                fs::create_dir_all(&directory)?;
+                let mut options = fs::OpenOptions::new();
+                let mut file = options.write(true).create_new(true).mode(0o600).open(directory.join(file))?;
+                file.write_all(content)?;
+            }
+            Ok(())
+        };
+        write().map_err(|source| ContextError::Io { name: name.to_owned(), source })
+    }
+
+    /// Whether a context of this name is stored.
+    pub fn exists(&self, name: &str) -> bool {
+        self.meta_path(name).join("meta.json").exists()
     }
 
     /// Removes a context.

@@ -28,11 +28,11 @@ pub enum EndpointError {
 }
 
 impl Endpoint {
-    /// Parses the text of `-H`, `DOCKER_HOST` or a context.
+    /// Parses the text of `-H`, `DOCKER_HOST` or a context. TCP has another default port with TLS.
     ///
     /// # Errors
     /// The scheme is missing or not one of the three, or the address is not one.
-    pub fn parse(text: &str) -> Result<Self, EndpointError> {
+    pub fn parse(text: &str, tls: bool) -> Result<Self, EndpointError> {
         let (scheme, address) = text.split_once("://").ok_or_else(|| EndpointError::NoScheme(text.to_owned()))?;
         match scheme {
             "unix" => Ok(Self::Unix(PathBuf::from(address))),
@@ -40,7 +40,7 @@ impl Endpoint {
                 let address = address.trim_end_matches('/');
                 let address = if address.is_empty() { "127.0.0.1" } else { address };
                 let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-                Ok(Self::Tcp(if has_port { address.to_owned() } else { format!("{address}:2375") }))
+                Ok(Self::Tcp(if has_port { address.to_owned() } else { format!("{address}:{}", if tls { 2376 } else { 2375 }) }))
             }
             "ssh" => parse_ssh(text, address),
             _ => Err(EndpointError::Format(text.to_owned())),
@@ -89,10 +89,11 @@ mod tests {
             ("ssh://me@h:22", "ssh://me@h:22"),
             ("ssh://h", "ssh://h"),
         ] {
-            assert_eq!(Endpoint::parse(text).unwrap().to_string(), shown);
+            assert_eq!(Endpoint::parse(text, false).unwrap().to_string(), shown);
         }
+        assert_eq!(Endpoint::parse("tcp://h", true).unwrap().to_string(), "tcp://h:2376");
         for text in ["", "h:1", "foo://x", "ssh://", "ssh://-oProxyCommand=x", "ssh://h:x", "ssh://h/p"] {
-            assert!(Endpoint::parse(text).is_err(), "{text}");
+            assert!(Endpoint::parse(text, false).is_err(), "{text}");
         }
     }
 }

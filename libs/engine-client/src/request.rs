@@ -40,7 +40,7 @@ impl<'a> Request<'a> {
         Self {
             client,
             method,
-            path: path.to_owned(),
+            path: escape_path(path),
             query: String::new(),
             headers: Vec::new(),
             body: empty(),
@@ -172,6 +172,19 @@ impl<'a> Request<'a> {
         let answer = sender.send_request(request).await?;
         Ok(Response::new(answer, self.client, sender))
     }
+}
+
+/// Percent-encodes what a path cannot hold; names in it are the person's.
+fn escape_path(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~/:@!$&'()*+,;=".contains(&byte) {
+            out.push(byte as char);
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 /// Percent-encodes one part of a query.

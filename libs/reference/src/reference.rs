@@ -23,8 +23,8 @@ pub struct Reference {
 pub enum ParseError {
     #[error("invalid reference format")]
     Format,
-    #[error("invalid reference format: repository name must be lowercase")]
-    Uppercase,
+    #[error("invalid reference format: repository name ({0}) must be lowercase")]
+    Uppercase(String),
     #[error("repository name must have at least one component")]
     Empty,
     #[error("repository name must not be more than {NAME_LENGTH_LIMIT} characters")]
@@ -71,14 +71,15 @@ impl Reference {
         }
         let (domain, remainder) = split_domain(text);
         let remote = remainder.split([':', '@']).next().unwrap_or_default();
-        if remote.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(ParseError::Uppercase);
-        }
+        let is_uppercase = remote.bytes().any(|b| b.is_ascii_uppercase());
         let path = if domain == DEFAULT_DOMAIN && !remainder.contains('/') {
             format!("{OFFICIAL_NAMESPACE}/{remainder}")
         } else {
             remainder.to_owned()
         };
+        if is_uppercase {
+            return Err(ParseError::Uppercase(path.split([':', '@']).next().unwrap_or_default().to_owned()));
+        }
         Self::from_parts(&domain, &path)
     }
 

@@ -39,8 +39,8 @@ fn names_are_normalised() {
 fn wrong_names_are_refused_in_dockers_words() {
     let table = [
         ("", "invalid reference format"),
-        ("Busybox", "invalid reference format: repository name must be lowercase"),
-        ("a/B:tag", "invalid reference format: repository name must be lowercase"),
+        ("Busybox", "invalid reference format: repository name (library/Busybox) must be lowercase"),
+        ("a/B:tag", "invalid reference format: repository name (a/B) must be lowercase"),
         ("a:TAG", ""),
         ("-a", "invalid reference format"),
         ("a-", "invalid reference format"),

@@ -18,21 +18,24 @@ pub async fn each<'a>(matches: &Matches, request: impl Fn(&str) -> Request<'a>) 
     for name in &matches.args {
         match request(name).fetch::<Box<RawValue>>().await {
             Ok(object) => objects.push(object),
-            Err(error) if error.is_unreachable() => return Err(error.into()),
+            Err(error) if error.is_unreachable() => {
+                crate::output::println("[]")?;
+                return Err(error.into());
+            }
             Err(error) => errors.push(error.to_string()),
         }
     }
     inspect::show(&objects, &errors, matches.text("format"))
 }
 
-/// The first kind of object that has this name.
+/// The first of the requests that finds an object, and which it was.
 ///
 /// # Errors
 /// The engine fails with something else than "not found".
-pub async fn first(requests: Vec<Request<'_>>) -> Result<Option<Box<RawValue>>, Error> {
-    for request in requests {
+pub async fn first(requests: Vec<Request<'_>>) -> Result<Option<(usize, Box<RawValue>)>, Error> {
+    for (at, request) in requests.into_iter().enumerate() {
         match request.fetch::<Box<RawValue>>().await {
-            Ok(object) => return Ok(Some(object)),
+            Ok(object) => return Ok(Some((at, object))),
             // A name that one kind cannot have is looked for in the next.
             Err(Error::Daemon { status: 400 | 404 | 406 | 501 | 503, .. }) => {}
             Err(error) => return Err(error),

@@ -1,5 +1,7 @@
 //! All commands and groups: one file a verb.
 
+mod build;
+mod checkpoint;
 mod container;
 mod context;
 mod each;
@@ -16,6 +18,11 @@ use crate::grammar::{Command, Group};
 
 /// Every command.
 pub const ALL: &[&Command] = &[
+    &build::COMMAND,
+    &build::prune::COMMAND,
+    &checkpoint::create::COMMAND,
+    &checkpoint::ls::COMMAND,
+    &checkpoint::rm::COMMAND,
     &container::attach::COMMAND,
     &container::commit::COMMAND,
     &container::cp::COMMAND,
@@ -42,10 +49,13 @@ pub const ALL: &[&Command] = &[
     &container::update::COMMAND,
     &container::wait::COMMAND,
     &context::create::COMMAND,
+    &context::export::COMMAND,
+    &context::import::COMMAND,
     &context::inspect::COMMAND,
     &context::ls::COMMAND,
     &context::rm::COMMAND,
     &context::show::COMMAND,
+    &context::update::COMMAND,
     &context::r#use::COMMAND,
     &image::history::COMMAND,
     &image::import::COMMAND,
@@ -80,10 +90,16 @@ pub const ALL: &[&Command] = &[
     &volume::ls::COMMAND,
     &volume::prune::COMMAND,
     &volume::rm::COMMAND,
+    &volume::update::COMMAND,
 ];
+
+/// The build commands, which are the buildx plugin's where it is.
+pub const BUILD_PATHS: &[&str] = build::COMMAND.paths;
 
 /// Words that lead to verbs.
 pub const GROUPS: &[Group] = &[
+    Group { name: "builder", about: "Manage builds" },
+    Group { name: "checkpoint", about: "Manage checkpoints" },
     Group { name: "container", about: "Manage containers" },
     Group { name: "context", about: "Manage contexts" },
     Group { name: "image", about: "Manage images" },
@@ -92,11 +108,8 @@ pub const GROUPS: &[Group] = &[
     Group { name: "volume", about: "Manage volumes" },
 ];
 
-/// Whether Docker has this command, and this program does not.
+/// Whether Docker has this command, and this program leaves it out.
 pub fn elsewhere(path: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "build", "builder", "buildx", "checkpoint", "compose", "config", "manifest", "node", "plugin", "secret", "service", "stack",
-        "swarm", "trust", "image build", "volume update", "context export", "context import", "context update",
-    ];
-    WORDS.contains(&path)
+    const WORDS: &[&str] = &["config", "manifest", "node", "plugin", "secret", "service", "stack", "swarm", "trust"];
+    WORDS.contains(&path.split(' ').next().unwrap_or(path))
 }

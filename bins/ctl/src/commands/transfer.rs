@@ -26,6 +26,11 @@ pub async fn download(request: Request<'_>, file: Option<&str>, failed: &str) ->
     };
     let path = Path::new(path);
     let fail = |error: io::Error| Failure::new(format!("{failed}: {}: {}", path.display(), os_text(&error)));
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(Err(error)) = parent.map(Path::metadata) {
+        let (parent, reason) = (parent.unwrap_or(path).display(), os_text(&error));
+        return Err(Failure::new(format!("{failed}: invalid output path: stat {parent}: {reason}")));
+    }
     if path.is_dir() {
         return Err(Failure::new(format!("{failed}: {} is a directory", path.display())));
     }

@@ -59,6 +59,11 @@ impl Arity {
 }
 
 impl Command {
+    /// Whether it makes no sense without an engine to speak to.
+    pub fn needs_engine(&self) -> bool {
+        !self.paths[0].starts_with("context ")
+    }
+
     /// All its flags.
     pub fn flags(&self) -> impl Iterator<Item = &'static Flag> {
         self.flags.iter().flat_map(|table| table.iter())

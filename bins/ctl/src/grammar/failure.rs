@@ -110,6 +110,12 @@ impl From<engine_client::ContextError> for FailureSource {
     }
 }
 
+impl From<engine_client::TlsError> for FailureSource {
+    fn from(error: engine_client::TlsError) -> Self {
+        Self { message: error.to_string(), hint: None }
+    }
+}
+
 impl From<engine_client::ConfigFileError> for FailureSource {
     fn from(error: engine_client::ConfigFileError) -> Self {
         Self { message: error.to_string(), hint: None }

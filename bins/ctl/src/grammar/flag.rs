@@ -9,6 +9,8 @@ pub enum Kind {
     Text,
     /// Given any number of times.
     List,
+    /// Given any number of times, several at once between commas.
+    Strings,
     Int,
     Uint,
     /// A decimal number of CPUs.
@@ -54,6 +56,11 @@ impl Flag {
 
     pub const fn list(name: &'static str, help: &'static str) -> Self {
         Self::new(name, Kind::List, "list", help)
+    }
+
+    /// A list whose values may come several at once: `a,b`.
+    pub const fn strings(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Strings, "strings", help)
     }
 
     pub const fn int(name: &'static str, help: &'static str) -> Self {

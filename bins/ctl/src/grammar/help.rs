@@ -29,8 +29,8 @@ pub fn command_help(program: &str, path: &str, command: &Command) -> String {
 /// `ctl run [OPTIONS] IMAGE [COMMAND] [ARG...]`.
 pub fn usage_line(program: &str, path: &str, command: &Command) -> String {
     let options = if command.flags().next().is_some() { " [OPTIONS]" } else { "" };
-    let usage = if command.usage.is_empty() { String::new() } else { format!(" {}", command.usage) };
-    format!("{program} {path}{options}{usage}")
+    let forms: Vec<String> = command.usage.split('\n').map(|usage| format!("{program} {path}{options} {usage}").trim_end().to_owned()).collect();
+    forms.join("\n\t")
 }
 
 /// Help of a group: its verbs.
@@ -49,17 +49,24 @@ fn verb_of(group: &Group, command: &'static Command) -> Option<(String, &'static
     Some((path.to_owned(), command.about))
 }
 
-const COMMON: &[&str] = &["run", "exec", "ps", "pull", "push", "images", "login", "logout", "version", "info"];
+const COMMON: &[&str] = &["run", "exec", "ps", "build", "pull", "push", "images", "login", "logout", "search", "version", "info"];
 
 /// Help of the program.
-pub fn root_help(program: &str, groups: &[Group], commands: &[&'static Command], globals: &[Flag]) -> String {
+pub fn root_help(
+    program: &str,
+    groups: &[Group],
+    commands: &[&'static Command],
+    plugins: &[(String, String)],
+    globals: &[Flag],
+) -> String {
     let about = |name: &str| {
         let found = commands.iter().find(|command| command.paths.contains(&name));
         found.map_or("", |command| command.about)
     };
     let common: Vec<(String, &str)> = COMMON.iter().map(|name| ((*name).to_owned(), about(name))).collect();
-    let management: Vec<(String, &str)> =
-        groups.iter().map(|group| (group.name.to_owned(), group.about)).collect();
+    let mut management: Vec<(String, &str)> = groups.iter().map(|group| (group.name.to_owned(), group.about)).collect();
+    management.extend(plugins.iter().map(|(name, about)| (name.clone(), about.as_str())));
+    management.sort();
     let mut others: Vec<(String, &str)> = commands
         .iter()
         .filter_map(|command| {

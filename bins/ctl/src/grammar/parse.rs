@@ -168,6 +168,7 @@ impl Parser<'_> {
         let values = self.matches.values.entry(flag.name).or_default();
         match flag.kind {
             Kind::List => values.push(value),
+            Kind::Strings => values.extend(value.split(',').map(str::to_owned)),
             _ => *values = vec![value],
         }
         Ok(())

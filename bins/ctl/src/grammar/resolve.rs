@@ -32,7 +32,7 @@ pub fn resolve(commands: &[&'static Command], groups: &'static [Group], words: &
 
 /// The known word nearest to `word`, if it is near.
 pub fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = if word.len() <= 3 { 1 } else { 2 };
+    let limit = if word.len() <= 5 { 1 } else { 2 };
     known
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)

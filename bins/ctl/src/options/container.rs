@@ -1,6 +1,6 @@
 //! Flags of `create` and `run` to the request's Config, HostConfig and NetworkingConfig.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use engine_api::Words;
@@ -18,11 +18,12 @@ use crate::options::{device, mount, network, port, size, ulimit};
 /// # Errors
 /// What is wrong with a flag's value, in Docker's words.
 pub fn request(matches: &Matches) -> Result<CreateRequest, String> {
+    check_mac_address(matches.text_or_empty("mac-address"))?;
     let attachments = attachments(matches)?;
     let mut config = config(matches)?;
     let ports = port::parse(matches.list("publish"), matches.list("expose"))?;
     config.exposed_ports = ports.exposed;
-    let volumes = mount::volumes(matches.list("volume"));
+    let volumes = mount::volumes(matches.list("volume"))?;
     let anonymous: BTreeMap<_, _> = volumes.anonymous.into_iter().map(|target| (target, engine_api::Empty {})).collect();
     config.volumes = (!anonymous.is_empty()).then_some(anonymous);
     let mut host = host_config(matches)?;
@@ -32,6 +33,15 @@ pub fn request(matches: &Matches) -> Result<CreateRequest, String> {
     let endpoints: BTreeMap<_, _> = attachments.into_iter().map(|one| (one.name, one.endpoint)).collect();
     let networking = NetworkingConfig { endpoints_config: Some(endpoints) };
     Ok(CreateRequest { host_config: Some(host), networking_config: Some(networking), config })
+}
+
+fn check_mac_address(text: &str) -> Result<(), String> {
+    let parts: Vec<&str> = text.split([':', '-']).map(str::trim).collect();
+    let is_hex = |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if text.is_empty() || matches!(parts.len(), 6 | 8 | 20) && parts.iter().all(|part| is_hex(part)) {
+        return Ok(());
+    }
+    Err(format!("{text} is not a valid mac address"))
 }
 
 fn some_list<T>(list: Vec<T>) -> Option<Vec<T>> {
@@ -115,6 +125,7 @@ fn host_config(matches: &Matches) -> Result<HostConfig, String> {
     let (security_opt, unmask) = security(matches.list("security-opt"))?;
     let mounts: Result<Vec<_>, String> = matches.list("mount").iter().map(|text| mount::parse(text)).collect();
     let extra_hosts: Result<Vec<_>, String> = matches.list("add-host").iter().map(|text| extra_host(text)).collect();
+    let (cap_add, cap_drop) = capabilities(matches.list("cap-add"), matches.list("cap-drop"));
     let mut dns_options = matches.list("dns-option").to_vec();
     dns_options.extend_from_slice(matches.list("dns-opt"));
     Ok(HostConfig {
@@ -125,9 +136,9 @@ fn host_config(matches: &Matches) -> Result<HostConfig, String> {
         volume_driver: text(matches, "volume-driver"),
         volumes_from: some(matches, "volumes-from"),
         annotations: pairs(matches.list("annotation")),
-        cap_add: some(matches, "cap-add").map(Words),
-        cap_drop: some(matches, "cap-drop").map(Words),
-        cgroupns_mode: mode(matches, "cgroupns", "cgroup: invalid CGROUP mode", &["host", "private"])?,
+        cap_add: some_list(cap_add).map(Words),
+        cap_drop: some_list(cap_drop).map(Words),
+        cgroupns_mode: mode(matches, "cgroupns", "--cgroupns: invalid CGROUP mode", &["host", "private"])?,
         dns: matches.list("dns").to_vec(),
         dns_options,
         dns_search: matches.list("dns-search").to_vec(),
@@ -156,6 +167,22 @@ fn host_config(matches: &Matches) -> Result<HostConfig, String> {
         resources: resources(matches)?,
         ..HostConfig::default()
     })
+}
+
+/// Capabilities by their full names, sorted, each once; what is added is not dropped.
+fn capabilities(add: &[String], drop: &[String]) -> (Vec<String>, Vec<String>) {
+    const ALL: &str = "ALL";
+    let full = |name: &String| match name.trim().to_uppercase() {
+        name if name == ALL || name.starts_with("CAP_") => name,
+        name => format!("CAP_{name}"),
+    };
+    let set = |names: &[String]| {
+        let names: BTreeSet<String> = names.iter().map(full).collect();
+        if names.contains(ALL) { BTreeSet::from([ALL.to_owned()]) } else { names }
+    };
+    let (add, mut drop) = (set(add), set(drop));
+    drop.retain(|name| name == ALL || !add.contains(name));
+    (add.into_iter().collect(), drop.into_iter().collect())
 }
 
 /// A namespace mode out of few.
@@ -262,7 +289,7 @@ fn security(flags: &[String]) -> Result<(Vec<String>, bool), String> {
         let (name, value) = match flag.split_once('=').or_else(|| flag.split_once(':')) {
             Some(pair) => pair,
             None if flag == "no-new-privileges" => (flag.as_str(), ""),
-            None => return Err(format!("invalid --security-opt: {flag:?}")),
+            None => return Err(format!("Invalid --security-opt: {flag:?}")),
         };
         if name == "seccomp" && !matches!(value, "unconfined" | "builtin") {
             let profile = fs::read_to_string(value)
@@ -351,6 +378,14 @@ mod tests {
         let endpoints = request.networking_config.unwrap().endpoints_config.unwrap();
         assert_eq!(endpoints["n"].aliases.as_ref().unwrap(), &["a"]);
         assert_eq!(endpoints["n"].ipam_config.as_ref().unwrap().ipv4_address, "1.2.3.4");
+    }
+
+    #[test]
+    fn capabilities_have_their_full_names() {
+        let words = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+        let got = capabilities(&words(&["net_admin", "CAP_MKNOD", "NET_ADMIN"]), &words(&["mknod", "chown"]));
+        assert_eq!(got, (words(&["CAP_MKNOD", "CAP_NET_ADMIN"]), words(&["CAP_CHOWN"])));
+        assert_eq!(capabilities(&words(&["all", "chown"]), &words(&["ALL"])), (words(&["ALL"]), words(&["ALL"])));
     }
 
     #[test]

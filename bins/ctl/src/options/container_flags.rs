@@ -9,11 +9,11 @@ pub const FLAGS: &[Flag] = &[
     Flag::list("annotation", "Annotate the container; the OCI runtime sees it").value("map"),
     Flag::list("attach", "Attach to stdin, stdout or stderr").short('a').check(check_stream),
     Flag::uint("blkio-weight", "Block I/O weight, 10 to 1000, or 0 for none").value("uint16").default("0"),
-    Flag::list("blkio-weight-device", "Block I/O weight of one device"),
+    Flag::list("blkio-weight-device", "Block I/O weight of one device").check(|text| device::weights(&[text.to_owned()]).map(drop)),
     Flag::list("cap-add", "Add a capability"),
     Flag::list("cap-drop", "Drop a capability"),
     Flag::text("cgroup-parent", "Cgroup to put the container's cgroup in"),
-    Flag::text("cgroupns", "Cgroup namespace: host or private (default is the engine's)"),
+    Flag::text("cgroupns", "Cgroup namespace: host or private; the engine has one of its own"),
     Flag::text("cidfile", "File to write the container's ID to"),
     Flag::int("cpu-count", "Number of CPUs (Windows only)"),
     Flag::int("cpu-percent", "Share of CPU (Windows only)"),
@@ -25,14 +25,14 @@ pub const FLAGS: &[Flag] = &[
     Flag::cpus("cpus", "Number of CPUs"),
     Flag::text("cpuset-cpus", "CPUs to run on (0-3, 0,1)"),
     Flag::text("cpuset-mems", "Memory nodes to use (0-3, 0,1)"),
-    Flag::list("device", "Give the container a device of the host").check(|text| device::devices(&[text.to_owned()]).map(drop)),
+    Flag::list("device", "Give the container a device of the host"),
     Flag::list("device-cgroup-rule", "Rule for the device cgroup"),
-    Flag::list("device-read-bps", "Limit reading from a device, bytes a second"),
-    Flag::list("device-read-iops", "Limit reading from a device, operations a second"),
-    Flag::list("device-write-bps", "Limit writing to a device, bytes a second"),
-    Flag::list("device-write-iops", "Limit writing to a device, operations a second"),
+    Flag::list("device-read-bps", "Limit reading from a device, bytes a second").check(|text| device::throttle_bytes(&[text.to_owned()]).map(drop)),
+    Flag::list("device-read-iops", "Limit reading from a device, operations a second").check(|text| device::throttle_count(&[text.to_owned()]).map(drop)),
+    Flag::list("device-write-bps", "Limit writing to a device, bytes a second").check(|text| device::throttle_bytes(&[text.to_owned()]).map(drop)),
+    Flag::list("device-write-iops", "Limit writing to a device, operations a second").check(|text| device::throttle_count(&[text.to_owned()]).map(drop)),
     Flag::bool("disable-content-trust", "Skip the verification of image signatures").default("true"),
-    Flag::list("dns", "DNS server"),
+    Flag::list("dns", "DNS server").check(check_address),
     Flag::list("dns-opt", "DNS option").hidden(),
     Flag::list("dns-option", "DNS option"),
     Flag::list("dns-search", "DNS search domain"),
@@ -96,10 +96,11 @@ pub const FLAGS: &[Flag] = &[
     Flag::text("stop-signal", "Signal that stops the container"),
     Flag::int("stop-timeout", "Seconds to stop in before being killed"),
     Flag::list("storage-opt", "Option of the storage driver"),
-    Flag::list("sysctl", "Kernel parameter").value("map"),
+    Flag::list("sysctl", "Kernel parameter").value("map").check(check_sysctl),
     Flag::list("tmpfs", "Mount a tmpfs on a directory"),
     Flag::bool("tty", "Give the process a terminal").short('t'),
     Flag::list("ulimit", "Resource limit").value("ulimit").check(|text| ulimit::parse(text).map(drop)),
+    Flag::bool("use-api-socket", "Give the container the engine's socket and the credentials").check(refuse_socket),
     Flag::text("user", "User or uid, and group or gid, of the process (user[:group])").short('u'),
     Flag::text("userns", "User namespace to use"),
     Flag::text("uts", "UTS namespace to use"),
@@ -108,6 +109,27 @@ pub const FLAGS: &[Flag] = &[
     Flag::list("volumes-from", "Mount the volumes of another container"),
     Flag::text("workdir", "Directory to start in").short('w'),
 ];
+
+/// It would copy credentials into the container.
+fn refuse_socket(_: &str) -> Result<(), String> {
+    Err("not supported: mount the engine's socket with -v where a container may have it".to_owned())
+}
+
+fn check_address(text: &str) -> Result<(), String> {
+    let parsed = text.trim().parse::<std::net::IpAddr>();
+    parsed.map(drop).map_err(|_| format!("IP address is not correctly formatted: {text}"))
+}
+
+/// Only parameters that belong to a namespace can be a container's.
+fn check_sysctl(text: &str) -> Result<(), String> {
+    const NAMES: &[&str] = &[
+        "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    let name = text.split_once('=').map(|(name, _)| name);
+    let allowed = |name: &str| NAMES.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue.");
+    if name.is_some_and(allowed) { Ok(()) } else { Err(format!("sysctl '{text}' is not allowed")) }
+}
 
 fn check_stream(text: &str) -> Result<(), String> {
     match text.to_lowercase().as_str() {

@@ -29,7 +29,7 @@ pub fn devices(flags: &[String]) -> Result<Devices, String> {
             [source, mode] if is_mode(mode) => (source, mode),
             [_, target] => (target, "rwm"),
             [_, target, mode] if is_mode(mode) => (target, mode),
-            [_, _, mode] => return Err(format!("invalid device mode: {mode}")),
+            [_, _, mode] => return Err(format!("bad mode specified: {mode}")),
             _ => return Err(format!("invalid device specification: {flag}")),
         };
         devices.mappings.push(DeviceMapping {
@@ -106,7 +106,7 @@ pub fn gpus(flag: &str) -> Result<DeviceRequest, String> {
     let mut count = None;
     let parse_count = |text: &str| match text {
         "all" => Ok(-1),
-        text => text.parse().map_err(|_| format!("invalid count ({text}): value must be either \"all\" or an integer")),
+        text => text.parse().map_err(|_| format!("invalid count ({text}): value must be either \"all\" or an integer: invalid syntax")),
     };
     for field in flag.split(',') {
         match field.split_once('=') {

@@ -13,7 +13,7 @@ pub fn parse(text: &str) -> Result<i64, String> {
     if rest == "0" {
         return Ok(0);
     }
-    if rest.is_empty() {
+    if !rest.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return Err(invalid());
     }
     let mut total = 0i128;

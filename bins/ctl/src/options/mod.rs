@@ -2,6 +2,7 @@
 
 pub mod container;
 pub mod container_flags;
+pub mod context;
 pub mod device;
 pub mod duration;
 pub mod environment;

@@ -172,16 +172,22 @@ pub struct Volumes {
 }
 
 /// Splits all `-v` flags; relative host paths become absolute, the rest is the engine's to judge.
-pub fn volumes(flags: &[String]) -> Volumes {
+///
+/// # Errors
+/// More than source, target and mode.
+pub fn volumes(flags: &[String]) -> Result<Volumes, String> {
     let mut volumes = Volumes::default();
     for flag in flags {
+        if flag.matches(':').count() > 2 {
+            return Err(format!("invalid spec: {flag}: too many colons"));
+        }
         match flag.split_once(':') {
             None => volumes.anonymous.push(flag.clone()),
             Some((source, rest)) if source.starts_with('.') => volumes.binds.push(format!("{}:{rest}", absolute(source))),
             Some(_) => volumes.binds.push(flag.clone()),
         }
     }
-    volumes
+    Ok(volumes)
 }
 
 fn absolute(path: &str) -> String {
@@ -248,7 +254,7 @@ mod tests {
     #[test]
     fn volumes_are_split() {
         let here = std::env::current_dir().unwrap();
-        let got = volumes(&["/a:/b:ro".into(), "name:/c".into(), "/anon".into(), "./x/../y:/d".into()]);
+        let got = volumes(&["/a:/b:ro".into(), "name:/c".into(), "/anon".into(), "./x/../y:/d".into()]).unwrap();
         assert_eq!(got.binds, ["/a:/b:ro".to_owned(), "name:/c".into(), format!("{}/y:/d", here.display())]);
         assert_eq!(got.anonymous, ["/anon"]);
         assert_eq!(tmpfs(&["/t:size=1m".into()])["/t"], "size=1m");
@@ -258,7 +264,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in "[a-z=,\":/.-]{0,40}") {
             let _ = parse(&text);
-            volumes(&[text]);
+            let _ = volumes(&[text]);
         }
     }
 }

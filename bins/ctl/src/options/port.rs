@@ -27,7 +27,7 @@ pub fn parse(publish: &[String], expose: &[String]) -> Result<Ports, String> {
             return Err(format!("invalid port format for --expose: {spec}"));
         }
         let (range, protocol) = spec.split_once('/').unwrap_or((spec, "tcp"));
-        let invalid = |reason: String| format!("invalid range format for --expose: {reason}");
+        let invalid = |reason: String| format!("invalid range format for --expose: {spec}, error: {reason}");
         let (start, end) = parse_range(range).map_err(invalid)?;
         for port in start..=end {
             ports.exposed.insert(format!("{port}/{}", checked_protocol(protocol)?), Empty {});

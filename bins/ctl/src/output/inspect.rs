@@ -36,21 +36,14 @@ fn as_json(objects: &Objects, compact: bool) -> String {
 }
 
 fn as_template(objects: &Objects, format: &str) -> Result<String, Failure> {
+    let fail = |reason: String| Failure::new(format!("template parsing error: {reason}"));
     // Parsed even when there is nothing to show.
-    let parse = |order| Template::parse(format, order).map_err(|failure| {
-        Failure::new(failure.message.replace("failed to parse template", "template parsing error")).with_code(64)
-    });
+    let parse = |order| Template::parse(format, order).map_err(|reason| fail(reason).with_code(64));
     parse(KeyOrder::default())?;
     let mut out = String::new();
     for object in objects {
         let template = parse(KeyOrder::of(object.get()))?;
-        let mut data: serde_json::Value = serde_json::from_str(object.get())?;
-        let mut shown = template.execute(&value_of(&data));
-        if shown.as_ref().map_or(true, |text| text.contains(NO_VALUE)) {
-            supply_absent(&mut data);
-            shown = template.execute(&value_of(&data)).map(|text| text.replace(NO_VALUE, "<nil>"));
-        }
-        let shown = shown.map_err(|error| Failure::new(format!("template parsing error: {}", template.located(&error))));
+        let shown = over_document(&template, serde_json::from_str(object.get())?).map_err(fail);
         match shown {
             Ok(text) => out.push_str(&text),
             Err(failure) => {
@@ -64,6 +57,38 @@ fn as_template(objects: &Objects, format: &str) -> Result<String, Failure> {
         out.push('\n');
     }
     Ok(out)
+}
+
+/// A template over an engine's document, where fields that Docker's types have may be absent.
+///
+/// # Errors
+/// A field that is none, in Go's words.
+fn over_document(template: &Template, mut data: serde_json::Value) -> Result<String, String> {
+    let shown = template.execute(&value_of(&data));
+    if shown.as_ref().is_ok_and(|text| !text.contains(NO_VALUE)) {
+        return shown.map_err(|error| template.located(&error));
+    }
+    supply_absent(&mut data);
+    let mut nothing = "<nil>";
+    loop {
+        match template.execute(&value_of(&data)) {
+            Ok(text) => return Ok(text.replace(NO_VALUE, nothing)),
+            // A key that a map of strings lacks is nothing, and no mistake.
+            Err(error) if supply_key(&mut data, template.missing_chain(&error)) => nothing = NO_VALUE,
+            Err(error) => return Err(template.located(&error)),
+        }
+    }
+}
+
+/// Adds the key that ends `chain` (`.Config.Labels.x`) to its map of strings; whether there is such a map.
+fn supply_key(data: &mut serde_json::Value, chain: Option<String>) -> bool {
+    const MAPS: &[&str] = &["Labels", "Annotations", "Options", "DriverOpts", "Sysctls", "StorageOpt", "Tmpfs", "Volumes", "ExposedPorts"];
+    let Some((parent, key)) = chain.as_deref().and_then(|chain| chain.rsplit_once('.')) else { return false };
+    if !parent.rsplit('.').next().is_some_and(|name| MAPS.contains(&name)) {
+        return false;
+    }
+    let map = data.pointer_mut(&parent.replace('.', "/")).and_then(serde_json::Value::as_object_mut);
+    map.is_some_and(|map| map.insert(key.to_owned(), serde_json::Value::Null).is_none())
 }
 
 /// What templates show for nothing.
@@ -94,6 +119,10 @@ fn supply_absent(data: &mut serde_json::Value) {
     supply("/State", POINTERS, &Value::Null);
     supply("", &["ExecIDs", "RepoTags", "RepoDigests"], &json!([]));
     supply("", &["Labels", "Options"], &json!({}));
+    // Go's field is ID where the document says Id.
+    if let Some(id) = data.get("Id").cloned() {
+        data["ID"] = id;
+    }
 }
 
 /// JSON as template data.

@@ -115,7 +115,11 @@ pub fn pack(local: &Path, name: &str, follow: bool) -> Result<impl AsyncRead + S
     let reader = tokio::net::UnixStream::from_std(reader)?;
     let (local, name) = (local.to_owned(), name.to_owned());
     std::thread::spawn(move || {
-        if let Err(error) = pack_blocking(&local, &name, follow, &writer) {
+        let packed = pack_blocking(&local, &name, follow, &writer);
+        // An engine that stops reading has its own reason, and tells it.
+        if let Err(error) = packed.map_err(|error| (error.kind() != io::ErrorKind::BrokenPipe).then_some(error))
+            && let Some(error) = error
+        {
             crate::output::note(format!("cannot read {}: {error}", local.display()));
             // Ending without the archive's end marks it as broken.
             let _ = writer.shutdown(std::net::Shutdown::Both);

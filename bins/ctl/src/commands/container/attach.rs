@@ -26,9 +26,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let container = attached::inspect(session, matches.arg(0)).await?;
     let state = &container.state;
     for (wrong, text) in [
-        (!state.running, "cannot attach to a stopped container, start it first"),
-        (state.paused, "cannot attach to a paused container, unpause it first"),
-        (state.restarting, "cannot attach to a restarting container, wait until it is running"),
+        (!state.running, "You cannot attach to a stopped container, start it first"),
+        (state.paused, "You cannot attach to a paused container, unpause it first"),
+        (state.restarting, "You cannot attach to a restarting container, wait until it is running"),
     ] {
         if wrong {
             return Err(Failure::new(text));

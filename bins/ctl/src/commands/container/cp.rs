@@ -16,7 +16,7 @@ use crate::session::Session;
 
 pub const COMMAND: Command = Command {
     paths: &["container cp", "cp"],
-    usage: "CONTAINER:SRC_PATH DEST_PATH|-",
+    usage: "CONTAINER:SRC_PATH DEST_PATH|-\nSRC_PATH|- CONTAINER:DEST_PATH",
     about: "Copy files between a container and the local file system",
     flags: &[FLAGS],
     arity: Arity::Exactly(2),

@@ -1,14 +1,17 @@
 //! `create`, and the creation that `run` begins with.
 
 use std::fs;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use engine_api::container::{CreateRequest, Created};
 use engine_client::Error;
 use reference::AnyReference;
 
+use crate::commands::container::exit_status;
 use crate::commands::image::pull;
 use crate::grammar::{Arity, Command, Exit, Failure, Matches};
+use crate::options::environment::os_text;
 use crate::options::{container, container_flags};
 use crate::output;
 use crate::output::progress::Sink;
@@ -26,9 +29,9 @@ pub const COMMAND: Command = Command {
 };
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
-    let fail = |failure: Failure| session.prefixed(failure.with_code(1), &matches.path);
-    let request = container::request(matches).map_err(|error| fail(Failure::new(error)).with_code(125))?;
-    let created = create(session, matches, request).await.map_err(fail)?;
+    let fail = |error: String| session.prefixed(Failure::new(error).with_code(125), &matches.path);
+    let request = container::request(matches).map_err(fail)?;
+    let created = create(session, matches, request).await.map_err(|failure| failure.with_code(1))?;
     output::println(created.id)?;
     Ok(Exit::OK)
 }
@@ -48,6 +51,8 @@ pub async fn create(session: &Session, matches: &Matches, mut request: CreateReq
     if !matches!(pull_policy, "always" | "missing" | "never") {
         return Err(Failure::new(format!("invalid pull option: '{pull_policy}': must be one of \"always\", \"missing\" or \"never\"")));
     }
+    check_platform(matches.text_or_empty("platform"))?;
+    let cid_file = CidFile::create(cid_file)?;
     let image = match AnyReference::parse(&request.config.image)? {
         AnyReference::Named(name) => name.with_default_tag().familiar(),
         AnyReference::Digest(_) => request.config.image.clone(),
@@ -73,11 +78,51 @@ pub async fn create(session: &Session, matches: &Matches, mut request: CreateReq
     for warning in &created.warnings {
         output::note(format!("WARNING: {warning}"));
     }
-    if !cid_file.is_empty() {
-        fs::write(cid_file, &created.id)
-            .map_err(|error| Failure::new(format!("failed to create the container ID file: {error}")))?;
-    }
+    cid_file.write(&created.id)?;
     Ok(created)
+}
+
+/// The file that `--cidfile` names: made before the container, gone again without one.
+struct CidFile<'a> {
+    path: &'a str,
+    file: Option<fs::File>,
+}
+
+impl<'a> CidFile<'a> {
+    fn create(path: &'a str) -> Result<Self, Failure> {
+        if path.is_empty() {
+            return Ok(Self { path, file: None });
+        }
+        let file = fs::File::create_new(path).map_err(|error| {
+            let code = if error.kind() == ErrorKind::NotFound { exit_status::NOT_FOUND } else { exit_status::ENGINE_FAILED };
+            Failure::new(format!("failed to create the container ID file: open {path}: {}", os_text(&error))).with_code(code)
+        })?;
+        Ok(Self { path, file: Some(file) })
+    }
+
+    fn write(mut self, id: &str) -> Result<(), Failure> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        file.write_all(id.as_bytes()).map_err(|error| Failure::new(format!("failed to write the container ID to the file ({}): {error}", self.path)))
+    }
+}
+
+impl Drop for CidFile<'_> {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            // A file that is gone already is as it should be.
+            let _ = fs::remove_file(self.path);
+        }
+    }
+}
+
+/// `os`, `os/arch` or `os/arch/variant`.
+fn check_platform(text: &str) -> Result<(), Failure> {
+    let parts: Vec<&str> = text.split('/').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-()*".contains(&byte));
+    if text.is_empty() || parts.len() <= 3 && parts.iter().all(|part| is_word(part)) {
+        return Ok(());
+    }
+    Err(Failure::new(format!("error parsing specified platform: {text:?}: cannot parse platform specifier: invalid argument")))
 }
 
 async fn pull_image(session: &Session, matches: &Matches, image: &str) -> Result<(), Failure> {

@@ -5,7 +5,8 @@ use engine_client::Error;
 /// 125: the engine failed.
 pub const ENGINE_FAILED: u8 = 125;
 const CANNOT_EXECUTE: u8 = 126;
-const NOT_FOUND: u8 = 127;
+/// 127: there is no such program.
+pub const NOT_FOUND: u8 = 127;
 
 /// 126 and 127 are known only by the text, which is the runtime's.
 pub fn of_start_error(error: &Error) -> u8 {

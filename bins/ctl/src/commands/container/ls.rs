@@ -57,7 +57,8 @@ const COLUMNS: &[(&str, &str)] = &[
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let limit = if matches.flag("latest") { 1 } else { matches.int("last").unwrap_or(-1) };
-    let size = matches.flag("size") || matches.text_or_empty("format").contains(".Size");
+    let format = matches.text_or_empty("format");
+    let size = matches.flag("size") || format.contains(".Size") || format.contains("json .}") || format.contains("json . }");
     let mut request = session.engine.get("/containers/json").query_flag("all", matches.flag("all"));
     if limit > 0 {
         request = request.query("limit", limit.to_string());
@@ -67,8 +68,15 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let whole = matches.flag("no-trunc");
     let rows: Vec<Row> = containers.iter().map(|container| row(container, whole)).collect();
     let table = if matches.flag("size") { TABLE_WITH_SIZE } else { TABLE };
-    Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "psFormat" }.print(session, matches, &rows)?;
+    let listing = Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "psFormat" };
+    listing.print(session, matches, &rows).map_err(worded)?;
     Ok(Exit::OK)
+}
+
+/// Docker words a bad template of this one list in its own way.
+fn worded(failure: Failure) -> Failure {
+    let stage = if failure.message.contains(" executing ") { "failed to execute template" } else { "failed to parse template" };
+    Failure { message: failure.message.replacen("template parsing error", stage, 1), ..failure }
 }
 
 /// Fields of a container.

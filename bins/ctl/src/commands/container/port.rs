@@ -21,6 +21,11 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let join = |ip: &str, port: &str| if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") };
     let mut lines = Vec::new();
     if let Some(wanted) = matches.args.get(1) {
+        let number = wanted.split('/').next().unwrap_or_default();
+        if number.parse::<u16>().is_err() {
+            let reason = format!("strconv.ParseUint: parsing {number:?}: invalid syntax");
+            return Err(Failure::new(format!("Error: invalid port ({number}): {reason}")));
+        }
         let key = if wanted.contains('/') { wanted.clone() } else { format!("{wanted}/tcp") };
         let Some(bindings) = ports.get(&key).cloned().flatten().filter(|bindings| !bindings.is_empty()) else {
             return Err(Failure::new(format!("Error: No public port '{wanted}' published for {}", matches.arg(0))));

@@ -22,7 +22,7 @@ const FLAGS: &[Flag] = &[FILTER, FORCE];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     if !confirmed(matches, "WARNING! This will remove all stopped containers.")? {
-        return Err(Failure::new("container prune has been cancelled"));
+        return Ok(Exit::OK);
     }
     let filters = filter::to_json(matches.list("filter"))?;
     let pruned = prune(session, &filters).await?;

@@ -18,6 +18,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     if old.is_empty() || new.is_empty() {
         return Err(Failure::new("Error: Neither old nor new names may be empty"));
     }
-    session.engine.post(&format!("/containers/{old}/rename")).query("name", new).done().await?;
+    let renamed = session.engine.post(&format!("/containers/{old}/rename")).query("name", new).done().await;
+    renamed.map_err(|error| Failure::new(format!("{error}\nError: failed to rename container named {old}")))?;
     Ok(Exit::OK)
 }

@@ -33,14 +33,18 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let detach = matches.flag("detach");
     if detach {
         if matches.changed("attach") {
-            return Err(engine_failed(Failure::new("conflicting options: cannot specify both --attach and --detach")));
+            return Err(Failure::new("conflicting options: cannot specify both --attach and --detach"));
         }
         let config = &mut request.config;
         (config.attach_stdin, config.attach_stdout, config.attach_stderr, config.stdin_once) = (false, false, false, false);
     } else {
         attached::check_tty(request.config.attach_stdin, request.config.tty).map_err(|failure| failure.with_code(1))?;
     }
-    let created = create::create(session, matches, request.clone()).await.map_err(engine_failed)?;
+    let created = create::create(session, matches, request.clone()).await.map_err(|failure| {
+        // A file for the ID that cannot be written is found missing, as a program is.
+        let code = if failure.code == exit_status::NOT_FOUND { failure.code } else { exit_status::ENGINE_FAILED };
+        fail(failure.with_code(code))
+    })?;
     if detach {
         let started = session.engine.post(&format!("/containers/{}/start", created.id)).done().await;
         started.map_err(|error| fail(Failure { code: exit_status::of_start_error(&error), ..Failure::from(error) }))?;

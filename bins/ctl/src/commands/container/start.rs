@@ -18,6 +18,8 @@ pub const COMMAND: Command = Command {
 
 const FLAGS: &[Flag] = &[
     Flag::bool("attach", "Attach stdout and stderr and pass signals on").short('a'),
+    Flag::text("checkpoint", "Restore from this checkpoint"),
+    Flag::text("checkpoint-dir", "Directory of the checkpoints"),
     Flag::text("detach-keys", "Keys that detach from the container"),
     Flag::bool("interactive", "Attach stdin").short('i'),
 ];
@@ -27,12 +29,14 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         if matches.args.len() > 1 {
             return Err(Failure::new("you cannot start and attach multiple containers at once"));
         }
+        refuse_checkpoint_of_many(matches)?;
         return start_attached(session, matches).await;
     }
+    refuse_checkpoint_of_many(matches)?;
     let mut each = Each::default();
     let mut failed = Vec::new();
     for name in &matches.args {
-        let result = session.engine.post(&format!("/containers/{name}/start")).done().await;
+        let result = request(session, matches, name).done().await;
         if let Err(error) = result {
             crate::output::note(error.to_string());
             failed.push(name.clone());
@@ -44,6 +48,19 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         return each.finish();
     }
     Err(Failure::new(format!("Error: failed to start containers: {}", failed.join(", "))))
+}
+
+fn refuse_checkpoint_of_many(matches: &Matches) -> Result<(), Failure> {
+    if matches.args.len() > 1 && !matches.text_or_empty("checkpoint").is_empty() {
+        return Err(Failure::new("you cannot restore multiple containers at once"));
+    }
+    Ok(())
+}
+
+fn request<'a>(session: &'a Session, matches: &Matches, name: &str) -> engine_client::Request<'a> {
+    let request = session.engine.post(&format!("/containers/{name}/start"));
+    let request = request.query_some("checkpoint", matches.text_or_empty("checkpoint"));
+    request.query_some("checkpoint-dir", matches.text_or_empty("checkpoint-dir"))
 }
 
 async fn start_attached(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
@@ -58,7 +75,7 @@ async fn start_attached(session: &Session, matches: &Matches) -> Result<Exit, Fa
     let connection = attached::attach(engine, id, &streams).await?;
     let removes = container.host_config.auto_remove;
     let waiting = Waiting::open(engine, id, if removes { "removed" } else { "next-exit" }).await?;
-    if let Err(error) = engine.post(&format!("/containers/{id}/start")).done().await {
+    if let Err(error) = request(session, matches, id).done().await {
         if removes {
             let _ = waiting.exit().await;
         }

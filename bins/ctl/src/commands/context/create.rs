@@ -1,8 +1,9 @@
 //! `context create`.
 
-use engine_client::{Context, Contexts, Endpoint};
+use engine_client::{Context, Contexts};
 
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
+use crate::options::context::{self, DockerEndpoint};
 use crate::output;
 use crate::session::Session;
 
@@ -18,28 +19,34 @@ pub const COMMAND: Command = Command {
 
 const FLAGS: &[Flag] = &[
     Flag::text("description", "What the context is for"),
-    Flag::list("docker", "The engine: host=ADDRESS or from=CONTEXT").value("stringToString"),
+    Flag::list("docker", "The engine: host=, ca=, cert=, key=, skip-tls-verify=, or from=CONTEXT")
+        .value("stringToString")
+        .check(context::check),
     Flag::text("from", "Context to copy"),
 ];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let store = Contexts::new(session.config.directory());
-    let mut host = session.engine.endpoint().to_string();
-    let from = |name: &str| store.load(name).map(|context| context.docker_host().to_owned());
-    if let Some(name) = matches.text("from") {
-        host = from(name)?;
-    }
-    for field in matches.list("docker").iter().flat_map(|text| text.split(',')) {
-        match field.split_once('=') {
-            Some(("host", address)) => host = address.to_owned(),
-            Some(("from", name)) => host = from(name)?,
-            Some((name, _)) => return Err(Failure::new(format!("unable to create context: {name}: unrecognized config key"))),
-            None => return Err(Failure::new(format!("{field} must be formatted as key=value"))),
-        }
-    }
-    Endpoint::parse(&host).map_err(|error| Failure::new(format!("unable to create docker endpoint config: {error}")))?;
     let name = matches.arg(0);
-    store.create(&Context::new(name, matches.text_or_empty("description"), &host))?;
+    store.check_new(name)?;
+    let mut context = Context::new(name, matches.text_or_empty("description"), "");
+    let endpoint = if matches.changed("docker") {
+        let endpoint = context::parse(&store, matches.list("docker"))?;
+        match endpoint.host.is_empty() && !matches.list("docker").iter().any(|text| text.contains("from=")) {
+            true => DockerEndpoint { host: session.engine.endpoint().to_string(), ..endpoint },
+            false => endpoint,
+        }
+    } else if let Some(from) = matches.text("from") {
+        let original = store.load(from)?;
+        if context.description().is_empty() {
+            context.metadata.clone_from(&original.metadata);
+        }
+        context::of(&original, &store)?
+    } else {
+        DockerEndpoint { host: session.engine.endpoint().to_string(), ..DockerEndpoint::default() }
+    };
+    endpoint.apply(&mut context);
+    store.create(&context, &endpoint.tls)?;
     output::println(name)?;
     output::note(format!("Successfully created context {name:?}"));
     Ok(Exit::OK)

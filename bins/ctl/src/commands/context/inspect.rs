@@ -31,7 +31,11 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         match context {
             Ok(context) => {
                 let mut object = serde_json::to_value(&context)?;
-                object["TLSMaterial"] = json!({});
+                let files: Vec<&str> = match name == DEFAULT_CONTEXT {
+                    true => Vec::new(),
+                    false => store.tls(name)?.files().map(|(file, _)| file).collect(),
+                };
+                object["TLSMaterial"] = if files.is_empty() { json!({}) } else { json!({"docker": files}) };
                 let path = |path: std::path::PathBuf| if name == DEFAULT_CONTEXT { "<IN MEMORY>".into() } else { path.display().to_string() };
                 object["Storage"] = json!({"MetadataPath": path(store.meta_path(name)), "TLSPath": path(store.tls_path(name))});
                 objects.push(serde_json::value::to_raw_value(&object)?);

@@ -1,10 +1,13 @@
 //! Verbs of contexts.
 
 pub mod create;
+pub mod export;
+pub mod import;
 pub mod inspect;
 pub mod ls;
 pub mod rm;
 pub mod show;
+pub mod update;
 pub mod r#use;
 
 use engine_client::{Context, DEFAULT_CONTEXT, DEFAULT_HOST};

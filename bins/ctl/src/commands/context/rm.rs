@@ -24,10 +24,14 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     for name in &matches.args {
         if name == DEFAULT_CONTEXT {
             each.failed(Failure::new("context \"default\" cannot be removed"));
-        } else if session.config.text("currentContext") == Some(name) && !matches.flag("force") {
+        } else if session.context == *name && !matches.flag("force") {
             each.failed(Failure::new(format!("context {name:?} is in use, set -f flag to force remove")));
-        } else {
+        } else if store.exists(name) {
             each.done(name, store.remove(name))?;
+        } else if matches.flag("force") {
+            each.done(name, Ok::<(), Failure>(()))?;
+        } else {
+            each.failed(Failure::new(format!("context {name:?} does not exist")));
         }
     }
     each.finish()

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use engine_api::image::ImageSummary;
 use reference::Reference;
 
+use crate::commands::image::tree;
 use crate::commands::listing::{FILTER, FORMAT, Listing, NO_TRUNC, short_id};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::options::filter;
@@ -28,6 +29,7 @@ const FLAGS: &[Flag] = &[
     FORMAT,
     NO_TRUNC,
     Flag::bool("quiet", "Show only IDs").short('q'),
+    Flag::bool("tree", "Show the platforms of each image"),
 ];
 
 const TABLE: &str = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince}}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
@@ -45,9 +47,12 @@ const COLUMNS: &[(&str, &str)] = &[
     ("SharedSize", "SHARED SIZE"),
     ("UniqueSize", "UNIQUE SIZE"),
 ];
-const NONE: &str = "<none>";
+pub const NONE: &str = "<none>";
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
+    if matches.flag("tree") {
+        return tree::run(session, matches).await;
+    }
     let mut filters = matches.list("filter").to_vec();
     if let Some(name) = matches.args.first() {
         filters.push(format!("reference={name}"));

@@ -30,7 +30,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         "WARNING! This will remove all dangling images."
     };
     if !confirmed(matches, warning)? {
-        return Err(Failure::new("image prune has been cancelled"));
+        return Ok(Exit::OK);
     }
     let pruned = prune(session, matches.list("filter"), all).await?;
     let rows = pruned.images_deleted.unwrap_or_default();

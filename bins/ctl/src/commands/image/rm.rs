@@ -20,7 +20,7 @@ pub const COMMAND: Command = Command {
 const FLAGS: &[Flag] = &[
     Flag::bool("force", "Remove it even when it is used").short('f'),
     Flag::bool("no-prune", "Keep untagged parents"),
-    Flag::list("platform", "Remove only this platform"),
+    Flag::strings("platform", "Remove only this platform"),
 ];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {

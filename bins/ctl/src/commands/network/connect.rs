@@ -19,13 +19,13 @@ pub const COMMAND: Command = Command {
 };
 
 const FLAGS: &[Flag] = &[
-    Flag::list("alias", "Name of the container on the network"),
-    Flag::list("driver-opt", "Option of the driver"),
+    Flag::strings("alias", "Name of the container on the network"),
+    Flag::strings("driver-opt", "Option of the driver"),
     Flag::int("gw-priority", "Highest priority gives the default gateway"),
     Flag::text("ip", "IPv4 address of the container"),
     Flag::text("ip6", "IPv6 address of the container"),
     Flag::list("link", "Link to another container"),
-    Flag::list("link-local-ip", "Link-local address of the container"),
+    Flag::strings("link-local-ip", "Link-local address of the container"),
 ];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {

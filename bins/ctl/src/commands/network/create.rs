@@ -25,10 +25,10 @@ const FLAGS: &[Flag] = &[
     Flag::text("config-from", "Network to copy the configuration from"),
     Flag::bool("config-only", "Create only a configuration"),
     Flag::text("driver", "Driver of the network").short('d').default("bridge"),
-    Flag::list("gateway", "Gateway of the subnet"),
+    Flag::strings("gateway", "Gateway of the subnet"),
     Flag::bool("ingress", "Create swarm's routing mesh"),
     Flag::bool("internal", "Keep the network from the outside"),
-    Flag::list("ip-range", "Range that containers get addresses from"),
+    Flag::strings("ip-range", "Range that containers get addresses from"),
     Flag::text("ipam-driver", "Driver of the addresses").default("default"),
     Flag::list("ipam-opt", "Option of the addresses' driver").value("map"),
     Flag::bool("ipv4", "Give containers IPv4 addresses").default("true"),
@@ -36,7 +36,7 @@ const FLAGS: &[Flag] = &[
     Flag::list("label", "Label the network"),
     Flag::list("opt", "Option of the driver").short('o').value("map"),
     Flag::text("scope", "Scope of the network"),
-    Flag::list("subnet", "Subnet in CIDR form"),
+    Flag::strings("subnet", "Subnet in CIDR form"),
 ];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
@@ -70,11 +70,11 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
 
 /// Ranges, gateways and other addresses, each with the subnet that holds it.
 fn pools(matches: &Matches) -> Result<Vec<IpamPool>, Failure> {
-    let subnets: Vec<Subnet> = matches.list("subnet").iter().map(|text| Subnet::parse(text)).collect::<Result<_, _>>()?;
+    let subnets: Vec<Subnet> = matches.list("subnet").iter().filter_map(|text| Subnet::parse(text)).collect();
     let mut pools: Vec<IpamPool> =
         matches.list("subnet").iter().map(|subnet| IpamPool { subnet: subnet.clone(), ..IpamPool::default() }).collect();
     let holder = |address: &str| subnets.iter().position(|subnet| subnet.holds(address));
-    if subnets.is_empty() && (!matches.list("gateway").is_empty() || !matches.list("ip-range").is_empty()) {
+    if pools.is_empty() && (!matches.list("gateway").is_empty() || !matches.list("ip-range").is_empty()) {
         return Err(Failure::new("every ip-range or gateway must have a corresponding subnet"));
     }
     for range in matches.list("ip-range") {
@@ -101,12 +101,12 @@ struct Subnet {
 }
 
 impl Subnet {
-    fn parse(text: &str) -> Result<Self, Failure> {
-        let invalid = || Failure::new(format!("invalid subnet {text}: invalid CIDR block notation"));
-        let (address, length) = text.split_once('/').ok_or_else(invalid)?;
-        let (address, v6) = bits(address).ok_or_else(invalid)?;
-        let length = length.parse().ok().filter(|length| *length <= if v6 { 128 } else { 32 }).ok_or_else(invalid)?;
-        Ok(Self { address, v6, length })
+    /// A subnet that is none holds nothing: it is the engine's to refuse.
+    fn parse(text: &str) -> Option<Self> {
+        let (address, length) = text.split_once('/')?;
+        let (address, v6) = bits(address)?;
+        let length = length.parse().ok().filter(|length| *length <= if v6 { 128 } else { 32 })?;
+        Some(Self { address, v6, length })
     }
 
     /// An address, or a range's first one.
@@ -136,6 +136,6 @@ mod tests {
         assert!(!subnet.holds("10.2.0.1") && !subnet.holds("fd00::1"));
         assert!(Subnet::parse("fd00::/64").unwrap().holds("fd00::9"));
         assert!(Subnet::parse("0.0.0.0/0").unwrap().holds("9.9.9.9"));
-        assert!(Subnet::parse("10.0.0.0").is_err() && Subnet::parse("10.0.0.0/33").is_err());
+        assert!(Subnet::parse("10.0.0.0").is_none() && Subnet::parse("10.0.0.0/33").is_none());
     }
 }

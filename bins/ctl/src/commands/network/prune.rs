@@ -22,7 +22,7 @@ const FLAGS: &[Flag] = &[FILTER, FORCE];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     if !confirmed(matches, "WARNING! This will remove all custom networks not used by at least one container.")? {
-        return Err(Failure::new("network prune has been cancelled"));
+        return Ok(Exit::OK);
     }
     let pruned = prune(session, &filter::to_json(matches.list("filter"))?).await?;
     output::print(report("Deleted Networks:", &pruned.networks_deleted.unwrap_or_default()))?;

@@ -2,7 +2,6 @@
 
 use crate::commands::each::Each;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
-use crate::output;
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
@@ -22,7 +21,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     for name in &matches.args {
         let removed = session.engine.delete(&format!("/networks/{name}")).done().await;
         match removed {
-            Err(error) if matches.flag("force") && error.is_not_found() => output::note(error.to_string()),
+            Err(error) if matches.flag("force") && error.is_not_found() => {}
             removed => each.done(name, removed)?,
         }
     }

@@ -1,7 +1,11 @@
 //! `system df`.
 
+use std::sync::Arc;
+
 use engine_api::container::Summary;
 use engine_api::system::{BuildCache, DiskUsage};
+
+use gotmpl::Value;
 
 use crate::commands::listing::{FORMAT, Listing, short_id};
 use crate::commands::{container, image, volume};
@@ -27,8 +31,9 @@ const COLUMNS: &[(&str, &str)] =
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let usage: DiskUsage = session.engine.get("/system/df").fetch().await?;
     if matches.flag("verbose") {
-        if matches.changed("format") {
-            return Err(Failure::new("the verbose and the format options conflict"));
+        if let Some(format) = matches.text("format").filter(|format| !format.is_empty() && *format != "table") {
+            output::print(verbose_by_template(&usage, format)?)?;
+            return Ok(Exit::OK);
         }
         output::print(verbose(&usage)?)?;
         return Ok(Exit::OK);
@@ -125,6 +130,25 @@ fn verbose(usage: &DiskUsage) -> Result<String, Failure> {
         "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {}\n\n{caches}",
         units::human_size(cached as f64)
     ))
+}
+
+/// All objects as one row of lists.
+fn verbose_by_template(usage: &DiskUsage, format: &str) -> Result<String, Failure> {
+    let list = |rows: Vec<Row>| Value::List(rows.into_iter().map(|row| Value::Map(Arc::new(row))).collect());
+    let images = usage.images.iter().flatten().flat_map(|summary| image::ls::rows(summary, false, true)).collect();
+    let without_functions = |mut row: Row| {
+        row.retain(|_, value| !value.is_function());
+        row
+    };
+    let containers = usage.containers.iter().flatten().map(|one| without_functions(container::ls::row(one, true))).collect();
+    let volumes = usage.volumes.iter().flatten().map(|one| without_functions(volume::ls::row(one))).collect();
+    let caches = usage.build_cache.iter().flatten().map(cache_row).collect();
+    let mut row = Row::new();
+    for (name, rows) in [("Images", images), ("Containers", containers), ("Volumes", volumes), ("BuildCache", caches)] {
+        row.insert(name.into(), list(rows));
+    }
+    let columns = [("Images", ""), ("Containers", ""), ("Volumes", ""), ("BuildCache", "")];
+    Format::parse(format, "").render(&columns, &[row])
 }
 
 /// The root file system's size counts with its image.

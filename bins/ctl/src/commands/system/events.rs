@@ -43,18 +43,18 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         "json" => "{{json .}}",
         format => format,
     };
-    let check = Template::parse(format, KeyOrder::default());
-    check.map_err(|failure| Failure { message: failure.message.replace("failed to parse", "Error parsing format: "), code: 64, ..failure })?;
+    let fail = |reason: String| Failure::new(format!("Error parsing format: {reason}")).with_code(64);
+    Template::parse(format, KeyOrder::default()).map_err(fail)?;
     while let Some(raw) = stream.next_raw().await? {
-        let line = if format.is_empty() { plain(&serde_json::from_str(raw.get())?) } else { by_template(&raw, format)? };
+        let line = if format.is_empty() { plain(&serde_json::from_str(raw.get())?) } else { by_template(&raw, format).map_err(fail)? };
         output::println(line)?;
     }
     Ok(Exit::OK)
 }
 
-fn by_template(raw: &RawValue, format: &str) -> Result<String, Failure> {
-    let template = Template::parse(format, KeyOrder::of(raw.get()))?;
-    let mut data: serde_json::Value = serde_json::from_str(raw.get())?;
+fn by_template(raw: &RawValue, format: &str) -> Result<String, String> {
+    let template = Template::parse(format, KeyOrder::of(raw.get()))?.typed();
+    let mut data: serde_json::Value = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
     // Templates name the fields as Go does, not as JSON does.
     if let Some(fields) = data.as_object_mut().filter(|_| !format.contains("json .")) {
         for (name, key) in [("ID", "id"), ("Status", "status"), ("From", "from"), ("Time", "time"), ("TimeNano", "timeNano"), ("Scope", "scope")] {

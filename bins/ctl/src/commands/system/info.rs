@@ -1,10 +1,12 @@
 //! `info`.
 
 use engine_api::system::Info;
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::output::{self, KeyOrder, Template, inspect, units};
+use crate::plugins;
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
@@ -29,17 +31,14 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         format => format,
     };
     if !format.is_empty() {
-        let raw = answer?;
-        let data: serde_json::Value = serde_json::from_str(raw.get())?;
-        let template = Template::parse(format, KeyOrder::of(raw.get()))?;
-        output::println(template.render(&inspect::value_of(&data))?)?;
-        return Ok(Exit::OK);
+        return by_template(session, answer, format);
     }
     let mut text = format!(
-        "Client: Wherry\n Version:    {}\n Context:    {}\n Debug Mode: {}\n\nServer:\n",
+        "Client: Wherry\n Version:    {}\n Context:    {}\n Debug Mode: {}\n{}\nServer:\n",
         env!("CARGO_PKG_VERSION"),
         session.context,
-        session.debug
+        session.debug,
+        plugins_text(session),
     );
     let answer = match answer {
         Ok(answer) => answer,
@@ -53,6 +52,68 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     output::print(text)?;
     for warning in info.warnings.iter().flatten() {
         output::note(warning);
+    }
+    Ok(Exit::OK)
+}
+
+/// The client's plugins, those that are none with the reason.
+fn plugins_text(session: &Session) -> String {
+    let mut text = String::new();
+    for plugin in plugins::all(&session.config) {
+        if text.is_empty() {
+            text.push_str(" Plugins:\n");
+        }
+        match plugin.metadata() {
+            Ok(metadata) => {
+                text.push_str(&format!("  {}: {} ({})\n", plugin.name, metadata.short_description, metadata.vendor));
+                if !metadata.version.is_empty() {
+                    text.push_str(&format!("    Version:  {}\n", metadata.version));
+                }
+                text.push_str(&format!("    Path:     {}\n", plugin.path.display()));
+            }
+            Err(reason) => output::note(format!("WARNING: Plugin {:?} is not valid: {reason}", plugin.path.display().to_string())),
+        }
+    }
+    text
+}
+
+/// Plugins as templates see them.
+fn plugins_json(session: &Session) -> Vec<serde_json::Value> {
+    let describe = |plugin: plugins::Plugin| {
+        let mut object = match plugin.metadata() {
+            Ok(metadata) => serde_json::to_value(metadata).unwrap_or_default(),
+            Err(reason) => json!({"Err": reason}),
+        };
+        object["Name"] = plugin.name.into();
+        object["Path"] = plugin.path.display().to_string().into();
+        object
+    };
+    plugins::all(&session.config).into_iter().map(describe).collect()
+}
+
+/// The engine's facts and the client's, through a template.
+fn by_template(session: &Session, answer: Result<Box<RawValue>, engine_client::Error>, format: &str) -> Result<Exit, Failure> {
+    let (raw, failure) = match answer {
+        Ok(raw) => (raw.get().to_owned(), None),
+        Err(error) => ("{}".to_owned(), Some(error)),
+    };
+    let template = Template::parse(format, KeyOrder::of(&raw))
+        .map_err(|reason| Failure::new(format!("template parsing error: {reason}")).with_code(64))?
+        .typed();
+    let mut data: serde_json::Value = serde_json::from_str(&raw)?;
+    let errors: Vec<String> = failure.iter().map(ToString::to_string).collect();
+    data["ServerErrors"] = errors.into();
+    data["ClientInfo"] = json!({
+        "Debug": session.debug, "Version": env!("CARGO_PKG_VERSION"), "Os": std::env::consts::OS, "Context": session.context,
+        "Plugins": plugins_json(session), "Warnings": null,
+    });
+    match template.render(&inspect::value_of(&data)) {
+        Ok(shown) => output::println(shown)?,
+        // Without an engine there is nothing to ask for.
+        Err(reason) => {
+            output::println("")?;
+            return Err(failure.map_or_else(|| Failure::new(reason), Failure::from));
+        }
     }
     Ok(Exit::OK)
 }

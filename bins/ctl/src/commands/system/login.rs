@@ -54,15 +54,15 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
 fn asked(matches: &Matches, stored: &AuthConfig) -> Result<AuthConfig, Failure> {
     let mut auth = AuthConfig { username: matches.text_or_empty("username").to_owned(), ..AuthConfig::default() };
     if let Some(password) = matches.text("password") {
-        output::note("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
         if matches.flag("password-stdin") {
-            return Err(Failure::new("--password and --password-stdin are mutually exclusive"));
+            return Err(Failure::new("conflicting options: cannot specify both --password and --password-stdin"));
         }
+        output::note("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
         auth.password = password.to_owned();
     }
     if matches.flag("password-stdin") {
         if auth.username.is_empty() {
-            return Err(Failure::new("Must provide --username with --password-stdin"));
+            return Err(Failure::new("the --password-stdin option requires --username to be set"));
         }
         io::stdin().read_to_string(&mut auth.password)?;
         auth.password.truncate(auth.password.trim_end_matches(['\r', '\n']).len());

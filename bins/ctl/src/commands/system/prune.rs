@@ -28,6 +28,9 @@ const FLAGS: &[Flag] = &[
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let (all, volumes) = (matches.flag("all"), matches.flag("volumes"));
+    if volumes && matches.list("filter").iter().any(|filter| filter.starts_with("until=")) {
+        return Err(Failure::new("ERROR: The \"until\" filter is not supported with \"--volumes\""));
+    }
     let mut warning = "WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at least one container\n".to_owned();
     if volumes {
         warning.push_str("  - all anonymous volumes not used by at least one container\n");
@@ -35,7 +38,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     warning.push_str(if all { "  - all images without at least one container associated to them\n" } else { "  - all dangling images\n" });
     warning.push_str("  - unused build cache\n");
     if !confirmed(matches, &warning)? {
-        return Err(Failure::new("system prune has been cancelled"));
+        return Ok(Exit::OK);
     }
     let filters = filter::to_json(matches.list("filter"))?;
     let mut space = 0;

@@ -3,6 +3,7 @@
 use engine_api::system::Version;
 use engine_client::ApiVersion;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::output::{self, KeyOrder, Template, align, inspect, time};
@@ -21,7 +22,7 @@ pub const COMMAND: Command = Command {
 const FLAGS: &[Flag] = &[Flag::text("format", "Go template to show with, or 'json'").short('f')];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
-    let server: Result<serde_json::Value, _> = session.engine.get("/version").fetch().await;
+    let server = session.engine.get("/version").fetch::<Box<RawValue>>().await;
     let api = if server.is_ok() { session.engine.version().await? } else { ApiVersion::NEWEST };
     let format = match matches.text_or_empty("format") {
         "json" => "{{json .}}",
@@ -34,16 +35,31 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     if format.is_empty() {
         output::print(client_text(session, api))?;
         if let Some(server) = server {
-            output::print(server_text(&serde_json::from_value(server)?))?;
+            output::print(server_text(&serde_json::from_str(server.get())?))?;
         }
     } else {
-        let mut data = json!({"Client": client(session, api), "Server": server});
-        let template = Template::parse(format, KeyOrder::of(&data.to_string()))?;
+        let text = format!("{{\"Client\":{},\"Server\":{}}}", client(session, api), server.as_ref().map_or("null", |server| server.get()));
+        let mut data: serde_json::Value = serde_json::from_str(&text)?;
+        for built in ["/Server/BuildTime", "/Server/Components/0/Details/BuildTime"] {
+            if let Some(time) = data.pointer_mut(built) {
+                *time = built_at(time.as_str().unwrap_or_default()).into();
+            }
+        }
+        let named = |reason: String| reason.replace("template: :", "template: version:").replace("executing \"\"", "executing \"version\"");
+        let template = Template::parse(format, KeyOrder::of(&text))
+            .map_err(|reason| Failure::new(format!("template parsing error: {}", named(reason))).with_code(64))?
+            .typed();
         let shown = template.execute(&inspect::value_of(&data)).or_else(|_| {
             name_as_go(&mut data);
             template.render(&inspect::value_of(&data))
-        })?;
-        output::println(shown)?;
+        });
+        match shown {
+            Ok(shown) => output::println(shown)?,
+            Err(reason) => {
+                output::println("")?;
+                return Err(Failure::new(named(reason)));
+            }
+        }
     }
     failure.map_or(Ok(Exit::OK), Err)
 }
@@ -66,6 +82,14 @@ fn architecture() -> &'static str {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => other,
+    }
+}
+
+/// A build's time as people read it; what is none stays as it is.
+fn built_at(text: &str) -> String {
+    match time::unix_of(text) {
+        0 => text.to_owned(),
+        seconds => time::ctime(seconds),
     }
 }
 
@@ -95,10 +119,7 @@ fn server_text(server: &Version) -> String {
     let details = engine.map(|engine| engine.details.clone()).unwrap_or_default();
     let detail = |name: &str, fallback: &str| details.get(name).cloned().unwrap_or_else(|| fallback.to_owned());
     let built = detail("BuildTime", &server.build_time);
-    let built = match time::unix_of(&built) {
-        0 => built,
-        seconds => time::ctime(seconds),
-    };
+    let built = built_at(&built);
     let minimum = &server.min_api_version;
     let minimum = if minimum.is_empty() { String::new() } else { format!(" (minimum version {minimum})") };
     text.push_str(" Engine:\n");

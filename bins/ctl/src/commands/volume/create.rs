@@ -18,11 +18,26 @@ pub const COMMAND: Command = Command {
 };
 
 const FLAGS: &[Flag] = &[
+    Flag::text("availability", "Availability of a cluster volume").default("active").check(cluster),
     Flag::text("driver", "Driver of the volume").short('d').default("local"),
+    Flag::text("group", "Group of a cluster volume").check(cluster),
     Flag::list("label", "Label the volume"),
+    Flag::bytes("limit-bytes", "Smallest size of a cluster volume").check(cluster),
     Flag::text("name", "Name of the volume").hidden(),
     Flag::list("opt", "Option of the driver").short('o').value("map"),
+    Flag::bytes("required-bytes", "Largest size of a cluster volume").check(cluster),
+    Flag::text("scope", "Access scope of a cluster volume").default("single").check(cluster),
+    Flag::list("secret", "Secret of a cluster volume").value("map").check(cluster),
+    Flag::text("sharing", "Access sharing of a cluster volume").default("none").check(cluster),
+    Flag::list("topology-preferred", "Where a cluster volume had better be").check(cluster),
+    Flag::list("topology-required", "Where a cluster volume must be").check(cluster),
+    Flag::text("type", "Access type of a cluster volume").default("block").check(cluster),
 ];
+
+/// Cluster volumes are swarm's, which neither this program nor its engine is part of.
+fn cluster(_: &str) -> Result<(), String> {
+    Err("cluster volumes need swarm, which this program does not manage".to_owned())
+}
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let named = matches.text("name");

@@ -21,7 +21,12 @@ pub const COMMAND: Command = Command {
     run: |session, matches| Box::pin(run(session, matches)),
 };
 
-const FLAGS: &[Flag] = &[FILTER, FORMAT, Flag::bool("quiet", "Show only names").short('q')];
+const FLAGS: &[Flag] = &[
+    Flag::bool("cluster", "Show only cluster volumes"),
+    FILTER,
+    FORMAT,
+    Flag::bool("quiet", "Show only names").short('q'),
+];
 const TABLE: &str = "{{.Driver}}\t{{.Name}}";
 const COLUMNS: &[(&str, &str)] = &[
     ("Name", "VOLUME NAME"),

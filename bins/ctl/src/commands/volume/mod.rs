@@ -5,3 +5,4 @@ pub mod inspect;
 pub mod ls;
 pub mod prune;
 pub mod rm;
+pub mod update;

@@ -26,13 +26,16 @@ const ALL_SINCE: ApiVersion = ApiVersion { major: 1, minor: 42 };
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let all = matches.flag("all");
     let mut filters = matches.list("filter").to_vec();
+    if all {
+        session.engine.require("--all", ALL_SINCE).await?;
+    }
     let old = session.engine.version().await? < ALL_SINCE;
     if all && !old {
         filters.push("all=true".to_owned());
     }
     let what = if all || old { "all local" } else { "anonymous local" };
     if !confirmed(matches, &format!("WARNING! This will remove {what} volumes not used by at least one container."))? {
-        return Err(Failure::new("volume prune has been cancelled"));
+        return Ok(Exit::OK);
     }
     let pruned = prune(session, &filter::to_json(&filters)?).await?;
     output::print(report("Deleted Volumes:", &pruned.volumes_deleted.unwrap_or_default()) + &reclaimed(pruned.space_reclaimed))?;

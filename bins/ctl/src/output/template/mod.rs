@@ -1,5 +1,8 @@
 //! `--format`: Go templates with Docker's functions, over rows of named columns.
 
+mod check;
+mod functions;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,6 +10,7 @@ use gotmpl::{MissingKey, TemplateError, Value};
 
 use crate::grammar::Failure;
 use crate::output::{KeyOrder, align, write_value};
+use functions::{pad, text, with_functions};
 
 /// Narrowest column of a table.
 const MIN_WIDTH: usize = 10;
@@ -49,22 +53,34 @@ impl Format {
     /// # Errors
     /// The template does not parse or asks for a field that is none.
     pub fn render(&self, columns: &[Column], rows: &[Row]) -> Result<String, Failure> {
+        let fail = |reason: String| {
+            let fields: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+            let failure = Failure::new(format!("template parsing error: {reason}"));
+            if reason.contains("can't evaluate field") {
+                failure.with_hint(format!("The fields are {}.", fields.join(", ")))
+            } else {
+                failure
+            }
+        };
+        self.rendered(columns, rows).map_err(fail)
+    }
+
+    fn rendered(&self, columns: &[Column], rows: &[Row]) -> Result<String, String> {
         let mut out = String::new();
+        let mut header: Row = columns.iter().map(|(name, title)| ((*name).into(), text(title))).collect();
+        header.insert("Label".into(), Value::Function(Arc::new(|args| Ok(args.first().cloned().unwrap_or(Value::Nil)))));
+        let header = Value::Map(Arc::new(header));
         if self.table {
-            let mut header: Row = columns.iter().map(|(name, title)| ((*name).into(), text(title))).collect();
-            header.insert("Label".into(), Value::Function(Arc::new(|args| Ok(args.first().cloned().unwrap_or(Value::Nil)))));
-            let template = Template::parse_header(&self.template)?;
-            out.push_str(&template.render(&Value::Map(Arc::new(header)))?);
+            out.push_str(&Template::parse_header(&self.template)?.render(&header)?);
             out.push('\n');
         }
         let template = Template::parse_rows(&self.template)?;
         if rows.is_empty() && !self.table {
             // A field that is none is a mistake, even where there is nothing to show.
-            let header: Row = columns.iter().map(|(name, title)| ((*name).into(), text(title))).collect();
-            if let Err(error) = template.execute(&Value::Map(Arc::new(header)))
+            if let Err(error) = template.execute(&header)
                 && missing_field(&error).is_some()
             {
-                return Err(template.failed(&error));
+                return Err(template.located(&error));
             }
         }
         for row in rows {
@@ -79,6 +95,8 @@ impl Format {
 pub struct Template {
     template: gotmpl::Template,
     text: String,
+    /// Over fields that are known, as opposed to a document's.
+    typed: bool,
 }
 
 /// The field that an error says is none.
@@ -87,21 +105,27 @@ fn missing_field(error: &TemplateError) -> Option<String> {
 }
 
 impl Template {
-    /// Parses, with Docker's functions.
+    /// Parses, with Docker's functions, for a document.
     ///
     /// # Errors
-    /// The text is no template.
-    pub fn parse(text: &str, order: KeyOrder) -> Result<Self, Failure> {
+    /// The text is no template; in Go's words.
+    pub fn parse(text: &str, order: KeyOrder) -> Result<Self, String> {
         let template = base().func("json", move |args| {
             let mut out = String::new();
             write_value(&mut out, args.first().unwrap_or(&Value::Nil), &order);
             Ok(Value::String(out.into()))
         });
-        Self::finish(with_functions(template), text)
+        Self::finish(with_functions(template), text, false)
+    }
+
+    /// Says that its data's fields are known: one that is none is told as such.
+    #[must_use]
+    pub fn typed(self) -> Self {
+        Self { typed: true, ..self }
     }
 
     /// Parses for rows: a whole row as JSON has its HTML characters escaped, as Docker's has.
-    fn parse_rows(text: &str) -> Result<Self, Failure> {
+    fn parse_rows(text: &str) -> Result<Self, String> {
         let template = base().func("json", |args| {
             let mut out = String::new();
             let value = args.first().unwrap_or(&Value::Nil);
@@ -111,11 +135,11 @@ impl Template {
             }
             Ok(Value::String(out.into()))
         });
-        Self::finish(with_functions(template), text)
+        Self::finish(with_functions(template), text, true)
     }
 
     /// Parses for a table's heading: functions leave headings as they are.
-    fn parse_header(text: &str) -> Result<Self, Failure> {
+    fn parse_header(text: &str) -> Result<Self, String> {
         let mut template = base();
         for name in ["json", "title", "lower", "upper", "truncate", "split", "join", "println"] {
             template = template.func(name, |args| {
@@ -123,10 +147,11 @@ impl Template {
                 Ok(heading.cloned().unwrap_or(Value::Nil))
             });
         }
-        Self::finish(template.func("pad", pad), text)
+        Self::finish(template.func("pad", pad), text, true)
     }
 
-    fn finish(template: gotmpl::Template, text: &str) -> Result<Self, Failure> {
+    fn finish(template: gotmpl::Template, text: &str, typed: bool) -> Result<Self, String> {
+        check::check(text, functions::NAMES).map_err(|reason| format!("template: :{reason}"))?;
         let parsed = template.parse(&call_methods(text));
         let template = parsed.map_err(|error| {
             let reason = error.to_string();
@@ -134,21 +159,17 @@ impl Template {
             let reason = reason.strip_prefix("template: ").unwrap_or(&reason);
             let (line, reason) = reason.split_once(':').unwrap_or(("1", reason));
             let column = reason.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
-            Failure::new(format!("failed to parse template: template: :{line}{}", &reason[column..]))
+            format!("template: :{line}{}", &reason[column..])
         })?;
-        Ok(Self { template, text: text.to_owned() })
+        Ok(Self { template, text: text.to_owned(), typed })
     }
 
     /// Executes.
     ///
     /// # Errors
-    /// A field that is none, or a function that fails.
-    pub fn render(&self, data: &Value) -> Result<String, Failure> {
-        self.execute(data).map_err(|error| self.failed(&error))
-    }
-
-    fn failed(&self, error: &TemplateError) -> Failure {
-        Failure::new(format!("failed to execute template: {}", self.located(error)))
+    /// A field that is none, or a function that fails; in Go's words.
+    pub fn render(&self, data: &Value) -> Result<String, String> {
+        self.execute(data).map_err(|error| self.located(&error))
     }
 
     /// Executes; the error is the template's own.
@@ -159,17 +180,38 @@ impl Template {
         self.template.execute_to_string(data)
     }
 
+    /// The chain of fields (`.State.Foo`) that an error says ends in none.
+    pub fn missing_chain(&self, error: &TemplateError) -> Option<String> {
+        missing_field(error).map(|field| place_of_field(&self.text, &field).2)
+    }
+
     /// An error with the place in the template, as Go tells it.
     pub fn located(&self, error: &TemplateError) -> String {
-        let Some(field) = missing_field(error) else { return format!("template: {error}") };
-        let (line, column, chain) = place_of(&self.text, &field);
-        format!("template: :{line}:{column}: executing \"\" at <{chain}>: map has no entry for key {field:?}")
+        let (at, reason) = match missing_field(error) {
+            Some(field) => {
+                let reason = match self.typed {
+                    true => format!("can't evaluate field {field}"),
+                    false => format!("map has no entry for key {field:?}"),
+                };
+                (place_of_field(&self.text, &field), reason)
+            }
+            None => {
+                let reason = error.to_string();
+                let reason = reason.strip_prefix("execution error: ").unwrap_or(&reason);
+                match place_of_call(&self.text, "index").filter(|_| reason.contains("index")) {
+                    Some(place) => (place, format!("error calling index: {reason}")),
+                    None => return format!("template: {reason}"),
+                }
+            }
+        };
+        let (line, column, found) = at;
+        format!("template: :{line}:{column}: executing \"\" at <{found}>: {reason}")
     }
 }
 
 /// Line, column and whole chain (`.State.Foo`) of a field's first use. Go counts a chain's
 /// column from its second field.
-fn place_of(text: &str, field: &str) -> (usize, usize, String) {
+fn place_of_field(text: &str, field: &str) -> (usize, usize, String) {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let found = text.match_indices(&format!(".{field}")).find(|(at, found)| !text[at + found.len()..].starts_with(is_word));
     let Some((at, _)) = found else { return (1, 0, format!(".{field}")) };
@@ -177,8 +219,21 @@ fn place_of(text: &str, field: &str) -> (usize, usize, String) {
     let end = text[at + 1..].find(|c: char| !is_word(c) && c != '.').map_or(text.len(), |after| at + 1 + after);
     let chain = &text[start..end];
     let second = chain[1..].find('.').map_or(start, |next| start + 1 + next);
-    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-    (text[..start].matches('\n').count() + 1, second - line_start, chain.to_owned())
+    let (line, column) = position(text, start);
+    (line, column + second - start, chain.to_owned())
+}
+
+/// Line, column and text of a function's first call.
+fn place_of_call(text: &str, name: &str) -> Option<(usize, usize, String)> {
+    let start = text.find(&format!("{name} "))?;
+    let end = text[start..].find(['|', ')', '}']).map_or(text.len(), |end| start + end);
+    let (line, column) = position(text, start);
+    Some((line, column, text[start..end].trim_end().to_owned()))
+}
+
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let line_start = text[..at].rfind('\n').map_or(0, |at| at + 1);
+    (text[..at].matches('\n').count() + 1, at - line_start)
 }
 
 fn base() -> gotmpl::Template {
@@ -206,60 +261,6 @@ fn call_methods(text: &str) -> String {
     out
 }
 
-fn text(content: &str) -> Value {
-    Value::String(content.into())
-}
-
-fn with_functions(template: gotmpl::Template) -> gotmpl::Template {
-    template
-        .func("lower", |args| Ok(text(&as_text(args, 0).to_lowercase())))
-        .func("upper", |args| Ok(text(&as_text(args, 0).to_uppercase())))
-        .func("title", |args| Ok(text(&title(&as_text(args, 0)))))
-        .func("split", |args| {
-            let parts: Vec<Value> = as_text(args, 0).split(&as_text(args, 1)).map(text).collect();
-            Ok(Value::List(parts.into()))
-        })
-        .func("join", |args| {
-            let items = match args.first() {
-                Some(Value::List(items)) => items,
-                Some(Value::Nil) => return Ok(text("")),
-                _ => return Err(TemplateError::Exec("error calling join: the first argument is no list".to_owned())),
-            };
-            let parts: Vec<String> = items.iter().map(ToString::to_string).collect();
-            Ok(text(&parts.join(&as_text(args, 1))))
-        })
-        .func("pad", pad)
-        .func("truncate", |args| {
-            let limit = args.get(1).and_then(Value::as_int).unwrap_or(0).max(0) as usize;
-            Ok(text(&as_text(args, 0).chars().take(limit).collect::<String>()))
-        })
-}
-
-fn pad(args: &[Value]) -> Result<Value, TemplateError> {
-    let content = as_text(args, 0);
-    if content.is_empty() {
-        return Ok(text(""));
-    }
-    let spaces = |index: usize| " ".repeat(args.get(index).and_then(Value::as_int).unwrap_or(0).max(0) as usize);
-    Ok(text(&format!("{}{content}{}", spaces(1), spaces(2))))
-}
-
-fn as_text(args: &[Value], index: usize) -> String {
-    args.get(index).map(ToString::to_string).unwrap_or_default()
-}
-
-fn title(content: &str) -> String {
-    let mut start = true;
-    content
-        .chars()
-        .map(|c| {
-            let shown = if start { c.to_ascii_uppercase() } else { c };
-            start = !c.is_alphanumeric() && c != '_' && c != '\'';
-            shown
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,7 +271,7 @@ mod tests {
         let mut row = Row::new();
         cell(&mut row, "ID", "abc");
         cell(&mut row, "Names", "a,b");
-        row.insert("Label".into(), Value::Function(Arc::new(|args| Ok(text(&format!("<{}>", as_text(args, 0)))))));
+        row.insert("Label".into(), Value::Function(Arc::new(|args| Ok(text(&format!("<{}>", functions::as_text(args, 0)))))));
         Format::parse(format, "table {{.ID}}\t{{.Names}}").render(COLUMNS, &[row]).map_err(|failure| failure.message)
     }
 
@@ -284,8 +285,10 @@ mod tests {
         assert_eq!(show("{{join (split .Names \",\") \"/\"}}{{pad .ID 1 2}}{{truncate .ID 2}}").unwrap(), "a/b abc  ab\n");
         assert_eq!(show("{{range $i, $n := split .Names \",\"}}{{$i}}={{$n}} {{end}}").unwrap(), "0=a 1=b \n");
         assert_eq!(show("{{if eq .ID \"abc\"}}yes{{else}}no{{end}}").unwrap(), "yes\n");
-        assert!(show("{{.ID}} {{.Foo}}").unwrap_err().ends_with(":1:10: executing \"\" at <.Foo>: map has no entry for key \"Foo\""));
-        assert!(show("{{.Foo}}").unwrap_err().starts_with("failed to execute template: template: :1:2: executing \"\" at <.Foo>"));
-        assert!(show("{{.ID").unwrap_err().starts_with("failed to parse template: template: :1: unclosed action"));
+        assert!(show("{{.ID}} {{.Foo}}").unwrap_err().ends_with(":1:10: executing \"\" at <.Foo>: can't evaluate field Foo"));
+        assert!(show("{{.Foo}}").unwrap_err().starts_with("template parsing error: template: :1:2: executing \"\" at <.Foo>"));
+        assert_eq!(show("{{.ID").unwrap_err(), "template parsing error: template: :1: unclosed action");
+        let index = "{{index (split .ID \"b\") 9}}";
+        assert!(show(index).unwrap_err().ends_with("index out of range: 9"));
     }
 }
