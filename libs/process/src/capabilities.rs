@@ -2,52 +2,8 @@
 
 use std::io;
 
+use runtime_spec::CAPABILITIES;
 use rustix::thread as sys;
-
-/// Bit number to name, without `CAP_`.
-const NAMES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
 
 /// The five sets as bit masks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,12 +19,12 @@ pub struct Sets {
 pub fn bit(name: &str) -> Option<u64> {
     let upper = name.to_ascii_uppercase();
     let short = upper.strip_prefix("CAP_")?;
-    NAMES.iter().position(|known| *known == short).map(|index| 1 << index)
+    CAPABILITIES.iter().position(|known| *known == short).map(|index| 1 << index)
 }
 
 /// All names, with `CAP_`.
 pub fn names() -> impl Iterator<Item = String> {
-    NAMES.iter().map(|name| format!("CAP_{name}"))
+    CAPABILITIES.iter().map(|name| format!("CAP_{name}"))
 }
 
 impl Sets {
@@ -129,6 +85,13 @@ impl Sets {
         Ok(())
     }
 
+    /// Adds CAP_SYS_ADMIN to what can be used, for what is left to do before it goes.
+    pub fn keep_sys_admin(&mut self) {
+        const SYS_ADMIN: u64 = 1 << 21;
+        self.permitted |= SYS_ADMIN;
+        self.effective |= SYS_ADMIN;
+    }
+
     /// Sets the other four sets. Comes after the change of user, with keep-caps on.
     pub fn apply(&self) -> io::Result<()> {
         let set = sys::CapabilitySet::from_bits_retain;
@@ -142,7 +105,7 @@ impl Sets {
         )?;
         // A kernel without ambient capabilities (EINVAL) has nothing to clear.
         let _ = sys::clear_ambient_capability_set();
-        for index in (0..NAMES.len()).filter(|index| self.ambient & (1 << index) != 0) {
+        for index in (0..CAPABILITIES.len()).filter(|index| self.ambient & (1 << index) != 0) {
             sys::configure_capability_in_ambient_set(set(1 << index), true)?;
         }
         Ok(())

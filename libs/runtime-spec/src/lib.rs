@@ -6,12 +6,14 @@
 
 #[macro_use]
 mod shape;
+mod capability;
 mod linux;
 mod process;
 mod resources;
 mod seccomp;
 mod state;
 
+pub use capability::CAPABILITIES;
 pub use linux::*;
 pub use process::*;
 pub use resources::*;

@@ -69,7 +69,7 @@ shape! {
 
 shape! {
     pub struct Pids {
-        /// 0 and below are unlimited, as runc reads them.
+        /// 0 is taken as 1, as no hierarchy has a limit of none; below is unlimited.
         pub limit: Option<i64>,
     }
 }

@@ -102,8 +102,10 @@ fn capability_sets(
     if !unknown.is_empty() {
         warn(&format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" ")));
     }
-    for name in capabilities::name_list(sets.limit_ambient()).split(", ").filter(|name| !name.is_empty()) {
-        warn(&format!("can't raise ambient capability {name}: operation not permitted"));
+    let outside = sets.limit_ambient();
+    if outside != 0 {
+        let names = capabilities::name_list(outside);
+        warn(&format!("can't raise ambient capability {names}: operation not permitted"));
     }
     if holds_all {
         return Ok(Some(sets));

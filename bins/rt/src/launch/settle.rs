@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use process::capabilities::Sets;
 use process::{limits, program, scheduling, user};
 use runtime_spec as spec;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
@@ -33,12 +34,8 @@ pub fn settle(program: &mut Program, procfs: &Procfs, channel: &Channel) -> Resu
     }
     let mask = program.user.umask.unwrap_or(0o022);
     rustix::process::umask(Mode::from_raw_mode(mask));
-    // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go; with it the filter
-    // comes last, so that it need not allow what happens in between.
     if program.no_new_privileges {
         rustix::thread::set_no_new_privs(true).tried("cannot set no_new_privs")?;
-    } else {
-        load_filter(program, channel)?;
     }
     give_streams(program);
     // Some directories only root can enter, others (on network filesystems) only the user.
@@ -52,8 +49,12 @@ pub fn settle(program: &mut Program, procfs: &Procfs, channel: &Channel) -> Resu
     set_home(program);
     let path = find(program)?;
     program.kept.close_others_on_exec()?;
-    if program.no_new_privileges {
-        load_filter(program, channel)?;
+    // Last, so that a profile need not allow what happens before: calls that it has never heard of.
+    load_filter(program, channel)?;
+    if loads_with_privilege(program)
+        && let Some(sets) = last_sets(program)
+    {
+        sets.apply().tried("cannot set capabilities")?;
     }
     Ok(path)
 }
@@ -182,13 +183,23 @@ fn become_user(program: &Program) -> Result<(), Failure> {
     }
     user::become_user(wanted.uid, wanted.gid, groups)
         .tried(format!("cannot become user {}:{}", wanted.uid, wanted.gid))?;
-    match &program.capabilities {
-        Some(sets) => sets.apply().tried("cannot set capabilities"),
-        // No list at all means none for an ordinary user and all for root, as after setuid(2).
-        None if wanted.uid != 0 => {
-            process::capabilities::Sets::default().apply().tried("cannot drop capabilities")
-        }
-        None => Ok(()),
+    let Some(mut sets) = last_sets(program) else { return Ok(()) };
+    if loads_with_privilege(program) {
+        sets.keep_sys_admin();
+    }
+    sets.apply().tried("cannot set capabilities")
+}
+
+/// Whether the filter needs CAP_SYS_ADMIN to be loaded, which goes right after.
+fn loads_with_privilege(program: &Program) -> bool {
+    program.seccomp.is_some() && !program.no_new_privileges
+}
+
+/// No list at all means none for an ordinary user and all for root, as after setuid(2).
+fn last_sets(program: &Program) -> Option<Sets> {
+    match program.capabilities {
+        None if program.user.uid != 0 => Some(Sets::default()),
+        sets => sets,
     }
 }
 

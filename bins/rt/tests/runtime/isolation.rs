@@ -186,3 +186,25 @@ fn sysctl_and_names_are_set() {
         });
     assert_eq!(bundle.run().ok(), "box\ndom\n1\n");
 }
+
+/// A profile older than the calls by which the runtime does its work.
+#[test]
+fn a_filter_need_not_allow_the_runtimes_own_calls() {
+    let denied = ["faccessat2", "getcwd", "setresuid", "setresgid", "setgroups", "chdir", "statx", "fchown"];
+    for (nnp, uid) in [(true, 0), (false, 0), (false, 7)] {
+        let bundle =
+            Bundle::script("grep -E '^(Uid|CapEff|CapPrm|Seccomp):' /proc/self/status").with(|spec| {
+                spec["process"]["noNewPrivileges"] = json!(nnp);
+                spec["process"]["user"] = json!({"uid": uid, "gid": uid, "additionalGids": [5]});
+                spec["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+                "syscalls": [{"names": denied, "action": "SCMP_ACT_ERRNO"}]});
+            });
+        let text = bundle.run().ok();
+        let capabilities = if uid == 0 { "20000420" } else { "00000000" };
+        assert!(
+            text.contains("Seccomp:\t2") && text.contains(&format!("CapEff:\t00000000{capabilities}")),
+            "{text}"
+        );
+        assert_eq!(text.contains("CapPrm:\t0000000000200000"), false, "{text}");
+    }
+}
