@@ -31,6 +31,14 @@ pub(crate) struct Config {
     annotations: Option<HashMap<String, String>>,
     #[serde(default)]
     linux: Option<Linux>,
+    #[serde(default)]
+    hooks: Option<Hooks>,
+}
+
+#[derive(Default, Deserialize)]
+struct Hooks {
+    #[serde(default)]
+    poststop: Option<Vec<serde::de::IgnoredAny>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -48,6 +56,12 @@ struct LinuxNamespace {
 }
 
 impl Config {
+    /// Whether programs run after the container's deletion.
+    pub(crate) fn has_last_hooks(&self) -> bool {
+        let hooks = self.hooks.as_ref().and_then(|hooks| hooks.poststop.as_ref());
+        hooks.is_some_and(|hooks| !hooks.is_empty())
+    }
+
     /// Whether all processes of the container end with its init: a process namespace of its own.
     pub(crate) fn has_own_pids(&self) -> bool {
         let namespaces = self.linux.as_ref().and_then(|linux| linux.namespaces.as_ref());

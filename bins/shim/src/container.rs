@@ -1,6 +1,6 @@
 //! A container: its processes, its runtime, and how its end is told.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Config};
 use crate::cgroup::Group;
 use crate::command;
 use crate::events::{Events, timestamp};
@@ -32,6 +32,8 @@ pub(crate) struct Container {
     pub(crate) checkpoint: Option<String>,
     /// All processes end with init by themselves.
     pub(crate) own_pids: bool,
+    /// Its root is no concern of the runtime any more once init is gone: no hook comes after.
+    pub(crate) leaves_root: bool,
     execs: Mutex<HashMap<String, Arc<Process>>>,
     /// How many execs are being started or run.
     running_execs: watch::Sender<usize>,
@@ -56,7 +58,7 @@ impl Container {
         options: Options,
         init: Process,
         checkpoint: Option<String>,
-        own_pids: bool,
+        config: &Config,
     ) -> Container {
         Container {
             id: id.to_owned(),
@@ -65,7 +67,8 @@ impl Container {
             options,
             init: Arc::new(init),
             checkpoint,
-            own_pids,
+            own_pids: config.has_own_pids(),
+            leaves_root: !config.has_last_hooks(),
             execs: Mutex::default(),
             running_execs: watch::Sender::new(0),
             group: OnceLock::new(),

@@ -36,7 +36,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads /proc/self/mountinfo and /proc/self/cgroup.
+    /// Reads /proc/self/cgroup, and /proc/self/mountinfo where a hierarchy is not in its usual
+    /// place: every container makes that file longer.
     ///
     /// Errors: [`Error::NotMounted`] when no cgroup file system is mounted.
     pub fn detect() -> Result<Host> {
@@ -48,15 +49,21 @@ impl Host {
     pub fn of_process(pid: &str) -> Result<Host> {
         let read =
             |path: String| crate::file::text(Path::new(&path)).map_err(|e| Error::path("read", path, e));
-        let mounts = read("/proc/self/mountinfo".into())?;
         let groups = read(format!("/proc/{pid}/cgroup"))?;
-        Host::parse(&mounts, &groups)
+        match usual_mounts(Path::new(USUAL_PLACE), &groups) {
+            Some(mounts) => Host::assemble(&mounts, &groups),
+            None => Host::parse(&read("/proc/self/mountinfo".into())?, &groups),
+        }
     }
 
     /// The pure part: the texts of a mountinfo file (proc_pid_mountinfo(5)) and of a cgroup file
     /// (cgroups(7)).
     pub fn parse(mountinfo: &str, groups: &str) -> Result<Host> {
         let mounts: Vec<Mount> = mountinfo.lines().filter_map(Mount::parse).collect();
+        Host::assemble(&mounts, groups)
+    }
+
+    fn assemble(mounts: &[Mount], groups: &str) -> Result<Host> {
         let mut v1 = Vec::new();
         let mut unified = None;
         for line in groups.lines() {
@@ -91,6 +98,38 @@ impl Host {
         v1.sort_by(|a, b| a.controllers.cmp(&b.controllers));
         Ok(Host { mode, v1, unified })
     }
+}
+
+/// Where file systems of cgroups are mounted as a rule (file-hierarchy(7), cgroups(7)).
+const USUAL_PLACE: &str = "/sys/fs/cgroup";
+// linux/magic.h.
+const CGROUP_MAGIC: i64 = 0x0027_e0eb;
+const CGROUP2_MAGIC: i64 = 0x6367_7270;
+
+/// The mounts of all hierarchies that `groups` names, if each is whole and in its usual place.
+fn usual_mounts(place: &Path, groups: &str) -> Option<Vec<Mount>> {
+    groups
+        .lines()
+        .map(|line| {
+            let (id, rest) = line.split_once(':')?;
+            let (names, _) = rest.split_once(':')?;
+            let unified = id == "0" && names.is_empty();
+            let magic = if unified { CGROUP2_MAGIC } else { CGROUP_MAGIC };
+            let point = match unified {
+                true if is_whole(place, magic) => place.to_owned(),
+                true => place.join("unified"),
+                false => place.join(names.strip_prefix("name=").unwrap_or(names)),
+            };
+            let options = names.split(',').map(str::to_owned).collect();
+            is_whole(&point, magic).then(|| Mount { unified, root: "/".to_owned(), point, options })
+        })
+        .collect()
+}
+
+/// Whether the root of a hierarchy of this kind is mounted there: its directory is the first inode.
+fn is_whole(point: &Path, magic: i64) -> bool {
+    let is_kind = rustix::fs::statfs(point).is_ok_and(|found| found.f_type as i64 == magic);
+    is_kind && rustix::fs::stat(point).is_ok_and(|found| found.st_ino == 1)
 }
 
 /// What mountinfo tells of one cgroup mount.
@@ -223,6 +262,20 @@ mod tests {
     #[test]
     fn no_mount_is_an_error() {
         assert!(matches!(Host::parse("", "0::/\n"), Err(Error::NotMounted)));
+    }
+
+    #[test]
+    fn the_usual_place_tells_what_mountinfo_tells() {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap();
+        let groups = read("/proc/self/cgroup");
+        let parsed = Host::parse(&read("/proc/self/mountinfo"), &groups).unwrap();
+        if let Some(mounts) = usual_mounts(Path::new(USUAL_PLACE), &groups) {
+            assert_eq!(Host::assemble(&mounts, &groups).unwrap(), parsed);
+        }
+        assert_eq!(Host::detect().unwrap(), parsed);
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert!(usual_mounts(elsewhere.path(), "0::/\n").is_none());
+        assert!(usual_mounts(Path::new(USUAL_PLACE), "7:no-such-controller:/\n").is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod entry;
 pub mod exec;
 pub mod image;
 pub mod keyring;
+pub mod loop_device;
 pub mod loopback;
 pub mod mount_attr;
 pub mod netns;

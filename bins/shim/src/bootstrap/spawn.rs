@@ -67,7 +67,7 @@ fn settle(request: &Request) -> Result<()> {
     }
     if std::env::var_os("SCHED_CORE").is_some_and(|value| !value.is_empty()) {
         syscalls::sched::schedule_group_by_core()
-            .map_err(|cause| Error::unknown("cannot enable sched core support").with_source(cause))?;
+            .map_err(|cause| Error::unknown("cannot enable core scheduling").with_source(cause))?;
     }
     Ok(())
 }

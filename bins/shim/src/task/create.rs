@@ -60,9 +60,12 @@ fn prepare(request: &CreateTaskRequest, namespace: &str) -> Result<Arc<Container
         }
         _ => bundle.options(),
     };
-    bundle.save_options(&options)?;
+    // Where there are none `delete` takes the defaults.
+    if options != Options::default() {
+        bundle.save_options(&options)?;
+    }
     let runtime = bundle.runtime(&options, namespace);
-    let own_pids = bundle.config().ok().flatten().is_some_and(|config| config.has_own_pids());
+    let config = bundle.config().ok().flatten().unwrap_or_default();
     let stdio = Stdio {
         stdin: request.stdin.clone(),
         stdout: request.stdout.clone(),
@@ -71,7 +74,7 @@ fn prepare(request: &CreateTaskRequest, namespace: &str) -> Result<Arc<Container
     };
     let init = Process::new("", stdio, Vec::new());
     let checkpoint = Some(request.checkpoint.clone()).filter(|path| !path.is_empty());
-    Ok(Arc::new(Container::new(&request.id, bundle, runtime, options, init, checkpoint, own_pids)))
+    Ok(Arc::new(Container::new(&request.id, bundle, runtime, options, init, checkpoint, &config)))
 }
 
 /// Lets the runtime create or restore init, and takes note of it.

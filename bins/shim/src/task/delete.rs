@@ -34,14 +34,23 @@ pub(crate) async fn delete(tasks: &Arc<Tasks>, request: DeleteRequest) -> Result
         container.remove_exec(&process.id);
         return Ok(response(&process));
     }
-    remove(tasks, &container).await?;
+    let is_over = container.init.exit().is_some() && container.leaves_root;
+    if is_over {
+        // All processes are gone: the one does not wait for the other.
+        let (removed, unmounted) = tokio::join!(remove(tasks, &container), unmount(&container));
+        removed.and(unmounted)?;
+    } else {
+        remove(tasks, &container).await?;
+    }
     drop(busy);
     if container.init.pid().is_some() {
         // Init of a container that was only created dies of the removal.
         let _ = tokio::time::timeout(DEATH, container.init.ended()).await;
     }
     close(&container.init).await;
-    unmount(&container).await?;
+    if !is_over {
+        unmount(&container).await?;
+    }
     container.init.set_status(Status::Deleted);
     let response = response(&container.init);
     tasks.surroundings.events.publish(

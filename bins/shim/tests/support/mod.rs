@@ -50,7 +50,7 @@ fn crun_without_unified(crun: &str) -> String {
          'umount /sys/fs/cgroup/unified && exec {crun} \"$@\"' crun \"$@\"\n"
     );
     let new = wrapper.with_extension(std::process::id().to_string());
-    let written = new.with_extension("written");
+    let written = wrapper.with_extension(format!("{}.written", std::process::id()));
     std::fs::write(&written, script).unwrap();
     copy_program(&written, &new);
     std::fs::remove_file(&written).unwrap();
@@ -125,12 +125,17 @@ fn listen(path: &Path, sender: mpsc::UnboundedSender<(String, Vec<u8>)>) -> toki
 }
 
 /// A container's shim and its client.
+///
+/// Dropped before its end, by a test that panics, it takes everything with it.
 pub struct Shim {
     pub id: String,
     pub bundle: PathBuf,
     pub client: Client,
     pub address: PathBuf,
     pub options: Options,
+    /// The server.
+    pub pid: u32,
+    ended: bool,
 }
 
 pub struct Bundle<'a> {
@@ -138,10 +143,21 @@ pub struct Bundle<'a> {
     pub terminal: bool,
     pub memory: Option<i64>,
     pub own_pids: bool,
+    /// `io.kubernetes.cri.sandbox-id`.
+    pub sandbox: Option<&'a str>,
 }
 
 pub fn sh<'a>(args: &'a [&'a str]) -> Bundle<'a> {
-    Bundle { args, terminal: false, memory: None, own_pids: true }
+    Bundle { args, terminal: false, memory: None, own_pids: true, sandbox: None }
+}
+
+/// What `start` is told beside the usual.
+#[derive(Default)]
+pub struct Start<'a> {
+    /// Where events go instead of the daemon's socket.
+    pub publish_binary: Option<&'a Path>,
+    pub shim_cgroup: &'a str,
+    pub env: &'a [(&'a str, &'a str)],
 }
 
 fn config(bundle: &Bundle<'_>, id: &str) -> String {
@@ -150,9 +166,12 @@ fn config(bundle: &Bundle<'_>, id: &str) -> String {
         .memory
         .map(|limit| format!(r#""memory":{{"limit":{limit},"swap":{limit}}},"#))
         .unwrap_or_default();
+    let annotations =
+        bundle.sandbox.map(|id| format!(r#""annotations":{{"io.kubernetes.cri.sandbox-id":{id:?}}},"#));
+    let annotations = annotations.unwrap_or_default();
     let pids = if bundle.own_pids { r#"{"type":"pid"},"# } else { "" };
     format!(
-        r#"{{"ociVersion":"1.0.2","process":{{"terminal":{},"user":{{"uid":0,"gid":0}},"args":[{}],
+        r#"{{"ociVersion":"1.0.2",{annotations}"process":{{"terminal":{},"user":{{"uid":0,"gid":0}},"args":[{}],
         "env":["PATH=/bin","TERM=xterm"],"cwd":"/","capabilities":{{"bounding":["CAP_KILL"],"effective":["CAP_KILL"],"permitted":["CAP_KILL"]}}}},
         "root":{{"path":"rootfs"}},"hostname":"test",
         "mounts":[{{"destination":"/proc","type":"proc","source":"proc"}},
@@ -185,6 +204,16 @@ pub fn root(dir: &Path) -> PathBuf {
 
 impl Shim {
     pub async fn start(daemon: &Daemon, runtime: &str, bundle: Bundle<'_>) -> Shim {
+        Shim::try_start(daemon, runtime, bundle, &Start::default()).await.unwrap()
+    }
+
+    /// As [`Shim::start`]; what `start` said if it failed.
+    pub async fn try_start(
+        daemon: &Daemon,
+        runtime: &str,
+        bundle: Bundle<'_>,
+        start: &Start<'_>,
+    ) -> Result<Shim, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let id = format!("c{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = daemon.dir.path().join(&id);
@@ -194,11 +223,15 @@ impl Shim {
         let options = Options {
             binary_name: runtime.to_owned(),
             root: daemon.dir.path().join("runtime").display().to_string(),
+            shim_cgroup: start.shim_cgroup.to_owned(),
             ..Default::default()
         };
-        let address = bootstrap(daemon, &id, &path, &options);
+        let address = bootstrap(daemon, &id, &path, &options, start)?;
         let client = Client::new(UnixStream::connect(&address).await.unwrap());
-        Shim { id, bundle: path, client, address, options }
+        let mut shim = Shim { id, bundle: path, client, address, options, pid: 0, ended: false };
+        let request = ConnectRequest { id: shim.id.clone() };
+        shim.pid = shim.call::<_, ConnectResponse>("Connect", &request).await.unwrap().shim_pid;
+        Ok(shim)
     }
 
     pub async fn call<Req: Message, Resp: Message + Default>(
@@ -285,10 +318,15 @@ impl Shim {
         self.call("State", &StateRequest { id: self.id.clone(), exec_id: exec.into() }).await
     }
 
+    /// Whether the server's process is there.
+    fn is_alive(&self) -> bool {
+        // Nobody else reaps it: its parent, the start action, is gone; init does.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        !(stat.is_empty() || stat.contains(") Z"))
+    }
+
     /// Ends the server, and checks that nothing is left of it.
-    pub async fn shutdown(self) {
-        let connect: ConnectResponse =
-            self.call("Connect", &ConnectRequest { id: self.id.clone() }).await.unwrap();
+    pub async fn shutdown(mut self) {
         let request = ShutdownRequest { id: self.id.clone(), now: false };
         self.call::<_, ()>("Shutdown", &request).await.unwrap();
         tokio::time::timeout(LIMIT, self.client.closed()).await.expect("the server goes on");
@@ -299,15 +337,33 @@ impl Shim {
             "a cgroup is left"
         );
         for _ in 0..500 {
-            // Nobody else reaps it: its parent, the start action, is gone; init does.
-            let stat =
-                std::fs::read_to_string(format!("/proc/{}/stat", connect.shim_pid)).unwrap_or_default();
-            if stat.is_empty() || stat.contains(") Z") {
+            if !self.is_alive() {
+                self.ended = true;
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the server's process is left");
+    }
+
+    /// A server that was ended otherwise, or that others are served by.
+    pub fn forget(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Shim {
+    /// What a daemon does after a server that died.
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if self.is_alive() {
+            let _ = Command::new("kill").args(["-9", &self.pid.to_string()]).status();
+        }
+        let mut command = Command::new(shim());
+        command.args(["-namespace", "test", "-id", &self.id, "-bundle"]).arg(&self.bundle).arg("delete");
+        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
     }
 }
 
@@ -316,30 +372,48 @@ pub fn mounted(path: &Path) -> bool {
     std::fs::read_to_string("/proc/self/mountinfo").unwrap().lines().any(|line| line.contains(&wanted))
 }
 
-fn bootstrap(daemon: &Daemon, id: &str, bundle: &Path, options: &Options) -> PathBuf {
+fn bootstrap(
+    daemon: &Daemon,
+    id: &str,
+    bundle: &Path,
+    options: &Options,
+    start: &Start<'_>,
+) -> Result<PathBuf, String> {
     let grpc = daemon.dir.path().join("grpc").display().to_string();
+    let publish_binary = start.publish_binary.unwrap_or(Path::new("/bin/false"));
+    let ttrpc = match start.publish_binary {
+        None => daemon.dir.path().join("ttrpc").display().to_string(),
+        Some(_) => String::new(),
+    };
     let params = BootstrapParams {
         instance_id: id.into(),
         namespace: "test".into(),
-        containerd_ttrpc_address: daemon.dir.path().join("ttrpc").display().to_string(),
+        containerd_ttrpc_address: ttrpc,
         containerd_grpc_address: grpc.clone(),
+        containerd_binary: publish_binary.display().to_string(),
         socket_dir: Some(daemon.dir.path().join("s").display().to_string()),
         extensions: vec![Extension { value: Some(pack(options)) }],
         ..Default::default()
     };
     let mut child = Command::new(shim())
-        .args(["-namespace", "test", "-address", &grpc, "-publish-binary", "/bin/false", "-id", id, "start"])
+        .args(["-namespace", "test", "-address", &grpc, "-publish-binary"])
+        .arg(publish_binary)
+        .args(["-id", id, "start"])
+        .envs(start.env.iter().copied())
         .current_dir(bundle)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(&params.encode_to_vec()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
     let result = BootstrapResult::decode(&output.stdout[..]).unwrap();
     assert_eq!((result.version, result.protocol.as_str()), (3, "ttrpc"));
-    result.address.strip_prefix("unix://").unwrap().into()
+    Ok(result.address.strip_prefix("unix://").unwrap().into())
 }
 
 /// Makes a fifo.

@@ -170,9 +170,15 @@ impl Bundle {
     /// Removes the bundle and the working directory; that they are gone already is no failure.
     pub fn delete(&self) -> Result<()> {
         let rootfs = self.rootfs();
-        while unmount(&rootfs, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW).is_ok() {}
-        remove_tree(&rootfs)?;
+        // Empty as a rule; what has a mount on it stays, and is seen to below.
+        if fs::remove_dir(&rootfs).is_err() {
+            while unmount(&rootfs, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW).is_ok() {}
+            remove_tree(&rootfs)?;
+        }
         for dir in [&self.path, &self.work] {
+            if fs::remove_dir(dir).is_ok() {
+                continue;
+            }
             let hidden = hidden(dir);
             match fs::rename(dir, &hidden) {
                 Ok(()) => remove_tree(&hidden)?,

@@ -1,24 +1,26 @@
 //! The container's root file system: mounts that the daemon asks for, made detached and attached
 //! at the bundle's `rootfs`.
 
+mod attach;
+mod ids;
+mod source;
+
+use attach::attach;
 use containerd_api::types::Mount;
 use errdefs::{Error, Result};
-use mount::{Options, Tree};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::CWD;
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, UnmountFlags};
+use rustix::mount::UnmountFlags;
 use std::path::Path;
 use std::time::Duration;
 
-/// The longest value that fsconfig(2) takes, in bytes.
-const MAX_VALUE_BYTES: usize = 255;
 const BUSY_TRIES: u32 = 50;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Makes the mounts, each on top of the one before. On failure none is left.
 pub(crate) fn mount(mounts: &[Mount], rootfs: &Path) -> Result<()> {
     for mount in mounts {
-        if let Err(cause) = mount_one(mount, rootfs) {
+        if let Err(cause) = attach(mount, rootfs) {
             let _ = unmount(rootfs);
             let text = format!("failed to mount rootfs component: {} {}", mount.r#type, mount.source);
             return Err(Error::unknown(text).with_source(cause));
@@ -27,106 +29,9 @@ pub(crate) fn mount(mounts: &[Mount], rootfs: &Path) -> Result<()> {
     Ok(())
 }
 
-fn mount_one(mount: &Mount, rootfs: &Path) -> Result<()> {
-    let cannot = |cause: Box<dyn std::error::Error + Send + Sync>| {
-        Error::unknown(format!("cannot mount {} on {}", mount.source, rootfs.display())).with_source(cause)
-    };
-    let refused = mount.options.iter().find(|word| {
-        *word == "loop" || ["uidmap=", "gidmap=", "X-containerd."].iter().any(|start| word.starts_with(start))
-    });
-    if let Some(word) = refused {
-        return Err(Error::unimplemented(format!("cannot use mount option {word:?} here")));
-    }
-    let target = rootfs.join(relative(&mount.target)?);
-    let target = rustix::fs::open(&target, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| cannot(std::io::Error::from(e).into()))?;
-    let mut options = Options::parse(&mount.options).map_err(|e| cannot(e.into()))?;
-    let is_bind = options.bind || matches!(mount.r#type.as_str(), "bind" | "rbind");
-    let tree = if is_bind {
-        let recursive = options.bind_recursive || mount.r#type == "rbind";
-        let tree = Tree::copy(Path::new(&mount.source), recursive, true).map_err(|e| cannot(e.into()))?;
-        tree.change(options.change, false).map_err(|e| cannot(e.into()))?;
-        tree
-    } else {
-        if mount.r#type == "overlay" {
-            split_lower(&mut options);
-        }
-        if options.data.iter().any(|(_, value)| value.as_ref().is_some_and(|v| v.len() > MAX_VALUE_BYTES)) {
-            return mount_by_string(mount, &target).map_err(|e| cannot(e.into()));
-        }
-        match Tree::filesystem(&mount.r#type, &mount.source, &options) {
-            Ok(tree) => tree,
-            // Older kernels do not know `lowerdir+`.
-            Err(error)
-                if mount.r#type == "overlay"
-                    && error.cause.raw_os_error() == Some(Errno::INVAL.raw_os_error()) =>
-            {
-                return mount_by_string(mount, &target).map_err(|_| cannot(error.into()));
-            }
-            Err(error) => return Err(cannot(error.into())),
-        }
-    };
-    for propagation in &options.propagation {
-        let change = syscalls::mount_attr::Change { propagation: propagation.kind, ..Default::default() };
-        tree.change(change, propagation.recursive).map_err(|e| cannot(e.into()))?;
-    }
-    tree.attach(&target).map_err(|e| cannot(e.into()))
-}
-
-/// A target below the root, without steps upwards.
-fn relative(target: &str) -> Result<&str> {
-    let relative = target.trim_start_matches('/');
-    if relative.split('/').any(|part| part == "..") {
-        return Err(Error::invalid_argument(format!("cannot mount on {target:?}: it leaves the root")));
-    }
-    Ok(relative)
-}
-
-/// Gives the kernel one lower directory at a time (since Linux 6.5): a value is short, and with
-/// many layers the whole list is not.
-fn split_lower(options: &mut Options) {
-    let mut data = Vec::new();
-    for (key, value) in options.data.drain(..) {
-        match value {
-            Some(list) if key == "lowerdir" && !list.contains('\\') => {
-                data.extend(list.split(':').map(|dir| ("lowerdir+".to_owned(), Some(dir.to_owned()))));
-            }
-            value => data.push((key, value)),
-        }
-    }
-    options.data = data;
-}
-
-/// mount(2) with all options in one string of at most a page.
-fn mount_by_string(mount: &Mount, target: &impl std::os::fd::AsRawFd) -> std::io::Result<()> {
-    let mut flags = MountFlags::empty();
-    let mut words = Vec::new();
-    for word in &mount.options {
-        match word.as_str() {
-            "ro" => flags |= MountFlags::RDONLY,
-            "nosuid" => flags |= MountFlags::NOSUID,
-            "nodev" => flags |= MountFlags::NODEV,
-            "noexec" => flags |= MountFlags::NOEXEC,
-            "noatime" => flags |= MountFlags::NOATIME,
-            "relatime" => flags |= MountFlags::RELATIME,
-            "rw" => {}
-            word => words.push(word),
-        }
-    }
-    let target = format!("/proc/self/fd/{}", target.as_raw_fd());
-    let data = std::ffi::CString::new(words.join(","))?;
-    rustix::mount::mount(
-        mount.source.as_str(),
-        target.as_str(),
-        mount.r#type.as_str(),
-        flags,
-        data.as_c_str(),
-    )?;
-    Ok(())
-}
-
 /// Takes every mount off the directory. It may take long: a file system writes back what it holds.
 pub(crate) fn unmount(rootfs: &Path) -> Result<()> {
+    ids::clean_beside(rootfs);
     let mut tries = 0;
     loop {
         match rustix::mount::unmount(rootfs, UnmountFlags::NOFOLLOW) {
@@ -219,5 +124,77 @@ mod tests {
         assert!(!is_mounted(&rootfs));
         let outside = Mount { target: "../x".into(), ..bind(&["bind"]) };
         assert!(super::mount(&[outside], &rootfs).is_err());
+    }
+
+    #[test]
+    fn a_file_is_mounted_by_a_loop_device_that_goes_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (image, rootfs) = (dir.path().join("image"), dir.path().join("rootfs"));
+        std::fs::create_dir(&rootfs).unwrap();
+        std::fs::File::create(&image).unwrap().set_len(4 << 20).unwrap();
+        let made = std::process::Command::new("mkfs.ext2").arg("-q").arg(&image).status().unwrap();
+        assert!(made.success());
+        let loops = || {
+            let backing = |entry: std::fs::DirEntry| {
+                std::fs::read_to_string(entry.path().join("loop/backing_file")).unwrap_or_default()
+            };
+            let all = std::fs::read_dir("/sys/block").unwrap().flatten().map(backing);
+            all.filter(|file| file.trim() == image.to_str().unwrap()).count()
+        };
+        for (options, writable) in [(&["loop"][..], true), (&["loop", "ro"], false)] {
+            let mount = Mount {
+                r#type: "ext2".into(),
+                source: image.display().to_string(),
+                target: String::new(),
+                options: options.iter().map(|o| (*o).to_owned()).collect(),
+            };
+            super::mount(&[mount], &rootfs).unwrap();
+            assert!(rootfs.join("lost+found").exists());
+            assert_eq!(std::fs::write(rootfs.join("x"), "").is_ok(), writable);
+            assert_eq!(loops(), 1);
+            unmount(&rootfs).unwrap();
+            let deadline = std::time::Instant::now() + Duration::from_secs(5);
+            while loops() > 0 {
+                assert!(std::time::Instant::now() < deadline, "the loop device is left");
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    #[test]
+    fn ids_are_mapped_in_binds_and_overlays() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            path
+        };
+        let (lower, upper, work, rootfs) = (path("lower"), path("upper"), path("work"), path("rootfs"));
+        std::fs::write(lower.join("file"), "").unwrap();
+        let ids = ["uidmap=0:1000:10".to_owned(), "gidmap=0:2000:10".to_owned()];
+        let bind = Mount {
+            r#type: "bind".into(),
+            source: lower.display().to_string(),
+            target: String::new(),
+            options: [&ids[..], &["rbind".to_owned()]].concat(),
+        };
+        let layers = format!("lowerdir={}", lower.display());
+        let own = [layers, format!("upperdir={}", upper.display()), format!("workdir={}", work.display())];
+        let overlay = Mount {
+            r#type: "overlay".into(),
+            source: "overlay".into(),
+            target: String::new(),
+            options: [&ids[..], &own].concat(),
+        };
+        for mount in [bind, overlay] {
+            super::mount(&[mount], &rootfs).unwrap();
+            let meta = rootfs.join("file").metadata().unwrap();
+            assert_eq!((meta.uid(), meta.gid()), (1000, 2000));
+            assert!(!dir.path().join(".lowers").exists());
+            unmount(&rootfs).unwrap();
+        }
+        let meta = lower.join("file").metadata().unwrap();
+        assert_eq!((meta.uid(), meta.gid()), (0, 0));
     }
 }
