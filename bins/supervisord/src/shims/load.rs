@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// How long a shim may take to answer when it is found again.
 const LOAD: Duration = Duration::from_secs(5);
+/// How long a shim may hold up the start of the daemon.
+const HOLD_UP: Duration = Duration::from_millis(500);
 
 impl Shims {
     /// Takes every task back whose shim answers; the others are ended, cleaned and reported. Shims are asked
@@ -31,8 +33,11 @@ impl Shims {
 
     async fn load_one(&self, bundle: Bundle) {
         match self.find(&bundle).await {
-            Ok(shim) => {
+            Ok((shim, answered)) => {
                 self.adopt(&shim);
+                if !answered {
+                    tokio::spawn(self.clone().ask_again(shim.clone()));
+                }
                 let shims = self.clone();
                 tokio::spawn(async move { shims.tell_missed(shim).await });
             }
@@ -51,16 +56,29 @@ impl Shims {
         }
     }
 
-    async fn find(&self, bundle: &Bundle) -> Result<Arc<Shim>> {
+    /// A shim that was too slow to hold up the start says now whether it has its task.
+    async fn ask_again(self, shim: Arc<Shim>) {
+        let request = PidsRequest { id: shim.bundle.id.clone() };
+        let limit = Some(LOAD);
+        let answer = shim.client.call_within::<_, PidsResponse>("Pids", &request, limit).await;
+        if answer.is_err_and(|error| error.kind() == Kind::NotFound) && self.forget(&shim) {
+            let strayed = shim.bundle.clone();
+            let _ = tokio::task::spawn_blocking(move || strays::end(&strayed)).await;
+            self.clean_and_report(&shim.bundle, &shim.binary).await;
+        }
+    }
+
+    /// The shim of a bundle, and whether it has answered.
+    async fn find(&self, bundle: &Bundle) -> Result<(Arc<Shim>, bool)> {
         let bootstrap = bundle.load_bootstrap()?;
         let log = log::forward(bundle)?;
         let shim = super::connect(bundle.clone(), self.binary(bundle), log, &bootstrap).await?;
         let request = PidsRequest { id: bundle.id.clone() };
-        match shim.client.call_within::<_, PidsResponse>("Pids", &request, Some(LOAD)).await {
+        match shim.client.call_within::<_, PidsResponse>("Pids", &request, Some(HOLD_UP)).await {
             // Only a shim that says it has no such task is known to be a leftover of a creation cut short.
             Err(error) if error.kind() == Kind::NotFound || super::is_closed(&error) => Err(error),
             // Any other failure may pass: the task is kept, and its calls will tell.
-            _ => Ok(shim),
+            answer => Ok((shim, answer.is_ok())),
         }
     }
 

@@ -24,6 +24,7 @@ use events::Exchange;
 use runtime::SearchPath;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 use tokio::task::spawn_blocking;
@@ -61,6 +62,8 @@ pub struct Shim {
     bundle: Bundle,
     binary: PathBuf,
     client: TaskClient,
+    /// It did not answer the last list in time.
+    silent: AtomicBool,
     _log: log::Forwarder,
 }
 
@@ -206,6 +209,16 @@ impl Shim {
         &self.bundle.path
     }
 
+    /// Whether it did not answer when it was last asked with others.
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether it answered in time.
+    pub fn set_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Relaxed);
+    }
+
     fn key(&self) -> Key {
         key(&self.bundle.namespace, &self.bundle.id)
     }
@@ -219,7 +232,7 @@ impl Drop for Reservation {
 
 async fn connect(bundle: Bundle, binary: PathBuf, log: log::Forwarder, at: &Bootstrap) -> Result<Arc<Shim>> {
     let client = TaskClient::connect(at, &bundle.namespace).await?;
-    Ok(Arc::new(Shim { bundle, binary, client, _log: log }))
+    Ok(Arc::new(Shim { bundle, binary, client, silent: AtomicBool::new(false), _log: log }))
 }
 
 fn key(namespace: &str, id: &str) -> Key {

@@ -1,8 +1,14 @@
 //! Listing tasks: every shim is asked at once, and none may hold up the rest.
 
-use super::{Tasks, state};
+use super::{Tasks, state_within};
 use containerd_api::v1::types::{Process, Status};
 use errdefs::{Error, Kind, Result};
+use std::time::Duration;
+
+/// How long a list waits for a shim.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long it waits for one that was silent the last time.
+const LITTLE: Duration = Duration::from_millis(50);
 
 impl Tasks {
     /// Every task of a namespace. A task whose shim does not answer in time is listed as unknown; one that has
@@ -12,7 +18,14 @@ impl Tasks {
             .shims
             .list(namespace)
             .into_iter()
-            .map(|shim| tokio::spawn(async move { (shim.id().to_owned(), state(&shim, "").await) }))
+            .map(|shim| {
+                tokio::spawn(async move {
+                    let limit = if shim.is_silent() { LITTLE } else { PATIENCE };
+                    let state = state_within(&shim, "", limit).await;
+                    shim.set_silent(matches!(&state, Err(error) if error.kind() == Kind::DeadlineExceeded));
+                    (shim.id().to_owned(), state)
+                })
+            })
             .collect();
         let mut found = Vec::with_capacity(asked.len());
         for answer in asked {

@@ -75,14 +75,14 @@ impl Tasks {
     /// How a process is.
     pub async fn get(&self, process: ProcessId<'_>) -> Result<Process> {
         let shim = self.shim(process)?;
-        state(&shim, process.exec).await
+        state_within(&shim, process.exec, STATE).await
     }
 }
 
 /// Asks a shim how a process is. A shim that has gone has no process any more.
-async fn state(shim: &Shim, exec: &str) -> Result<Process> {
+async fn state_within(shim: &Shim, exec: &str, limit: Duration) -> Result<Process> {
     let request = v3::StateRequest { id: shim.id().to_owned(), exec_id: exec.to_owned() };
-    let answer = shim.client().call_within::<_, v3::StateResponse>("State", &request, Some(STATE)).await;
+    let answer = shim.client().call_within::<_, v3::StateResponse>("State", &request, Some(limit)).await;
     let state = answer.map_err(|error| match crate::shims::is_closed(&error) {
         true => Error::not_found(format!("task {} not found", shim.id())),
         false => error,
