@@ -103,6 +103,11 @@ impl Engine {
         self.events.tell("daemon", "reload", &self.id, attributes);
     }
 
+    /// Tells that what nobody uses of a kind has been removed, and how many bytes that gave back.
+    pub fn tell_pruned(&self, kind: &str, bytes: u64) {
+        self.events.tell(kind, "prune", "", BTreeMap::from([("reclaimed".to_owned(), bytes.to_string())]));
+    }
+
     /// Tells what happened to a container, with its labels, image, name and `more`.
     pub fn tell_container(&self, action: &str, container: &Container, more: &[(&str, String)]) {
         let record = container.record();

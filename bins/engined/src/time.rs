@@ -44,6 +44,11 @@ impl Time {
         stamp.map_or_else(Time::now, |stamp| Time(stamp.seconds * SECOND + i64::from(stamp.nanos)))
     }
 
+    /// As [`Time::rfc3339`], without the parts of a second.
+    pub fn rfc3339_seconds(self) -> String {
+        Time(self.seconds() * SECOND).rfc3339()
+    }
+
     /// Whole seconds since 1970.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(SECOND)

@@ -81,6 +81,13 @@ record! {
         host_config: SummaryHostConfig,
         network_settings: SummaryNetworks,
         mounts: Vec<MountPoint>,
+        /// Since 1.52.
+        health[omitempty]: Option<HealthSummary>,
+    }
+
+    pub struct HealthSummary {
+        status: String,
+        failing_streak: i64,
     }
 
     pub struct Port {

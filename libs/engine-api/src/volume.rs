@@ -12,7 +12,7 @@ record! {
         name: String,
         options: Option<BTreeMap<String, String>>,
         scope: String,
-        status[omitempty]: BTreeMap<String, String>,
+        status[omitempty]: BTreeMap<String, serde_json::Value>,
         usage_data[omitempty]: Option<UsageData>,
     }
 

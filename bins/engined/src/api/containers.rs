@@ -9,10 +9,9 @@ use tokio::sync::mpsc;
 use super::call::{Answer, Call, empty, json, json_with, pieces};
 use super::system::done;
 use crate::containers::start::Outcome;
-use crate::containers::wait::Condition;
 use crate::containers::{
-    archive, attach, changes, commit, create, export, inspect, kill, list, logs, pause, prune, remove,
-    rename, resize, restart, start, stats, stop, top, update, wait,
+    archive, attach, changes, commit, create, export, inspect, kill, links, list, logs, pause, prune, remove,
+    rename, resize, restart, start, stats, stop, top, update, versions, wait, websocket,
 };
 use crate::detach::DetachKeys;
 
@@ -24,11 +23,14 @@ pub async fn list(call: Call) -> Answer {
         with_size: call.query.is("size"),
         filters: call.filters(&list::FILTERS)?,
     };
-    json(&list::list(&call.engine, wish).await?)
+    let mut rows = list::list(&call.engine, wish).await?;
+    rows.iter_mut().for_each(|row| versions::summary(call.version, row));
+    json(&rows)
 }
 
 pub async fn create(mut call: Call) -> Answer {
-    let request: CreateRequest = call.json().await?;
+    let mut request: CreateRequest = call.json().await?;
+    let old = versions::create(call.version, &mut request)?;
     let platform = crate::images::pull::parse_platform(call.query.text("platform"))?;
     if platform.architecture != crate::images::resolve::architecture() || platform.os != "linux" {
         return Err(Error::not_found(format!(
@@ -36,7 +38,7 @@ pub async fn create(mut call: Call) -> Answer {
             request.config.image, platform.os, platform.architecture
         )));
     }
-    json_with(StatusCode::CREATED, &create::create(&call.engine, call.query.text("name"), request).await?)
+    json_with(StatusCode::CREATED, &create::create(&call.engine, call.query.text("name"), request, old).await?)
 }
 
 pub async fn prune(call: Call) -> Answer {
@@ -44,7 +46,8 @@ pub async fn prune(call: Call) -> Answer {
 }
 
 pub async fn inspect(call: Call) -> Answer {
-    json(&inspect::inspect(&call.engine, &*call.container()?, call.query.is("size")).await?)
+    let shown = inspect::inspect(&call.engine, &*call.container()?, call.query.is("size")).await?;
+    json(&versions::inspect(call.version, shown)?)
 }
 
 pub async fn top(call: Call) -> Answer {
@@ -67,7 +70,7 @@ pub async fn logs(call: Call) -> Answer {
         until: call.query.time("until")?,
         tail,
     };
-    let kind = if container.record().is_tty() {
+    let kind = if container.record().is_tty() || !versions::is_stream_named(call.version) {
         "application/vnd.docker.raw-stream"
     } else {
         "application/vnd.docker.multiplexed-stream"
@@ -86,6 +89,7 @@ pub async fn export(call: Call) -> Answer {
 pub async fn stats(call: Call) -> Answer {
     let wish =
         stats::Wish { is_stream: call.query.is_or("stream", true), is_one_shot: call.query.is("one-shot") };
+    let wish = versions::stats(call.version, wish);
     pieces("application/json", stats::stats(&call.engine, &call.container()?, wish).await?)
 }
 
@@ -121,7 +125,8 @@ pub async fn kill(call: Call) -> Answer {
 }
 
 pub async fn update(mut call: Call) -> Answer {
-    let wish = call.json().await?;
+    let mut wish = call.json().await?;
+    versions::update(call.version, &mut wish);
     json(&update::update(&call.engine, &call.container()?, wish).await?)
 }
 
@@ -140,24 +145,41 @@ pub async fn unpause(call: Call) -> Answer {
     done()
 }
 
-pub async fn attach(call: Call) -> Answer {
-    let container = call.container()?;
-    let wish = attach::Wish {
+fn attach_wish(call: &Call) -> errdefs::Result<attach::Wish> {
+    Ok(attach::Wish {
         stdin: call.query.is("stdin"),
         stdout: call.query.is("stdout"),
         stderr: call.query.is("stderr"),
         stream: call.query.is("stream"),
         logs: call.query.is("logs"),
         keys: DetachKeys::parse(call.query.text("detachKeys"))?,
-    };
-    let is_raw = container.record().is_tty();
+        is_raw: false,
+    })
+}
+
+pub async fn attach_ws(call: Call) -> Answer {
+    let container = call.container()?;
+    let head = websocket::accept(&call.headers)?;
+    let mut wish = attach::Wish { is_raw: true, ..attach_wish(&call)? };
+    if !wish.stdin && !wish.stdout && !wish.stderr {
+        // Whoever names none wants all.
+        (wish.stdin, wish.stdout, wish.stderr) = (true, true, true);
+    }
+    let attached = attach::attach(&call.engine, &container, wish).await?;
+    call.take_over.take_after(head, |stream| websocket::serve(stream, attached)).await
+}
+
+pub async fn attach(call: Call) -> Answer {
+    let container = call.container()?;
+    let wish = attach_wish(&call)?;
+    let is_raw = container.record().is_tty() || !versions::is_stream_named(call.version);
     let attached = attach::attach(&call.engine, &container, wish).await?;
     let is_upgrade = call.is_upgrade();
     call.take_over.take(is_upgrade, is_raw || !is_upgrade, |stream| attached.serve(stream)).await
 }
 
 pub async fn wait(call: Call) -> Answer {
-    let condition = Condition::parse(call.query.text("condition"))?;
+    let condition = versions::condition(call.version, call.query.text("condition"))?;
     let waiting = wait::wait(&call.container()?, condition);
     // The status line goes out at once: clients start the container only then.
     let (send, receive) = mpsc::channel(1);
@@ -175,7 +197,8 @@ pub async fn wait(call: Call) -> Answer {
 
 pub async fn remove(call: Call) -> Answer {
     if call.query.is("link") {
-        return Err(Error::unimplemented("links: not implemented"));
+        links::remove(&call.engine, call.name())?;
+        return done();
     }
     let options = remove::Options { is_forced: call.query.is("force"), with_volumes: call.query.is("v") };
     remove::remove(&call.engine, &call.container()?, options).await?;

@@ -4,10 +4,12 @@ use engine_api::exec::{ExecCreate, ExecStart};
 use http::StatusCode;
 
 use super::call::{Answer, Call, empty, json, json_with};
+use crate::containers::versions;
 use crate::exec::{self, Client};
 
 pub async fn create(mut call: Call) -> Answer {
-    let wish: ExecCreate = call.json().await?;
+    let mut wish: ExecCreate = call.json().await?;
+    versions::exec(call.version, &mut wish);
     json_with(StatusCode::CREATED, &exec::create(&call.engine, &call.container()?, wish).await?)
 }
 
@@ -22,20 +24,22 @@ pub async fn resize(call: Call) -> Answer {
 }
 
 pub async fn start(mut call: Call) -> Answer {
-    let wish: ExecStart = call.json().await?;
+    let mut wish: ExecStart = call.json().await?;
+    versions::exec_start(call.version, &mut wish);
     let found = call.engine.execs.find(call.name())?;
     if wish.detach {
-        exec::start(&call.engine, &found, Client::None).await?;
+        exec::start(&call.engine, &found, Client::None, None).await?;
         return empty(StatusCode::OK);
     }
     if found.state.borrow().is_started {
         return Err(errdefs::Error::failed_precondition(format!("exec {} has already run", found.id)));
     }
     let engine = call.engine.clone();
-    let (is_upgrade, is_raw) = (call.is_upgrade(), found.wish.tty);
+    let is_raw = found.wish.tty || !versions::is_stream_named(call.version);
+    let is_upgrade = call.is_upgrade();
     call.take_over
         .take(is_upgrade, is_raw || !is_upgrade, move |stream| async move {
-            if let Err(error) = exec::start(&engine, &found, Client::Attached(stream)).await {
+            if let Err(error) = exec::start(&engine, &found, Client::Attached(stream), wish.console_size).await {
                 tracing::warn!(exec = found.id, error = %error.chain(), "cannot serve an exec");
             }
         })

@@ -44,6 +44,15 @@ impl TakeOver {
         } else {
             format!("HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.{kind}-stream\r\n\r\n")
         };
+        self.take_after(head, successor).await
+    }
+
+    /// As [`TakeOver::take`], after a head of the caller's.
+    pub async fn take_after<F, W>(&self, head: String, successor: F) -> !
+    where
+        F: FnOnce(Stream) -> W + Send + 'static,
+        W: Future<Output = ()> + Send + 'static,
+    {
         let whole: Successor = Box::new(move |mut stream: Stream| {
             Box::pin(async move {
                 if stream.write_all(head.as_bytes()).await.is_ok() {

@@ -8,6 +8,7 @@ mod execs;
 pub mod hijack;
 mod images;
 mod networks;
+pub mod plugin;
 mod query;
 mod routes;
 pub mod serve;

@@ -17,19 +17,19 @@ pub async fn list(call: Call) -> Answer {
 
 pub async fn create(mut call: Call) -> Answer {
     let wish: VolumeCreate = call.json().await?;
-    json_with(StatusCode::CREATED, &volumes::create(&call.engine, &wish)?)
+    json_with(StatusCode::CREATED, &volumes::create(&call.engine, &wish).await?)
 }
 
 pub async fn inspect(call: Call) -> Answer {
-    json(&volumes::inspect(&call.engine, call.name())?)
+    json(&volumes::inspect(&call.engine, call.name()).await?)
 }
 
 pub async fn remove(call: Call) -> Answer {
-    volumes::remove(&call.engine, call.name(), call.query.is("force"))?;
+    volumes::remove(&call.engine, call.name(), call.query.is("force")).await?;
     done()
 }
 
 pub async fn prune(call: Call) -> Answer {
     let with_named = call.version < PRUNE_KEEPS_NAMED;
-    json(&volumes::prune(&call.engine, &call.filters(&volumes::PRUNE_FILTERS)?, with_named)?)
+    json(&volumes::prune(&call.engine, &call.filters(&volumes::PRUNE_FILTERS)?, with_named).await?)
 }

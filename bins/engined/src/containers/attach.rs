@@ -26,6 +26,8 @@ pub struct Wish {
     /// What was logged before.
     pub logs: bool,
     pub keys: DetachKeys,
+    /// Output comes as it was written, never in frames.
+    pub is_raw: bool,
 }
 
 /// Where the output of an attached container comes from.
@@ -90,11 +92,18 @@ impl Attached {
     /// Serves the client until its streams end, it detaches or it goes away.
     pub async fn serve(self, stream: Stream) {
         let (mut read, mut write) = tokio::io::split(stream);
-        if self.wish.logs && self.replay(&mut write).await.is_err() {
+        if self.wish.logs
+            && let Err(error) = self.replay(&mut write).await
+        {
+            tracing::debug!(container = %self.container.id, error = %error.chain(), "cannot replay a log");
+            let _ = write.shutdown().await;
             return;
         }
         let output = match self.from {
-            None => return,
+            None => {
+                let _ = write.shutdown().await;
+                return;
+            }
             Some(From::Now(output)) => output,
             // Somebody who leaves while waiting drops this, and the start skips them.
             Some(From::AtStart(start)) => match start.await {
@@ -102,7 +111,7 @@ impl Attached {
                 Err(_) => return,
             },
         };
-        let is_tty = self.container.record().is_tty();
+        let is_tty = self.wish.is_raw || self.container.record().is_tty();
         let sending = copy_output(output, &mut write, &self.wish, is_tty);
         if !self.wish.stdin {
             tokio::select! {
@@ -128,7 +137,7 @@ impl Attached {
     async fn replay(&self, write: &mut WriteHalf<Stream>) -> Result<()> {
         let mut reader =
             super::logs::open(&self.container, logs::Selection { tail: None, since: None, until: None })?;
-        let is_tty = self.container.record().is_tty();
+        let is_tty = self.wish.is_raw || self.container.record().is_tty();
         let failed = |cause: std::io::Error| Error::internal("cannot replay the log").with_source(cause);
         while let Some(entry) = reader.next().await.map_err(failed)? {
             let stream = super::logs::stream_number(entry.stream);

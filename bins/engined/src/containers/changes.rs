@@ -58,8 +58,16 @@ pub async fn changes(engine: &Engine, container: &Container) -> Result<Vec<Chang
 }
 
 /// What every container gets mounted.
-const ALWAYS: [&str; 7] =
-    ["/dev", "/proc", "/sys", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/sbin/docker-init"];
+const ALWAYS: [&str; 8] = [
+    "/dev",
+    "/proc",
+    "/sys",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/sbin/docker-init",
+    "/.dockerenv",
+];
 
 /// The runtime makes what it mounts on: that is nobody's change, nor is what it does to the
 /// directories above.

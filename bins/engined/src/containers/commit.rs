@@ -94,8 +94,19 @@ pub async fn commit(engine: &Arc<Engine>, wish: Wish) -> Result<Committed> {
         size: manifest.len() as i64,
         ..Descriptor::default()
     };
-    crate::images::tag::put(engine, &name_of(&wish, &digest)?, target).await?;
-    engine.tell_container("commit", &container, &[("imageID", config_digest.clone())]);
+    let name = name_of(&wish, &digest)?;
+    crate::images::tag::put(engine, &name, target).await?;
+    let reference = Reference::parse_normalized(&name).map(|name| name.familiar()).unwrap_or_default();
+    let mut more = vec![("imageID", config_digest.clone()), ("imageRef", String::new())];
+    if !wish.message.is_empty() {
+        more.push(("comment", wish.message.clone()));
+    }
+    if !wish.repository.is_empty() {
+        let attributes = [("name".to_owned(), reference.clone())].into();
+        engine.events.tell("image", "tag", &config_digest, attributes);
+        more[1].1 = reference;
+    }
+    engine.tell_container("commit", &container, &more);
     Ok(Committed { id: config_digest })
 }
 

@@ -39,7 +39,7 @@ pub async fn handle(engine: &Arc<Engine>, id: &str, pid: Option<u32>, status: u3
     close_streams(&container);
     super::health::end(&container);
     super::plan::drop_shm(engine, id);
-    crate::volumes::release(engine, &container.record());
+    crate::volumes::release(engine, &container.record(), true).await;
     let code = i64::from(status);
     let next = restart::decide(&container, &record, code);
     container.update(|record| {

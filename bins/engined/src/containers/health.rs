@@ -278,7 +278,8 @@ async fn run(
     let serving = tokio::spawn({
         let (engine, process) = (engine.clone(), process.clone());
         async move {
-            exec::start(&engine, &process, Client::Attached(Stream::new(theirs, bytes::Bytes::new()))).await
+            let stream = Stream::new(theirs, bytes::Bytes::new());
+            exec::start(&engine, &process, Client::Attached(stream), None).await
         }
     });
     let ended = tokio::time::timeout(patience, async {

@@ -1,5 +1,8 @@
 //! Everything about one container.
 
+use std::collections::BTreeMap;
+
+use engine_api::host_config::HostConfig;
 use engine_api::container::{GraphDriver, Inspect, NetworkSettings, State as Shown};
 use engine_api::mount::MountPoint;
 use errdefs::Result;
@@ -37,8 +40,8 @@ pub async fn inspect(engine: &Engine, container: &Container, with_size: bool) ->
         driver: "overlay2".into(),
         platform: "linux".into(),
         exec_ids: (!exec_ids.is_empty()).then_some(exec_ids),
-        host_config: record.host_config.clone(),
-        graph_driver: GraphDriver { name: "overlay2".into(), data: None },
+        host_config: HostConfig { links: super::links::shown(engine, &record), ..record.host_config.clone() },
+        graph_driver: GraphDriver { name: "overlay2".into(), data: layers(engine, container).await },
         size_rw: sizes.map(|(own, _)| own),
         size_root_fs: sizes.map(|(_, all)| all),
         mounts: record.mounts.iter().filter_map(|mount| mount_point(engine, mount)).collect(),
@@ -68,6 +71,23 @@ pub fn state(record: &Record) -> Shown {
     }
 }
 
+/// Where the layers of a container's root are, as far as the snapshotter says it by paths.
+async fn layers(engine: &Engine, container: &Container) -> Option<BTreeMap<String, String>> {
+    let mounts = super::rootfs::mounts(engine, container).await.ok()?;
+    let mount = mounts.first()?;
+    let option = |name: &str| mount.options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
+    let mut data: BTreeMap<String, String> =
+        [("LowerDir", "lowerdir"), ("UpperDir", "upperdir"), ("WorkDir", "workdir")]
+            .into_iter()
+            .filter_map(|(shown, name)| Some((shown.to_owned(), option(name)?.to_owned())))
+            .collect();
+    let pid = container.record().state.pid;
+    if pid != 0 {
+        data.insert("MergedDir".to_owned(), format!("/proc/{pid}/root"));
+    }
+    (!data.is_empty()).then_some(data)
+}
+
 /// A mount as Docker shows it; tmpfs of `--tmpfs` is shown in HostConfig only.
 pub fn mount_point(engine: &Engine, mount: &MountRecord) -> Option<MountPoint> {
     let mut point = MountPoint {
@@ -85,9 +105,13 @@ pub fn mount_point(engine: &Engine, mount: &MountRecord) -> Option<MountPoint> {
         Source::Volume { name, .. } => {
             point.kind = "volume".into();
             point.name.clone_from(name);
-            point.driver = "local".into();
-            point.source = engine.volumes.path(name).to_string_lossy().into_owned();
+            (point.driver, point.source) = engine.volumes.place(name);
         }
+        Source::Image { name, .. } => {
+            point.kind = "image".into();
+            point.name.clone_from(name);
+        }
+        Source::Tmpfs { .. } if mount.is_wish => point.kind = "tmpfs".into(),
         Source::Tmpfs { .. } => return None,
     }
     Some(point)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_api::container::{Summary, SummaryHostConfig, SummaryNetworks};
+use engine_api::container::{HealthSummary, Summary, SummaryHostConfig, SummaryNetworks};
 use errdefs::{Error, Result};
 
 use super::health::Status;
@@ -206,7 +206,7 @@ fn uses_volume(record: &Record, wanted: &str) -> bool {
             || match &mount.source {
                 Source::Volume { name, .. } => name == wanted,
                 Source::Bind { path } => path == wanted,
-                Source::Tmpfs { .. } => false,
+                Source::Tmpfs { .. } | Source::Image { .. } => false,
             }
     })
 }
@@ -231,6 +231,10 @@ pub fn summary(engine: &Engine, record: &Record) -> Summary {
             annotations: record.host_config.annotations.clone(),
         },
         network_settings: SummaryNetworks { networks: crate::networks::endpoints(engine, record) },
+        health: record.state.health.as_ref().map(|health| HealthSummary {
+            status: health.status.word().into(),
+            failing_streak: health.failing_streak,
+        }),
         mounts: record.mounts.iter().filter_map(|mount| super::inspect::mount_point(engine, mount)).collect(),
         ..Summary::default()
     }

@@ -4,12 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine_api::host_config::LogConfig;
 use errdefs::{Error, Result};
 use tokio::sync::mpsc;
 
 use super::{Container, stdio};
-use crate::config::LOG_DRIVERS;
 use crate::time::Time;
 
 /// Which part of a log a client wants, and how.
@@ -26,37 +24,12 @@ pub struct Wish {
 
 /// Where a container's log is.
 pub fn path(container: &Container) -> PathBuf {
-    container.file(&format!("{}-json.log", container.id))
-}
-
-/// Checks the log driver and its options.
-///
-/// # Errors
-/// The engine does not have them.
-pub fn check(log: &LogConfig) -> Result<()> {
-    if !LOG_DRIVERS.contains(&log.kind.as_str()) {
-        return Err(Error::invalid_argument(format!(
-            "logger: no log driver named '{}' is registered: use one of {}",
-            log.kind,
-            LOG_DRIVERS.join(", ")
-        )));
-    }
-    let known: &[&str] = match log.kind.as_str() {
-        "none" => &[],
-        _ => &["max-size", "max-file", "compress"],
+    let name = match container.record().host_config.log_config.kind.as_str() {
+        "json-file" => format!("{}-json.log", container.id),
+        kind if super::logging::is_sent(kind) => "container-cached.log".to_owned(),
+        _ => "container.log".to_owned(),
     };
-    for (option, value) in &log.config {
-        if !known.contains(&option.as_str()) {
-            return Err(Error::invalid_argument(format!(
-                "unknown log opt '{option}' for {} log driver",
-                log.kind
-            )));
-        }
-        if option == "compress" && value != "false" {
-            return Err(Error::unimplemented("log option compress=true is not implemented"));
-        }
-    }
-    Ok(())
+    container.file(&name)
 }
 
 /// Opens a container's log for reading.
@@ -64,14 +37,7 @@ pub fn check(log: &LogConfig) -> Result<()> {
 /// # Errors
 /// Its driver keeps nothing.
 pub fn open(container: &Container, selection: logs::Selection) -> Result<logs::Reader> {
-    let record = container.record();
-    let kind = record.host_config.log_config.kind.as_str();
-    if kind == "none" {
-        return Err(Error::invalid_argument("configured logging driver does not support reading"));
-    }
-    let driver = kind
-        .parse::<logs::Driver>()
-        .map_err(|cause| Error::internal("cannot read the log").with_source(cause))?;
+    let driver = super::logging::kept_as(&container.record().host_config.log_config)?;
     let path = path(container);
     logs::Reader::open(driver, &path, selection).map_err(crate::files::failed("open", &path))
 }

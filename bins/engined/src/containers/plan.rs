@@ -8,27 +8,32 @@ use errdefs::{Error, Result};
 use runtime_spec::Spec;
 
 use super::rootfs::{Access, Root};
-use super::spec::{HostDevice, Inputs, Mounted, SecurityOptions};
+use super::held::Held;
+use super::spec::{HostDevice, Inputs, SecurityOptions};
 use super::user::Accounts;
-use super::{Container, MountRecord, Record, Source};
+use super::{Container, Record};
 use crate::engine::Engine;
 use crate::files::failed;
 
-/// The spec that a start runs.
+/// The spec that a start runs, and the mounts on the host that must stand until the runtime has made its own.
 ///
 /// # Errors
 /// Something that the record names is not there, or is malformed.
-pub async fn spec_for(engine: &Engine, container: &Container, record: &Record) -> Result<Spec> {
+pub async fn spec_for(engine: &Engine, container: &Container, record: &Record) -> Result<(Spec, Vec<Held>)> {
     let accounts = accounts(engine, container, record).await?;
     let more = record.host_config.group_add.clone().unwrap_or_default();
     let (user, home) = accounts.resolve(&record.config.user, &more)?;
     let security = security(engine, record)?;
     let all_capabilities = all_capabilities();
-    let mut mounts = record.mounts.iter().map(|mount| mounted(engine, mount)).collect::<Result<Vec<_>>>()?;
+    let mut held = Vec::new();
+    let mut mounts = Vec::new();
+    for (at, mount) in record.mounts.iter().enumerate() {
+        mounts.push(super::sources::mounted(engine, record, at, mount, &mut held).await?);
+    }
     // Outer directories first, so that no mount hides another.
     mounts.sort_by_key(|mount| mount.destination.matches('/').count());
     let host = &record.host_config;
-    super::spec::build(&Inputs {
+    let mut spec = super::spec::build(&Inputs {
         record,
         user,
         home,
@@ -47,7 +52,11 @@ pub async fn spec_for(engine: &Engine, container: &Container, record: &Record) -
         default_ulimits: engine.config.default_ulimits.values().cloned().collect(),
         default_shm_bytes: engine.config.flags.default_shm_size.unwrap_or(64 << 20),
         all_capabilities: &all_capabilities,
-    })
+        links: super::links::environment(engine, record)?,
+    })?;
+    let requests = host.resources.device_requests.as_deref().unwrap_or_default();
+    super::cdi::give(&mut spec, requests, &super::cdi::directories())?;
+    Ok((spec, held))
 }
 
 /// A container that never ran has its image's account files, which are read once an image.
@@ -73,30 +82,6 @@ fn security(engine: &Engine, record: &Record) -> Result<SecurityOptions> {
     let mut security = SecurityOptions::parse(record)?;
     security.no_new_privileges |= engine.config.flags.no_new_privileges == Some(true);
     Ok(security)
-}
-
-/// A mount of the record with its path on the host.
-fn mounted(engine: &Engine, mount: &MountRecord) -> Result<Mounted> {
-    let mut mounted = Mounted {
-        destination: mount.destination.clone(),
-        is_read_only: mount.is_read_only,
-        propagation: mount.propagation.clone(),
-        is_non_recursive: mount.is_non_recursive,
-        ..Mounted::default()
-    };
-    match &mount.source {
-        Source::Bind { path } => {
-            if !Path::new(path).exists() {
-                return Err(Error::invalid_argument(format!(
-                    "invalid mount config for type \"bind\": bind source path does not exist: {path}"
-                )));
-            }
-            mounted.source.clone_from(path);
-        }
-        Source::Volume { name, .. } => mounted.source = engine.volumes.mounted_path(name, &mount.subpath)?,
-        Source::Tmpfs { options } => mounted.tmpfs = Some(options.clone()),
-    }
-    Ok(mounted)
 }
 
 /// The engine's files; a container in another's network shares that one's.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine_api::container::ContainersPruned;
-use errdefs::Result;
+use errdefs::{Error, Result};
 
 use super::{Phase, remove};
 use crate::engine::Engine;
@@ -18,6 +18,11 @@ pub const FILTERS: [&str; 3] = ["label", "label!", "until"];
 /// # Errors
 /// A filter's value is malformed.
 pub async fn prune(engine: &Arc<Engine>, filters: &Filters) -> Result<ContainersPruned> {
+    for text in filters.values("until").unwrap_or_default() {
+        if Time::before_now(text).is_none() {
+            return Err(Error::invalid_argument(format!("failed to parse value as time or duration: {text:?}")));
+        }
+    }
     let mut pruned = ContainersPruned { containers_deleted: Some(Vec::new()), space_reclaimed: 0 };
     for container in engine.containers.all() {
         let record = container.record();
@@ -36,5 +41,6 @@ pub async fn prune(engine: &Arc<Engine>, filters: &Filters) -> Result<Containers
             pruned.containers_deleted.get_or_insert_default().push(container.id.clone());
         }
     }
+    engine.tell_pruned("container", pruned.space_reclaimed);
     Ok(pruned)
 }

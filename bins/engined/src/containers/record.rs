@@ -28,6 +28,8 @@ pub struct Record {
     /// As asked for, completed from the image.
     pub config: Config,
     pub host_config: HostConfig,
+    /// Other containers that this one knows by names of its own.
+    pub links: Vec<super::links::Link>,
     /// Endpoint wishes by network name.
     pub networks: BTreeMap<String, EndpointSettings>,
     pub mounts: Vec<MountRecord>,
@@ -56,8 +58,18 @@ pub struct MountRecord {
     /// Options as the person wrote them (`z`, `ro`), shown by inspect.
     pub mode: String,
     pub is_non_recursive: bool,
-    /// Part of a volume that is mounted in its place.
+    /// Part of a volume or image that is mounted in its place.
     pub subpath: String,
+    /// Nothing is copied into the volume.
+    pub is_bare: bool,
+    /// The host's directory is made when it is not there.
+    pub makes_source: bool,
+    /// Read-only, but not the mounts below it.
+    pub is_read_only_shallow: bool,
+    /// Read-only with all mounts below it, or not at all.
+    pub is_read_only_deep: bool,
+    /// It stands in `HostConfig.Mounts`.
+    pub is_wish: bool,
 }
 
 /// Where a mount comes from.
@@ -74,6 +86,12 @@ pub enum Source {
     /// Options of mount(8).
     Tmpfs {
         options: Vec<String>,
+    },
+    /// An image as it was named, its identifier, and the snapshot made for this mount.
+    Image {
+        name: String,
+        id: String,
+        key: String,
     },
 }
 

@@ -6,7 +6,7 @@ use containerd_api::services::containers::v1::DeleteContainerRequest;
 use containerd_api::services::snapshots::v1::RemoveSnapshotRequest;
 use errdefs::{Error, Result};
 
-use super::{Container, Phase, Source, stop};
+use super::{Container, Phase, stop};
 use crate::engine::Engine;
 use crate::supervisor;
 
@@ -84,6 +84,10 @@ async fn take_apart(engine: &Arc<Engine>, container: &Arc<Container>, with_volum
     let before = container.record().state.phase;
     container.update(|record| record.state.phase = Phase::Removing);
     let removed = from_supervisor(engine, &container.id).await;
+    let removed = match removed {
+        Ok(()) => super::sources::forget_images(engine, &container.record()).await,
+        failed => failed,
+    };
     let removed = removed.and_then(|()| match std::fs::remove_dir_all(container.directory()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(crate::files::failed("remove", container.directory())(error))
@@ -97,7 +101,7 @@ async fn take_apart(engine: &Arc<Engine>, container: &Arc<Container>, with_volum
     crate::networks::disconnect(engine, container).await;
     super::plan::drop_shm(engine, &container.id);
     if with_volumes {
-        remove_volumes(engine, container);
+        crate::volumes::of_container(engine, container).await;
     }
     container.live().waiting.clear();
     engine.containers.remove(&container.id);
@@ -122,20 +126,4 @@ async fn from_supervisor(engine: &Engine, id: &str) -> Result<()> {
     supervisor::optional(record, "remove the record of a container")?;
     supervisor::optional(snapshot, "remove the snapshot of a container")?;
     Ok(())
-}
-
-fn remove_volumes(engine: &Engine, container: &Container) {
-    for mount in &container.record().mounts {
-        let Source::Volume { name, is_anonymous: true } = &mount.source else { continue };
-        let is_used =
-            engine.containers.all().iter().any(|other| {
-                other.id != container.id
-                    && other.record().mounts.iter().any(
-                        |mount| matches!(&mount.source, Source::Volume { name: used, .. } if used == name),
-                    )
-            });
-        if !is_used && let Err(error) = engine.volumes.remove(name) {
-            tracing::warn!(volume = name, error = %error.chain(), "cannot remove an anonymous volume");
-        }
-    }
 }

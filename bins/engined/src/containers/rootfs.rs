@@ -103,11 +103,24 @@ pub async fn mounts(engine: &Engine, container: &Container) -> Result<Vec<Mount>
 /// # Errors
 /// A step failed; nothing stays mounted.
 pub fn mounted(mounts: &[Mount], at: &Path, access: Access) -> Result<Root> {
+    with_mounted(mounts, at, access, Ok)
+}
+
+/// Mounts, opens, does something while the mount stands, and unmounts.
+///
+/// # Errors
+/// A step failed; nothing stays mounted.
+pub fn with_mounted<T>(
+    mounts: &[Mount],
+    at: &Path,
+    access: Access,
+    work: impl FnOnce(Root) -> Result<T>,
+) -> Result<T> {
     let [mount] = mounts else {
         return Err(Error::unimplemented(format!("cannot mount a root of {} mounts", mounts.len())));
     };
     if mount.r#type == "bind" {
-        return open(Path::new(&mount.source));
+        return work(open(Path::new(&mount.source))?);
     }
     std::fs::create_dir_all(at).map_err(failed("make directory", at))?;
     let (flags, data) = options(mount, access);
@@ -121,9 +134,9 @@ pub fn mounted(mounts: &[Mount], at: &Path, access: Access) -> Result<Root> {
         rustix::mount::mount(mount.source.as_str(), at, mount.r#type.as_str(), flags, Some(data.as_c_str()))
             .map_err(step("mount"))
             .and_then(|()| {
-                let root = open(at);
+                let done = open(at).and_then(work);
                 rustix::mount::unmount(at, UnmountFlags::DETACH).map_err(step("unmount"))?;
-                root
+                done
             });
     let _ = std::fs::remove_dir(at);
     result

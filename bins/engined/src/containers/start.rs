@@ -94,7 +94,7 @@ async fn launch(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<()> 
     }
     let record = container.record();
     let mut steps = Steps::new();
-    let spec = super::spec_for(engine, container, &record).await?;
+    let (spec, held) = super::spec_for(engine, container, &record).await?;
     steps.done("spec");
     let spec = serde_json::to_vec(&spec)
         .map_err(|cause| Error::internal("cannot encode the runtime spec").with_source(cause))?;
@@ -122,7 +122,11 @@ async fn launch(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<()> 
         network?;
         created
     };
+    // The runtime has mounted what it was shown.
+    drop(held);
     created.map_err(runtime_failure)?;
+    super::links::introduce(engine, container)?;
+    crate::volumes::tell_mounted(engine, &record);
     steps.done("network and task create");
     let mut tasks = engine.supervisor.tasks();
     serve_waiting(container).await;
@@ -247,18 +251,13 @@ fn task_request(
     // A socket of an earlier run would stand in the new logger's way.
     let _ = std::fs::remove_file(&attach);
     let log_path = super::logs::path(container);
+    let options = super::logging::pairs(engine, container)?;
     let uri = LogTarget {
-        program: &logger(engine, &record.host_config.runtime)?,
+        program: &logger(engine, &record.host_config.runtime, &record.host_config.log_config.kind)?,
         driver: &record.host_config.log_config.kind,
         log_path: &log_path,
         attach_path: &attach,
-        options: record
-            .host_config
-            .log_config
-            .config
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect(),
+        options: options.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
         is_terminal: record.is_tty(),
     }
     .uri();
@@ -285,12 +284,12 @@ fn task_request(
 }
 
 /// The logger to name. Our own shim knows it by its name alone, a foreign one executes it.
-fn logger(engine: &Engine, runtime: &str) -> Result<std::path::PathBuf> {
+fn logger(engine: &Engine, runtime: &str, driver: &str) -> Result<std::path::PathBuf> {
     if let Some(program) = &engine.programs.logger {
         return Ok(program.clone());
     }
     let runtime = runtime_of(engine, runtime)?;
-    if runtime.shim == crate::config::OUR_RUNTIME {
+    if runtime.shim == crate::config::OUR_RUNTIME && !super::logging::is_sent(driver) {
         return Ok(Path::new("/usr/lib/wherry/wherry-logger").to_owned());
     }
     Err(Error::failed_precondition(format!(
@@ -325,7 +324,7 @@ async fn take_back(engine: &Arc<Engine>, container: &Arc<Container>) {
     // Dropping the senders ends the attached clients.
     container.live().waiting.clear();
     crate::networks::disconnect(engine, container).await;
-    crate::volumes::release(engine, &container.record());
+    crate::volumes::release(engine, &container.record(), false).await;
 }
 
 /// Ends and deletes a task that must not be there.

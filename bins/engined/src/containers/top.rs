@@ -40,7 +40,9 @@ pub async fn top(engine: &Engine, container: &Container, ps_args: &str) -> Resul
             String::from_utf8_lossy(&output.stderr).trim()
         )));
     }
-    parse(&String::from_utf8_lossy(&output.stdout), &pids)
+    let top = parse(&String::from_utf8_lossy(&output.stdout), &pids)?;
+    engine.tell_container("top", container, &[]);
+    Ok(top)
 }
 
 /// The rows of these processes; the last column may hold spaces.

@@ -39,6 +39,13 @@ pub struct State {
 }
 
 impl Exec {
+    /// Docker's word for what is done to it: the program, a space, and its arguments, be there any or none.
+    fn action(&self, verb: &str) -> String {
+        let words = self.wish.cmd.as_ref().map_or(&[][..], |words| words.as_slice());
+        let (program, arguments) = words.split_first().map_or(("", String::new()), |(first, rest)| (first, rest.join(" ")));
+        format!("{verb}: {program} {arguments}")
+    }
+
     fn is_running(&self) -> bool {
         let state = self.state.borrow();
         state.is_started && state.exit_code.is_none()
@@ -105,12 +112,13 @@ pub async fn create(
     let exec = Arc::new(Exec {
         id: crate::identity::new_id(),
         container: container.clone(),
-        keys: DetachKeys::parse(&wish.detach_keys)?,
+        keys: DetachKeys::parse(&wish.detach_keys).map_err(|_| {
+            Error::invalid_argument(format!("Invalid escape keys ({}) provided", wish.detach_keys))
+        })?,
         wish,
         state: watch::Sender::new(State::default()),
     });
-    let words = exec.wish.cmd.as_ref().map(|words| words.join(" ")).unwrap_or_default();
-    engine.tell_container(&format!("exec_create: {words}"), container, &[("execID", exec.id.clone())]);
+    engine.tell_container(&exec.action("exec_create"), container, &[("execID", exec.id.clone())]);
     container.live().execs.push(exec.id.clone());
     engine.execs.all().insert(exec.id.clone(), exec.clone());
     Ok(ExecCreated { id: exec.id.clone() })

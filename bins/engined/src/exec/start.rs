@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use containerd_api::services::tasks::v1::{CloseIoRequest, ExecProcessRequest, StartRequest};
 use containerd_api::{PROCESS_URL, pack_json};
+use engine_api::exec::ExecCreate;
 use errdefs::{Error, Kind, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::unix::pipe;
@@ -44,14 +45,20 @@ impl Drop for Fifos {
 ///
 /// # Errors
 /// The process cannot be started.
-pub async fn start(engine: &Arc<Engine>, exec: &Arc<Exec>, client: Client) -> Result<()> {
+pub async fn start(
+    engine: &Arc<Engine>,
+    exec: &Arc<Exec>,
+    client: Client,
+    console_size: Option<[u64; 2]>,
+) -> Result<()> {
     let is_first = exec.state.send_if_modified(|state| !std::mem::replace(&mut state.is_started, true));
     if !is_first {
         return Err(Error::failed_precondition(format!("exec {} has already run", exec.id)));
     }
+    engine.tell_container(&exec.action("exec_start"), &exec.container, &[("execID", exec.id.clone())]);
     let started = match client {
-        Client::None => begin(engine, exec, &Fifos { stdin: None, stdout: None, stderr: None }).await,
-        Client::Attached(stream) => return attached(engine, exec, stream).await,
+        Client::None => begin(engine, exec, &Fifos { stdin: None, stdout: None, stderr: None }, console_size).await,
+        Client::Attached(stream) => return attached(engine, exec, stream, console_size).await,
     };
     if let Err(error) = &started {
         exec.state.send_modify(|state| state.exit_code = Some(code_of(error)));
@@ -67,14 +74,20 @@ fn code_of(error: &Error) -> i64 {
     }
 }
 
-async fn begin(engine: &Arc<Engine>, exec: &Arc<Exec>, fifos: &Fifos) -> Result<()> {
+async fn begin(
+    engine: &Arc<Engine>,
+    exec: &Arc<Exec>,
+    fifos: &Fifos,
+    console_size: Option<[u64; 2]>,
+) -> Result<()> {
     let container = &exec.container;
     let record = container.record();
     let accounts = plan::accounts(engine, container, &record).await?;
     let user = if exec.wish.user.is_empty() { &record.config.user } else { &exec.wish.user };
     let more = record.host_config.group_add.clone().unwrap_or_default();
     let (user, home) = accounts.resolve(user, &more)?;
-    let process = spec::exec_process(&record, &exec.wish, user, &home, &plan::all_capabilities())?;
+    let wish = ExecCreate { console_size: console_size.or(exec.wish.console_size), ..exec.wish.clone() };
+    let process = spec::exec_process(&record, &wish, user, &home, &plan::all_capabilities())?;
     let json = serde_json::to_vec(&process)
         .map_err(|cause| Error::internal("cannot encode a process").with_source(cause))?;
     let text = |path: &Option<PathBuf>| {
@@ -95,8 +108,6 @@ async fn begin(engine: &Arc<Engine>, exec: &Arc<Exec>, fifos: &Fifos) -> Result<
     match tasks.start(start).await {
         Ok(answer) => {
             exec.state.send_modify(|state| state.pid = answer.into_inner().pid);
-            let words = exec.wish.cmd.as_ref().map(|words| words.join(" ")).unwrap_or_default();
-            engine.tell_container(&format!("exec_start: {words}"), container, &[("execID", exec.id.clone())]);
             Ok(())
         }
         Err(status) => {
@@ -124,7 +135,12 @@ fn runtime_failure(status: tonic::Status) -> Error {
 }
 
 /// Serves a client: a failure to start is told on its stream, as Docker does.
-async fn attached(engine: &Arc<Engine>, exec: &Arc<Exec>, stream: Stream) -> Result<()> {
+async fn attached(
+    engine: &Arc<Engine>,
+    exec: &Arc<Exec>,
+    stream: Stream,
+    console_size: Option<[u64; 2]>,
+) -> Result<()> {
     let (read, mut write) = tokio::io::split(stream);
     let fifo = |suffix: &str, is_wanted: bool| -> Result<Option<PathBuf>> {
         if !is_wanted {
@@ -154,10 +170,10 @@ async fn attached(engine: &Arc<Engine>, exec: &Arc<Exec>, stream: Stream) -> Res
             .map_err(|cause| Error::internal("cannot open a fifo").with_source(cause))
     };
     let (stdout, stderr) = (open(&fifos.stdout)?, open(&fifos.stderr)?);
-    if let Err(error) = begin(engine, exec, &fifos).await {
+    if let Err(error) = begin(engine, exec, &fifos, console_size).await {
         exec.state.send_modify(|state| state.exit_code = Some(code_of(&error)));
         let text = format!("{}\r\n", error.chain());
-        let bytes = if wish.tty { Bytes::from(text) } else { frame(2, text.as_bytes()) };
+        let bytes = if wish.tty { Bytes::from(text) } else { frame(1, text.as_bytes()) };
         let _ = write.write_all(&bytes).await;
         let _ = write.shutdown().await;
         return Ok(());

@@ -25,7 +25,7 @@ pub async fn copy_up(engine: &Arc<Engine>, record: &Record, _image: &Image) -> R
         .mounts
         .iter()
         .filter_map(|mount| match &mount.source {
-            Source::Volume { name, .. } if mount.mode != "nocopy" && mount.subpath.is_empty() => {
+            Source::Volume { name, .. } if !mount.is_bare && mount.subpath.is_empty() => {
                 Some((mount.destination.clone(), name.clone()))
             }
             _ => None,
@@ -35,12 +35,12 @@ pub async fn copy_up(engine: &Arc<Engine>, record: &Record, _image: &Image) -> R
         return Ok(());
     }
     let filled = fill_all(engine, record, wanted).await;
-    super::release(engine, record);
+    super::release(engine, record, false).await;
     filled
 }
 
 async fn fill_all(engine: &Arc<Engine>, record: &Record, wanted: Vec<(String, String)>) -> Result<()> {
-    let wanted = mounted_and_empty(engine, wanted)?;
+    let wanted = mounted_and_empty(engine, &record.id, wanted).await?;
     if wanted.is_empty() {
         return Ok(());
     }
@@ -62,11 +62,14 @@ async fn fill_all(engine: &Arc<Engine>, record: &Record, wanted: Vec<(String, St
 }
 
 /// The paths of the volumes that have nothing in them yet, by the places where they go.
-fn mounted_and_empty(engine: &Engine, wanted: Vec<(String, String)>) -> Result<Vec<(String, PathBuf)>> {
+async fn mounted_and_empty(
+    engine: &Engine,
+    container: &str,
+    wanted: Vec<(String, String)>,
+) -> Result<Vec<(String, PathBuf)>> {
     let mut empty = Vec::new();
     for (destination, name) in wanted {
-        engine.volumes.mount(&name)?;
-        let path = engine.volumes.path(&name);
+        let path = PathBuf::from(super::take(engine, container, &name).await?);
         if std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none()) {
             empty.push((destination, path));
         }

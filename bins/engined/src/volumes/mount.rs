@@ -31,7 +31,7 @@ impl Options {
         let bad = |text: String| Error::invalid_argument(text);
         if let Some(key) = options.keys().find(|key| !matches!(key.as_str(), "type" | "device" | "o")) {
             return Err(match key.as_str() {
-                "size" => Error::unimplemented("volume option \"size\" is not implemented"),
+                "size" => bad("quota size requested but no quota support".into()),
                 _ => bad(format!("invalid option: {key:?}")),
             });
         }

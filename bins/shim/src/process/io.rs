@@ -72,7 +72,10 @@ impl Prepared {
     }
 
     async fn start_log(&mut self, uri: &BinaryUri, id: &str, namespace: &str, reaper: &Reaper) -> Result<()> {
-        if uri.path.file_name().is_some_and(|name| name == OWN_LOGGER) {
+        // What is sent elsewhere needs more than this small process holds: the logger itself does that.
+        let is_kept =
+            uri.pairs.iter().all(|(key, value)| key != "driver" || value.parse::<logs::Driver>().is_ok());
+        if is_kept && uri.path.file_name().is_some_and(|name| name == OWN_LOGGER) {
             let pairs = uri.pairs.iter().map(|(key, value)| (key, value));
             let options = logs::Options::from_pairs(pairs)
                 .map_err(|cause| Error::invalid_argument("cannot read log options").with_source(cause))?;

@@ -31,6 +31,9 @@ pub fn complete(config: &mut Config, image: &Image) -> Result<()> {
     }
     super::super::health::complete(config, from)?;
     config.stop_timeout = config.stop_timeout.or(from.stop_timeout);
+    if config.volumes.as_ref().is_some_and(|volumes| volumes.is_empty()) {
+        config.volumes = None;
+    }
     for (port, nothing) in &from.exposed_ports {
         config.exposed_ports.entry(port.clone()).or_insert(*nothing);
     }

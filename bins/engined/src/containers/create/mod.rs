@@ -8,8 +8,11 @@ use std::sync::Arc;
 use containerd_api::services::snapshots::v1::PrepareSnapshotRequest;
 use engine_api::container::{Config, CreateRequest, Created};
 use engine_api::host_config::HostConfig;
-use errdefs::{Error, Result};
+use errdefs::{Error, Kind, Result};
+use rustix::fs::{Mode, OFlags};
 
+use super::spec::kernel::Kernel;
+use super::versions::Old;
 use super::{Record, spec};
 use crate::engine::Engine;
 use crate::files::{Promise, failed};
@@ -24,16 +27,21 @@ const NAME_TRIES: u32 = 20;
 ///
 /// # Errors
 /// The image is not there, the name is taken, or a wish cannot be granted.
-pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest) -> Result<Created> {
+pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest, old: Old) -> Result<Created> {
     let CreateRequest { host_config, networking_config, mut config } = request;
     let mut host = host_config.unwrap_or_default();
-    spec::refuse::unsupported(&config, &host)?;
+    if config.network_disabled {
+        host.network_mode = "none".into();
+    }
+    spec::refuse::unsupported(&host)?;
     if config.image.is_empty() {
         return Err(Error::invalid_argument("no image specified"));
     }
     let image = engine.images.find(engine, &config.image).await?;
     merge::complete(&mut config, &image)?;
     complete_host(engine, &mut host)?;
+    let warnings = spec::discard::discard(&mut host, Kernel::of_host())?;
+    let links = super::links::plan(engine, &host)?;
     let words = command(&config)?;
     let id = identity::new_id();
     if config.hostname.is_empty() {
@@ -46,7 +54,10 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest) ->
         };
     }
     let networks = networking_config.and_then(|wishes| wishes.endpoints_config).unwrap_or_default();
-    let networks = crate::networks::check(engine, &config, &mut host, networks)?;
+    // Told as a wrong wish: to a client, "not found" would mean the image.
+    let networks = crate::networks::check(engine, &config, &mut host, networks).map_err(|cause| {
+        if cause.kind() == Kind::NotFound { Error::invalid_argument(cause.to_string()) } else { cause }
+    })?;
     super::start::runtime_of(engine, &host.runtime)?;
     spec::SecurityOptions::parse(&Record { host_config: host.clone(), ..Record::default() })?;
     spec::resources::limits(&host.resources)?;
@@ -56,7 +67,7 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest) ->
         host.cap_drop.as_deref().map_or(&[], Vec::as_slice),
         &capabilities,
     )?;
-    let planned = mounts::plan(engine, &config, &host)?;
+    let planned = mounts::plan(engine, &config, &host, old).await?;
     let record = Record {
         id: id.clone(),
         created: Time::now(),
@@ -68,6 +79,7 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest) ->
         config,
         host_config: host,
         networks,
+        links,
         mounts: planned,
         ..Record::default()
     };
@@ -78,7 +90,7 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest) ->
         let _ = std::fs::remove_dir_all(engine.containers.directory_of(&id));
     }
     kept?;
-    Ok(Created { id, warnings: Vec::new() })
+    Ok(Created { id, warnings })
 }
 
 fn reserve_name(engine: &Engine, asked: &str, id: &str) -> Result<String> {
@@ -153,19 +165,28 @@ fn complete_host(engine: &Engine, host: &mut HostConfig) -> Result<()> {
     let log = &mut host.log_config;
     if log.kind.is_empty() {
         log.kind.clone_from(&flags.log_driver);
-        if log.config.is_empty() {
-            log.config.clone_from(&engine.config.log_options);
+    }
+    // The engine's options are for the engine's driver.
+    if log.kind == flags.log_driver {
+        for (key, value) in &engine.config.log_options {
+            log.config.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
-    super::logs::check(log)
+    super::logging::check(log)
 }
 
 /// Directory, snapshot, copies of image content, record: after this the container exists.
-async fn keep(engine: &Arc<Engine>, record: Record, image: &Image) -> Result<()> {
+async fn keep(engine: &Arc<Engine>, mut record: Record, image: &Image) -> Result<()> {
     let directory = engine.containers.directory_of(&record.id);
     std::fs::create_dir_all(&directory).map_err(failed("make directory", &directory))?;
     let mounts = prepare(engine, &record, image).await?;
-    if let Err(error) = crate::volumes::copy_up(engine, &record, image).await {
+    mark(&mounts);
+    let mut filled = super::sources::view_images(engine, &mut record).await;
+    if filled.is_ok() {
+        filled = crate::volumes::copy_up(engine, &record, image).await;
+    }
+    if let Err(error) = filled {
+        let _ = super::sources::forget_images(engine, &record).await;
         supervisor_forget(engine, &record.id).await;
         return Err(error);
     }
@@ -202,6 +223,21 @@ async fn prepare(
     let answer = answer
         .map_err(supervisor::failed(format!("prepare the root of a container from image {}", image.name)))?;
     Ok(answer.into_inner().mounts)
+}
+
+/// By this file programs see that they are in a container.
+const MARK: &str = ".dockerenv";
+
+/// Puts it into the writable layer; a container without one can do without it.
+fn mark(mounts: &[containerd_api::types::Mount]) {
+    let layer = mounts.iter().find_map(|mount| {
+        let upper = mount.options.iter().find_map(|option| option.strip_prefix("upperdir="));
+        upper.or((mount.r#type == "bind").then_some(mount.source.as_str()))
+    });
+    if let Some(layer) = layer {
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let _ = rustix::fs::open(format!("{layer}/{MARK}"), flags, Mode::from_raw_mode(0o755));
+    }
 }
 
 async fn supervisor_forget(engine: &Engine, id: &str) {

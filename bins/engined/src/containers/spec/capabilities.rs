@@ -1,6 +1,7 @@
 //! Capabilities: Docker's default set, and what is added to and taken from it.
 
 use errdefs::{Error, Result};
+use runtime_spec::CAPABILITIES;
 
 /// What every container has unless told otherwise.
 pub const DEFAULT: [&str; 14] = [
@@ -20,54 +21,9 @@ pub const DEFAULT: [&str; 14] = [
     "CAP_AUDIT_WRITE",
 ];
 
-/// In order of their numbers (capability.h).
-const NAMES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
-
 /// All that the running kernel has (`/proc/sys/kernel/cap_last_cap`).
 pub fn of_kernel(last: usize) -> Vec<String> {
-    NAMES.iter().take(last + 1).map(|name| format!("CAP_{name}")).collect()
+    CAPABILITIES.iter().take(last + 1).map(|name| format!("CAP_{name}")).collect()
 }
 
 /// The set of a container.
@@ -75,7 +31,7 @@ pub fn of_kernel(last: usize) -> Vec<String> {
 /// # Errors
 /// A word that is no capability.
 pub fn of(add: &[String], drop: &[String], all: &[String]) -> Result<Vec<String>> {
-    let (add, drop) = (normalise(add)?, normalise(drop)?);
+    let (add, drop) = (normalise("CapAdd", add)?, normalise("CapDrop", drop)?);
     let is_all = |list: &[String]| list.iter().any(|name| name == "ALL");
     let base: Vec<String> = match (is_all(&add), is_all(&drop)) {
         (true, _) => all.iter().filter(|name| !drop.contains(name)).cloned().collect(),
@@ -93,7 +49,7 @@ pub fn of(add: &[String], drop: &[String], all: &[String]) -> Result<Vec<String>
     Ok(set)
 }
 
-fn normalise(names: &[String]) -> Result<Vec<String>> {
+fn normalise(field: &str, names: &[String]) -> Result<Vec<String>> {
     names
         .iter()
         .map(|name| {
@@ -101,8 +57,8 @@ fn normalise(names: &[String]) -> Result<Vec<String>> {
             let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
             match bare {
                 "ALL" => Ok("ALL".to_owned()),
-                known if NAMES.contains(&known) => Ok(format!("CAP_{known}")),
-                _ => Err(Error::invalid_argument(format!("invalid capability: \"{name}\""))),
+                known if CAPABILITIES.contains(&known) => Ok(format!("CAP_{known}")),
+                _ => Err(Error::invalid_argument(format!("invalid {field}: unknown capability: \"CAP_{bare}\""))),
             }
         })
         .collect()
@@ -130,6 +86,6 @@ mod tests {
     #[test]
     fn an_unknown_word_is_named() {
         let error = of(&["FLY".to_owned()], &[], &[]).unwrap_err();
-        assert_eq!(error.to_string(), "invalid capability: \"FLY\"");
+        assert_eq!(error.to_string(), "invalid CapAdd: unknown capability: \"CAP_FLY\"");
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod capabilities;
 mod devices;
+pub mod discard;
+pub mod kernel;
 mod mounts;
 mod namespaces;
 mod process;
@@ -51,6 +53,8 @@ pub struct Inputs<'a> {
     pub default_shm_bytes: i64,
     /// All capabilities that the kernel knows, for privileged containers.
     pub all_capabilities: &'a [String],
+    /// Variables that tell of linked containers.
+    pub links: Vec<String>,
 }
 
 /// Builds the spec.
@@ -142,6 +146,7 @@ pub mod tests {
             default_ulimits: Vec::new(),
             default_shm_bytes: 64 << 20,
             all_capabilities: &[],
+            links: Vec::new(),
         }
     }
 

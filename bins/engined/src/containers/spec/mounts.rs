@@ -11,6 +11,8 @@ pub struct Mounted {
     pub source: String,
     pub destination: String,
     pub is_read_only: bool,
+    /// Read-only holds for the mounts below, too.
+    pub is_read_only_deep: bool,
     pub propagation: String,
     pub is_non_recursive: bool,
     /// Options of a tmpfs; `None` is a bind mount.
@@ -114,7 +116,11 @@ fn asked(wish: &Mounted) -> Mount {
     let how = if wish.is_non_recursive { "bind" } else { "rbind" };
     let propagation = if wish.propagation.is_empty() { "rprivate" } else { &wish.propagation };
     let access = if wish.is_read_only { "ro" } else { "rw" };
-    bind(&wish.source, &wish.destination, &[how, access, propagation])
+    let mut options = vec![how, access, propagation];
+    if wish.is_read_only && wish.is_read_only_deep && !wish.is_non_recursive {
+        options.push("rro");
+    }
+    bind(&wish.source, &wish.destination, &options)
 }
 
 /// Mounts that travel need a root that lets them.

@@ -36,7 +36,7 @@ pub fn of(inputs: &Inputs<'_>) -> Result<Process> {
         capabilities: Some(held(&set, &inputs.user)),
         user: inputs.user.clone(),
         args,
-        env: environment(record, &inputs.home, record.is_tty(), &[]),
+        env: environment(record, &inputs.home, record.is_tty(), &inputs.links, &[]),
         cwd: if cwd.is_empty() { "/".into() } else { cwd.clone() },
         rlimits: rlimits(host.resources.ulimits.as_deref().unwrap_or_default(), &inputs.default_ulimits)?,
         no_new_privileges: inputs.security.no_new_privileges,
@@ -71,7 +71,7 @@ pub fn exec_process(
         capabilities: Some(held(&set, &user)),
         user,
         args: exec.cmd.clone().unwrap_or_default().0,
-        env: environment(record, home, exec.tty, exec.env.as_deref().unwrap_or_default()),
+        env: environment(record, home, exec.tty, &[], exec.env.as_deref().unwrap_or_default()),
         cwd: cwd.cloned().unwrap_or_else(|| "/".into()),
         no_new_privileges: super::SecurityOptions::parse(record)?.no_new_privileges,
         ..Process::default()
@@ -96,13 +96,14 @@ fn held(set: &[String], user: &User) -> Capabilities {
     }
 }
 
-/// Defaults, then the container's variables, then `more`; a name without a value takes the
-/// variable away.
-fn environment(record: &Record, home: &str, is_tty: bool, more: &[String]) -> Vec<String> {
+/// Defaults and links, then the container's variables, then `more`; a name without a value takes
+/// the variable away.
+fn environment(record: &Record, home: &str, is_tty: bool, links: &[String], more: &[String]) -> Vec<String> {
     let mut all = vec![DEFAULT_PATH.to_owned(), format!("HOSTNAME={}", record.config.hostname)];
     if is_tty {
         all.push("TERM=xterm".to_owned());
     }
+    all.extend_from_slice(links);
     for variable in record.config.env.iter().flatten().chain(more) {
         let name = variable.split('=').next().unwrap_or_default();
         let same = |other: &String| other.split('=').next() == Some(name);
@@ -178,7 +179,7 @@ mod tests {
             Config { env: Some(env), hostname: "h".into(), ..Config::default() },
         );
         assert_eq!(
-            environment(&record, "/root", true, &["A=2".into()]),
+            environment(&record, "/root", true, &[], &["A=2".into()]),
             ["PATH=/x", "HOSTNAME=h", "TERM=xterm", "A=2", "HOME=/root"]
         );
     }

@@ -1,6 +1,5 @@
 //! Wishes that cannot be granted are refused by name, never ignored.
 
-use engine_api::container::Config;
 use engine_api::host_config::HostConfig;
 use errdefs::{Error, Result};
 
@@ -8,31 +7,31 @@ use errdefs::{Error, Result};
 ///
 /// # Errors
 /// The first wish that the engine cannot grant.
-pub fn unsupported(config: &Config, host: &HostConfig) -> Result<()> {
-    let is_set = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+pub fn unsupported(host: &HostConfig) -> Result<()> {
     let resources = &host.resources;
-    let refused = [
-        (!host.volume_driver.is_empty() && host.volume_driver != "local", "HostConfig.VolumeDriver"),
-        (is_set(&host.links), "HostConfig.Links"),
-        (!host.storage_opt.is_empty(), "HostConfig.StorageOpt"),
-        (!matches!(host.userns_mode.as_str(), "" | "host"), "HostConfig.UsernsMode"),
-        (!matches!(host.isolation.as_str(), "" | "default"), "HostConfig.Isolation"),
-        (!host.cgroup.is_empty(), "HostConfig.Cgroup"),
-        (
-            resources.device_requests.as_ref().is_some_and(|list| !list.is_empty()),
-            "HostConfig.DeviceRequests",
-        ),
-        (resources.cpu_count != 0, "HostConfig.CpuCount"),
-        (resources.cpu_percent != 0, "HostConfig.CpuPercent"),
-        (resources.io_maximum_iops != 0, "HostConfig.IOMaximumIOps"),
-        (resources.io_maximum_bandwidth != 0, "HostConfig.IOMaximumBandwidth"),
-        (resources.kernel_memory != 0, "HostConfig.KernelMemory"),
-        (config.network_disabled, "Config.NetworkDisabled"),
-    ];
-    match refused.iter().find(|(is_asked, _)| *is_asked) {
-        Some((_, field)) => Err(Error::unimplemented(format!("{field} is not implemented"))),
-        None => words(host),
+    if let Some(option) = host.storage_opt.keys().next() {
+        // A quota needs a snapshotter that keeps one; overlayfs over any file system here does not.
+        return Err(match option.to_ascii_lowercase().as_str() {
+            "size" => Error::invalid_argument(
+                "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+            ),
+            _ => Error::invalid_argument(format!("Unknown option {option}")),
+        });
     }
+    if !host.cgroup.is_empty() {
+        return Err(Error::invalid_argument(format!("HostConfig.Cgroup {:?} is not supported", host.cgroup)));
+    }
+    if resources.io_maximum_iops != 0 || resources.io_maximum_bandwidth != 0 {
+        return Err(Error::invalid_argument(
+            "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps",
+        ));
+    }
+    if host.annotations.contains_key("") {
+        return Err(Error::invalid_argument(
+            "invalid Annotations: the empty string is not permitted as an annotation key",
+        ));
+    }
+    words(host)
 }
 
 /// Modes are single words.
@@ -52,8 +51,14 @@ fn words(host: &HostConfig) -> Result<()> {
     if !matches!(host.uts_mode.as_str(), "" | "host") {
         return bad("UTS", &host.uts_mode);
     }
+    if !matches!(host.userns_mode.as_str(), "" | "host") {
+        return bad("USER", &host.userns_mode);
+    }
     if !matches!(host.cgroupns_mode.as_str(), "" | "private" | "host") {
-        return bad("CGroup Namespace", &host.cgroupns_mode);
+        return bad("cgroup namespace", &host.cgroupns_mode);
+    }
+    if !matches!(host.isolation.to_ascii_lowercase().as_str(), "" | "default") {
+        return Err(Error::invalid_argument(format!("invalid isolation '{}' on linux", host.isolation)));
     }
     if !(-1000..=1000).contains(&host.oom_score_adj) {
         return Err(Error::invalid_argument(format!(
@@ -91,16 +96,17 @@ mod tests {
 
     #[test]
     fn what_we_do_not_have_is_named() {
-        let links = HostConfig { links: Some(vec!["a:b".into()]), ..HostConfig::default() };
-        let error = unsupported(&Config::default(), &links).unwrap_err();
-        assert_eq!(error.kind(), errdefs::Kind::Unimplemented);
-        assert!(error.to_string().contains("HostConfig.Links"));
-        assert!(unsupported(&Config::default(), &HostConfig::default()).is_ok());
+        let text = |host: HostConfig| unsupported(&host).unwrap_err().to_string();
+        let quota = HostConfig { storage_opt: [("size".into(), "1g".into())].into(), ..HostConfig::default() };
+        assert!(text(quota).contains("pquota"));
+        let isolated = HostConfig { isolation: "hyperv".into(), ..HostConfig::default() };
+        assert_eq!(text(isolated), "invalid isolation 'hyperv' on linux");
+        assert!(unsupported(&HostConfig::default()).is_ok());
     }
 
     #[test]
     fn modes_and_policies_are_words() {
-        let check = |host: HostConfig| unsupported(&Config::default(), &host).is_ok();
+        let check = |host: HostConfig| unsupported(&host).is_ok();
         assert!(check(HostConfig { pid_mode: "container:x".into(), ..HostConfig::default() }));
         assert!(!check(HostConfig { pid_mode: "container:".into(), ..HostConfig::default() }));
         let mut host = HostConfig::default();

@@ -82,14 +82,23 @@ fn check(asked: &Asked) -> Result<()> {
     if asked.memory_swap > 0 && asked.memory_swap < asked.memory {
         return refuse("Minimum memoryswap limit should be larger than memory limit, see usage");
     }
+    if asked.memory_reservation > 0 && asked.memory_reservation < LEAST_MEMORY_BYTES {
+        return refuse("Minimum memory reservation allowed is 6MB");
+    }
     if asked.memory_reservation > 0 && asked.memory > 0 && asked.memory_reservation > asked.memory {
         return refuse("Minimum memory limit can not be less than memory reservation limit, see usage");
     }
     if asked.memory_swappiness.is_some_and(|value| !(-1..=100).contains(&value)) {
-        return refuse("Invalid value for memory swappiness: valid memory swappiness range is 0-100");
+        return Err(Error::invalid_argument(format!(
+            "Invalid value: {}, valid memory swappiness range is 0-100",
+            asked.memory_swappiness.unwrap_or_default()
+        )));
     }
-    if asked.nano_cpus > 0 && (asked.cpu_period != 0 || asked.cpu_quota != 0) {
-        return refuse("Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set.");
+    if asked.nano_cpus > 0 && asked.cpu_period != 0 {
+        return refuse("Conflicting options: Nano CPUs and CPU Period cannot both be set");
+    }
+    if asked.nano_cpus > 0 && asked.cpu_quota != 0 {
+        return refuse("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
     }
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     if asked.nano_cpus < 0 || asked.nano_cpus > processors as i64 * 1_000_000_000 {
@@ -105,10 +114,7 @@ fn check(asked: &Asked) -> Result<()> {
     if asked.cpu_quota > 0 && asked.cpu_quota < 1000 {
         return refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
     }
-    if asked.blkio_weight > 0 && !(10..=1000).contains(&asked.blkio_weight) {
-        return refuse("Range of blkio weight is from 10 to 1000");
-    }
-    Ok(())
+    super::discard::check_weight(asked.blkio_weight)
 }
 
 fn block_io(asked: &Asked) -> Result<Option<BlockIo>> {

@@ -1,0 +1,268 @@
+//! What requests and answers about containers were in older versions of the API: read and written here alone.
+
+use engine_api::container::{CreateRequest, Inspect, Summary};
+use engine_api::exec::{ExecCreate, ExecStart};
+use engine_api::host_config::{HostConfig, UpdateRequest};
+use errdefs::{Error, Result};
+
+use super::stats;
+use super::wait::Condition;
+use crate::api::versions::Version;
+
+/// What a create request of an old client means today, beyond what stands in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Old {
+    /// A read-only bind mount leaves the mounts below it writable.
+    pub is_read_only_shallow: bool,
+}
+
+/// Brings a create request to the present.
+///
+/// # Errors
+/// It asks for what its version does not have and must not be passed over.
+pub fn create(version: Version, request: &mut CreateRequest) -> Result<Old> {
+    let host = request.host_config.get_or_insert_default();
+    mounts(version, host)?;
+    if version < Version(1, 40) && host.ipc_mode.is_empty() {
+        host.ipc_mode = "shareable".to_owned();
+    }
+    if version < Version(1, 41)
+        && host.cgroupns_mode.is_empty()
+        && !super::spec::kernel::Kernel::of_host().is_unified
+    {
+        host.cgroupns_mode = "host".to_owned();
+    }
+    if version < Version(1, 42) {
+        host.console_size = [0, 0];
+    }
+    if version < Version(1, 43) {
+        host.annotations.clear();
+    }
+    // Every way to write "unlimited" is none.
+    host.resources.pids_limit = host.resources.pids_limit.filter(|limit| *limit > 0);
+    let endpoints = request.networking_config.as_mut().and_then(|wishes| wishes.endpoints_config.as_mut());
+    if let Some(endpoints) = endpoints {
+        if version < Version(1, 44) && endpoints.len() > 1 {
+            let names: Vec<&str> = endpoints.keys().map(String::as_str).collect();
+            return Err(Error::invalid_argument(format!(
+                "Container cannot be created with multiple network endpoints: {}",
+                names.join(", ")
+            )));
+        }
+        for endpoint in endpoints.values_mut() {
+            if version < Version(1, 44) {
+                endpoint.mac_address.clear();
+            }
+            if version < Version(1, 48) {
+                endpoint.gw_priority = 0;
+            }
+        }
+    }
+    if version < Version(1, 44)
+        && let Some(check) = &mut request.config.healthcheck
+    {
+        check.start_interval = 0;
+    }
+    if version >= Version(1, 52) && !request.config.mac_address.is_empty() {
+        return Err(Error::invalid_argument(
+            "container-wide MAC address no longer supported; use endpoint-specific MAC address instead",
+        ));
+    }
+    Ok(Old { is_read_only_shallow: version < Version(1, 44) })
+}
+
+fn mounts(version: Version, host: &mut HostConfig) -> Result<()> {
+    for mount in &mut host.mounts {
+        let bad = |text: &str| Err(Error::invalid_argument(text));
+        if version < Version(1, 42) {
+            if mount.kind != "volume" {
+                mount.volume_options = None;
+            }
+            if mount.kind != "tmpfs" {
+                mount.tmpfs_options = None;
+            }
+        }
+        if let Some(options) = &mut mount.bind_options {
+            options.non_recursive &= version >= Version(1, 40);
+            options.create_mountpoint &= version >= Version(1, 42);
+            if version < Version(1, 44) && options.read_only_force_recursive {
+                return bad("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer");
+            }
+        }
+        let subpath = mount.volume_options.as_ref().map_or("", |options| options.subpath.as_str());
+        if version < Version(1, 45) && !subpath.is_empty() {
+            return bad("VolumeOptions.Subpath needs API v1.45 or newer");
+        }
+        if version < Version(1, 48) && mount.kind == "image" {
+            return bad("Mount type \"Image\" needs API v1.48 or newer");
+        }
+    }
+    Ok(())
+}
+
+/// Brings an update request to the present.
+pub fn update(version: Version, request: &mut UpdateRequest) {
+    let resources = &mut request.resources;
+    if version < Version(1, 40) {
+        resources.pids_limit = None;
+    }
+    if version < Version(1, 55) {
+        resources.blkio_weight_device = None;
+        resources.blkio_device_read_bps = None;
+        resources.blkio_device_write_bps = None;
+        resources.blkio_device_read_iops = None;
+        resources.blkio_device_write_iops = None;
+    }
+    if resources.pids_limit.is_some_and(|limit| limit <= 0) {
+        resources.pids_limit = Some(-1);
+    }
+}
+
+/// Brings the request of an exec to the present.
+pub fn exec(version: Version, request: &mut ExecCreate) {
+    if version < Version(1, 42) {
+        request.console_size = None;
+    }
+}
+
+/// Brings the start of an exec to the present.
+pub fn exec_start(version: Version, request: &mut ExecStart) {
+    if version < Version(1, 42) {
+        request.console_size = None;
+    }
+}
+
+/// Which condition a client waits for; the oldest know one alone.
+///
+/// # Errors
+/// It is no condition.
+pub fn condition(version: Version, text: &str) -> Result<Condition> {
+    if version < Version(1, 30) { Ok(Condition::NotRunning) } else { Condition::parse(text) }
+}
+
+/// How often a client wants to know what a container uses.
+pub fn stats(version: Version, wish: stats::Wish) -> stats::Wish {
+    stats::Wish { is_one_shot: wish.is_one_shot && version >= Version(1, 41), ..wish }
+}
+
+/// The type of streams that are framed; old clients know one name for all.
+pub fn is_stream_named(version: Version) -> bool {
+    version >= Version(1, 42)
+}
+
+/// A row as a client of this version knows it.
+pub fn summary(version: Version, row: &mut Summary) {
+    if version < Version(1, 46) {
+        row.host_config.annotations.clear();
+    }
+    if version < Version(1, 52) {
+        row.health = None;
+    }
+}
+
+/// What `NetworkSettings` said of the default bridge until 1.52.
+const BRIDGE_FIELDS: [&str; 14] = [
+    "Bridge",
+    "HairpinMode",
+    "LinkLocalIPv6Address",
+    "LinkLocalIPv6PrefixLen",
+    "SecondaryIPAddresses",
+    "SecondaryIPv6Addresses",
+    "EndpointID",
+    "Gateway",
+    "GlobalIPv6Address",
+    "GlobalIPv6PrefixLen",
+    "IPAddress",
+    "IPPrefixLen",
+    "IPv6Gateway",
+    "MacAddress",
+];
+
+/// A container as a client of this version knows it.
+///
+/// # Errors
+/// It cannot be encoded.
+pub fn inspect(version: Version, mut shown: Inspect) -> Result<serde_json::Value> {
+    amend(version, &mut shown);
+    let mut json = serde_json::to_value(&shown)
+        .map_err(|cause| Error::internal("cannot encode a container").with_source(cause))?;
+    if version >= Version(1, 52)
+        && let Some(settings) = json.get_mut("NetworkSettings").and_then(serde_json::Value::as_object_mut)
+    {
+        settings.retain(|key, _| !BRIDGE_FIELDS.contains(&key.as_str()));
+    }
+    Ok(json)
+}
+
+fn amend(version: Version, shown: &mut Inspect) {
+    let name = shown.config.hostname.clone();
+    let short = crate::identity::short(&shown.id).to_owned();
+    if version < Version(1, 45) {
+        for (network, endpoint) in &mut shown.network_settings.networks {
+            if matches!(network.as_str(), "bridge" | "host" | "none" | "default") {
+                continue;
+            }
+            let aliases = endpoint.aliases.get_or_insert_default();
+            for more in [&short, &name] {
+                if !aliases.contains(more) {
+                    aliases.push(more.clone());
+                }
+            }
+        }
+    }
+    if version >= Version(1, 52) {
+        shown.config.mac_address.clear();
+    }
+    if version < Version(1, 44)
+        && let Some(check) = &mut shown.config.healthcheck
+    {
+        check.start_interval = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine_api::mount::{BindOptions, Mount, VolumeOptions};
+
+    fn request(mount: Mount) -> CreateRequest {
+        let host = HostConfig { mounts: vec![mount], ..HostConfig::default() };
+        CreateRequest { host_config: Some(host), ..CreateRequest::default() }
+    }
+
+    #[test]
+    fn old_clients_get_what_they_knew() {
+        let options = BindOptions { non_recursive: true, create_mountpoint: true, ..BindOptions::default() };
+        let wish = Mount { kind: "bind".into(), bind_options: Some(options), ..Mount::default() };
+        let mut old = request(wish.clone());
+        assert!(create(Version(1, 39), &mut old).unwrap().is_read_only_shallow);
+        let host = old.host_config.unwrap();
+        assert_eq!(host.ipc_mode, "shareable");
+        assert_eq!(host.mounts[0].bind_options, Some(BindOptions::default()));
+        let mut new = request(wish.clone());
+        assert!(!create(Version(1, 47), &mut new).unwrap().is_read_only_shallow);
+        assert_eq!(new.host_config.unwrap().mounts[0], wish);
+    }
+
+    #[test]
+    fn what_a_version_does_not_have_is_named() {
+        let options = VolumeOptions { subpath: "a".into(), ..VolumeOptions::default() };
+        let part = Mount { kind: "volume".into(), volume_options: Some(options), ..Mount::default() };
+        let image = Mount { kind: "image".into(), ..Mount::default() };
+        for (version, wish, text) in
+            [(Version(1, 44), part, "VolumeOptions.Subpath"), (Version(1, 47), image, "\"Image\"")]
+        {
+            let error = create(version, &mut request(wish.clone())).unwrap_err().to_string();
+            assert!(error.contains(text) && error.contains("needs API"), "{error}");
+            assert!(create(Version(1, 48), &mut request(wish)).is_ok());
+        }
+    }
+
+    #[test]
+    fn unlimited_is_no_limit() {
+        let mut request = CreateRequest::default();
+        request.host_config.get_or_insert_default().resources.pids_limit = Some(-1);
+        create(Version(1, 47), &mut request).unwrap();
+        assert_eq!(request.host_config.unwrap().resources.pids_limit, None);
+    }
+}
