@@ -10,6 +10,8 @@ pub struct Version(pub u16, pub u16);
 
 /// The oldest that is understood.
 pub const MIN: Version = Version(1, 24);
+/// Older ones that clients still pin (1.22 in copies of images), served as if they were the oldest.
+const TOLERATED: Version = Version(1, 12);
 /// The newest.
 pub const MAX: Version = Version(1, 47);
 
@@ -25,7 +27,7 @@ impl fmt::Display for Version {
 /// The version is too old or too new, in Docker's words.
 pub fn split(path: &str) -> Result<(Version, &str)> {
     let Some((version, rest)) = prefix(path) else { return Ok((MAX, path)) };
-    if version < MIN {
+    if version < TOLERATED {
         return Err(Error::invalid_argument(format!(
             "client version {version} is too old. Minimum supported API version is {MIN}, please upgrade your client to a newer version"
         )));
@@ -35,7 +37,7 @@ pub fn split(path: &str) -> Result<(Version, &str)> {
             "client version {version} is too new. Maximum supported API version is {MAX}"
         )));
     }
-    Ok((version, rest))
+    Ok((version.max(MIN), rest))
 }
 
 fn prefix(path: &str) -> Option<(Version, &str)> {
@@ -53,10 +55,11 @@ mod tests {
     #[test]
     fn paths_with_and_without_version() {
         assert_eq!(split("/v1.40/containers/json").unwrap(), (Version(1, 40), "/containers/json"));
+        assert_eq!(split("/v1.22/info").unwrap(), (MIN, "/info"));
         assert_eq!(split("/containers/json").unwrap(), (MAX, "/containers/json"));
         assert_eq!(split("/volumes/v1.2").unwrap(), (MAX, "/volumes/v1.2"));
         assert!(
-            split("/v1.23/info")
+            split("/v1.11/info")
                 .unwrap_err()
                 .to_string()
                 .contains("too old. Minimum supported API version is 1.24")
