@@ -2,6 +2,10 @@
 //!
 //! Grammar (containerd pkg/filters): `selector(,selector)*`, a selector is `fieldpath[op value]`, the
 //! operators are `==`, `!=` and `~=`. The selectors of one string must all match; of several strings one must.
+//!
+//! Patterns of `~=` are those of the regex-lite crate, which has RE2's syntax but for Unicode: no classes
+//! `\p{..}`, and `\w`, `\d`, `\s`, `\b` and `(?i)` know ASCII alone. RE2's `\C`, `\Q..\E` and octal escapes are not
+//! there. Bounds such as `{1,1000}` are limited by the size of the compiled pattern.
 
 mod parse;
 mod scan;
@@ -41,7 +45,8 @@ enum Operator {
     Present,
     Equal(String),
     NotEqual(String),
-    Matches(Regex),
+    /// None is a pattern that cannot be compiled.
+    Matches(Option<Regex>),
 }
 
 impl Filters {
@@ -70,7 +75,9 @@ impl Selector {
             Operator::Present => value.is_some(),
             Operator::Equal(wanted) => value.is_some_and(|value| value == wanted.as_str()),
             Operator::NotEqual(unwanted) => value.is_none_or(|value| value != unwanted.as_str()),
-            Operator::Matches(pattern) => value.is_some_and(|value| pattern.is_match(&value)),
+            Operator::Matches(pattern) => {
+                value.is_some_and(|value| pattern.as_ref().is_some_and(|pattern| pattern.is_match(&value)))
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::scan::{Scanner, Sign};
 use crate::{Filter, Operator, Selector};
-use errdefs::{Error, Result};
+use errdefs::Result;
 use regex_lite::Regex;
 
 /// Parses one filter string; an empty one has no selector and so matches everything.
@@ -33,10 +33,8 @@ fn selector(scanner: &mut Scanner) -> Result<Selector> {
         Some(Sign::Equal) => Operator::Equal(scanner.value(false)?),
         Some(Sign::NotEqual) => Operator::NotEqual(scanner.value(false)?),
         Some(Sign::Matches) => {
-            let pattern = scanner.value(true)?;
-            Operator::Matches(Regex::new(&pattern).map_err(|cause| {
-                Error::invalid_argument(format!("cannot compile pattern {pattern:?}")).with_source(cause)
-            })?)
+            // containerd compiles the pattern when it looks at an object, and one that is none matches nothing.
+            Operator::Matches(Regex::new(&scanner.value(true)?).ok())
         }
     };
     Ok(Selector { path, operator })

@@ -40,11 +40,13 @@ impl<'a> Scanner<'a> {
 
     /// The error that names this place.
     pub(crate) fn fail(&self, what: &str) -> Error {
-        let rest: String = self.rest().chars().take(16).collect();
-        Error::invalid_argument(format!(
-            "cannot parse filter {:?}: {what} at position {}, found {rest:?}",
-            self.text, self.position
-        ))
+        // containerd's form: the place is shown within the text.
+        let mut rest = self.rest().chars();
+        let place = match rest.next() {
+            Some(c) => format!("{} >|{c}|< {}", &self.text[..self.position], rest.as_str()),
+            None => self.text.to_owned(),
+        };
+        Error::invalid_argument(format!("filters: parse error: [{place}]: {what}"))
     }
 
     /// An operator, if one is next; a lone `=`, `!` or `~` is an error.
@@ -54,7 +56,7 @@ impl<'a> Scanner<'a> {
             Some("!=") => Sign::NotEqual,
             Some("~=") => Sign::Matches,
             _ if self.peek().is_some_and(|c| "=!~".contains(c)) => {
-                return Err(self.fail("expected ==, != or ~="));
+                return Err(self.fail("expected an operator (\"==\"|\"!=\"|\"~=\")"));
             }
             _ => return Ok(None),
         };
@@ -80,7 +82,7 @@ impl<'a> Scanner<'a> {
             Some(mark @ ('|' | '/')) if pattern => self.quoted(mark),
             _ => {
                 let value = self.run(|c| c != ',' && !c.is_whitespace());
-                if value.is_empty() { Err(self.fail("expected a value")) } else { Ok(value.to_owned()) }
+                if value.is_empty() { Err(self.fail("expected value or quoted")) } else { Ok(value.to_owned()) }
             }
         }
     }
