@@ -276,8 +276,9 @@ impl Snapshots {
         if name.is_empty() {
             return Err(Error::invalid_argument("snapshot name must not be empty"));
         }
-        let record = self.record(key)?;
+        // A name that is taken counts first: whoever commits again learns that it is done.
         let place = self.reserve(name, parent)?;
+        let record = self.record(key)?;
         let parent = if parent.is_empty() { record.parent.as_str() } else { parent };
         let active = self.backend_record(&record.backend);
         self.backend.commit(&place.backend, &record.backend, &place.backend_parent, &inherited(labels))?;
