@@ -17,6 +17,10 @@ pub use packages::io::containerd::cgroups;
 pub use packages::runtimeoptions;
 pub use prost_types::{Any, FieldMask, Timestamp};
 
+/// Descriptors of every contract, as a `google.protobuf.FileDescriptorSet`: what server reflection tells.
+#[cfg(feature = "server")]
+pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.bin");
+
 /// The type URL of an OCI runtime spec, JSON, in a container record.
 pub const SPEC_URL: &str = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
 /// The type URL of an OCI process, JSON, in an exec request.

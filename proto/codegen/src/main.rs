@@ -2,6 +2,7 @@
 //!
 //! Run it from anywhere: `cargo run --manifest-path proto/codegen/Cargo.toml`.
 
+use prost::Message;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&generated)?;
     let contracts = contracts(&proto)?;
     let files = protox::compile(&contracts, [&proto])?;
+    fs::write(generated.join("descriptors.bin"), described(&files).encode_to_vec())?;
     let (plain, served): (Vec<_>, Vec<_>) = files
         .file
         .into_iter()
@@ -40,6 +42,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     fs::remove_dir_all(scratch)?;
     Ok(())
+}
+
+/// What server reflection tells of the contracts: the files without their comments.
+fn described(files: &prost_types::FileDescriptorSet) -> prost_types::FileDescriptorSet {
+    let mut files = files.clone();
+    for file in &mut files.file {
+        file.source_code_info = None;
+    }
+    files
 }
 
 /// How messages are generated: byte fields shared, full names known for `Any`.
