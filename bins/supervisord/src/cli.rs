@@ -13,6 +13,8 @@ pub enum Command {
     ConfigDefault,
     /// Print the configuration in effect.
     ConfigDump,
+    /// Print the configuration file in the newest layout.
+    ConfigMigrate,
     /// Publish the event on standard input, for shims that have no other way.
     Publish { topic: String, namespace: String },
     /// Print this text and end.
@@ -41,6 +43,7 @@ commands:
   (none)            serve
   config default    print the default configuration
   config dump       print the configuration in effect
+  config migrate    print the configuration file in the newest layout
   publish           publish the event on standard input (--topic TOPIC --namespace NAMESPACE)
 
 flags:
@@ -83,6 +86,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<(Flags, Comman
         [] => Command::Serve,
         ["config", "default"] => Command::ConfigDefault,
         ["config", "dump"] => Command::ConfigDump,
+        ["config", "migrate"] => Command::ConfigMigrate,
         ["publish"] => {
             let missing = |flag: &str| lexopt::Error::from(format!("publish needs --{flag}"));
             let topic = topic.ok_or_else(|| missing("topic"))?;
@@ -110,6 +114,7 @@ mod tests {
         assert_eq!(flags.address, Some("/a".into()));
         assert_eq!(command, Command::Publish { topic: "/t".into(), namespace: "n".into() });
         assert_eq!(parsed("config dump").unwrap().1, Command::ConfigDump);
+        assert_eq!(parsed("config migrate").unwrap().1, Command::ConfigMigrate);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod authority;
 mod cli;
 mod config;
 mod logging;
+mod metrics;
 mod payload;
 mod publish;
 mod requests;
@@ -11,15 +12,15 @@ mod server;
 mod services;
 mod shims;
 mod tasks;
+mod tcp;
 
 use cli::{Command, Flags};
-use config::Config;
+use config::{Config, Socket};
 use daemon::shutdown::{Request, Signals};
 use errdefs::{Error, Result};
 use server::{Parts, Sockets};
 use std::io::Write;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -49,20 +50,19 @@ fn run(flags: &Flags, command: Command) -> Result<()> {
     match command {
         Command::Print(text) => print(&text),
         Command::ConfigDefault => print(config::DEFAULT),
-        Command::ConfigDump => {
-            let table = Config::load(flags)?.table;
-            let text = toml::to_string_pretty(&table);
-            print(
-                &text
-                    .map_err(|cause| Error::internal("cannot write the configuration").with_source(cause))?,
-            )
-        }
+        Command::ConfigDump => print_table(&Config::load(flags)?.table),
+        Command::ConfigMigrate => print_table(&config::migrated(flags)?),
         Command::Publish { topic, namespace } => {
-            let address = Config::load(flags)?.address;
+            let address = Config::load(flags)?.grpc.path;
             publish::publish(&address, &namespace, &topic)
         }
         Command::Serve => serve(&Config::load(flags)?),
     }
+}
+
+fn print_table(table: &toml::Table) -> Result<()> {
+    let text = toml::to_string_pretty(table);
+    print(&text.map_err(|cause| Error::internal("cannot write the configuration").with_source(cause))?)
 }
 
 fn print(text: &str) -> Result<()> {
@@ -78,6 +78,7 @@ fn serve(config: &Config) -> Result<()> {
         tracing::warn!("configuration: {warning}");
     }
     adjust_oom_score(config.oom_score);
+    config.timeouts.install();
     let inherited = daemon::socket::inherited();
     let parts = Parts::open(config)?;
     let sockets = sockets(config, inherited)?;
@@ -90,7 +91,7 @@ fn serve(config: &Config) -> Result<()> {
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let service = parts.serve(config, sockets, stopped);
         tokio::pin!(service);
-        tracing::info!(address = %config.address.display(), took = ?start.elapsed(), "supervisord is ready");
+        tracing::info!(address = %config.grpc.path.display(), took = ?start.elapsed(), "supervisord is ready");
         say(daemon::ready::ready());
         loop {
             tokio::select! {
@@ -118,14 +119,15 @@ fn say(told: std::io::Result<()>) {
 /// Takes the sockets that the service manager passes, and makes those it does not.
 fn sockets(config: &Config, inherited: Vec<std::os::fd::OwnedFd>) -> Result<Sockets> {
     let mut passed: Vec<UnixListener> = inherited.into_iter().map(UnixListener::from).collect();
-    let mut take = |path: &Path| -> Result<UnixListener> {
+    let mut take = |socket: &Socket| -> Result<UnixListener> {
+        let path = socket.path.as_path();
         let at = |listener: &UnixListener| {
             listener.local_addr().is_ok_and(|addr| addr.as_pathname() == Some(path))
         };
         let position = passed.iter().position(at);
         let listener = match position {
             Some(position) => passed.remove(position),
-            None => listen(path, &config.group)?,
+            None => listen(socket)?,
         };
         let ready = listener.set_nonblocking(true);
         ready.map_err(|cause| {
@@ -133,21 +135,29 @@ fn sockets(config: &Config, inherited: Vec<std::os::fd::OwnedFd>) -> Result<Sock
         })?;
         Ok(listener)
     };
-    Ok(Sockets { grpc: take(&config.address)?, ttrpc: take(&config.ttrpc_address)? })
+    Ok(Sockets { grpc: take(&config.grpc)?, ttrpc: take(&config.ttrpc)? })
 }
 
-fn listen(path: &Path, group: &str) -> Result<UnixListener> {
+fn listen(socket: &Socket) -> Result<UnixListener> {
+    let path = socket.path.as_path();
     if !config::fits_socket(path) {
         return Err(Error::invalid_argument(format!(
             "{:?}: unix socket path too long (> 104)",
             path.display()
         )));
     }
-    daemon::socket::listen(path, Some(group)).map_err(|cause| match cause {
+    let listener = daemon::socket::listen(path, Some(&socket.group)).map_err(|cause| match cause {
         daemon::socket::Error::InUse(_) => Error::failed_precondition(cause.to_string())
             .with_hint("stop the daemon that listens there, or give --address another path"),
         cause => Error::unknown(cause.to_string()),
-    })
+    })?;
+    if let Some(uid) = socket.uid {
+        let owned = rustix::fs::chown(path, Some(rustix::fs::Uid::from_raw(uid)), None);
+        owned.map_err(|cause| {
+            Error::unknown(format!("cannot change owner of {}", path.display())).with_source(cause)
+        })?;
+    }
+    Ok(listener)
 }
 
 /// In a user namespace the score can only be raised, and containers matter more than it.

@@ -2,6 +2,7 @@
 
 use crate::authority::Lenient;
 use crate::config::{Config, NATIVE, OVERLAY};
+use crate::metrics::{self, Calls, Endpoint};
 use crate::requests::Logged;
 use crate::services::containers::ContainersService;
 use crate::services::content::ContentService;
@@ -12,12 +13,14 @@ use crate::services::images::ImagesService;
 use crate::services::introspection::IntrospectionService;
 use crate::services::leases::LeasesService;
 use crate::services::namespaces::NamespacesService;
+use crate::services::reflection::{Reflection, ReflectionV1, ReflectionV1Alpha};
 use crate::services::sandbox::{SandboxControllerService, SandboxStoreService};
 use crate::services::snapshots::SnapshotsService;
 use crate::services::streaming::{StreamingService, Streams};
 use crate::services::tasks::TasksService;
 use crate::services::transfer::TransferService;
 use crate::services::version::VersionService;
+use crate::tcp;
 use crate::shims::{Daemon, Layout, Shims, socket_dir};
 use crate::tasks::Tasks;
 use containerd_api::grpc::health::v1::health_server::HealthServer;
@@ -38,8 +41,8 @@ use containerd_api::services::transfer::v1::transfer_server::TransferServer;
 use containerd_api::services::version::v1::version_server::VersionServer;
 use errdefs::{Error, Result};
 use events::Exchange;
-use metadata::Db;
-use snapshots::{Native, Overlay, Snapshotter};
+use metadata::{Db, SnapshotterOpener};
+use snapshots::{Native, Overlay};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
@@ -48,6 +51,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnixListenerStream;
+use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
 
 /// How long calls may go on after the signal to stop; streams of events would go on for ever.
@@ -85,33 +89,17 @@ impl Parts {
         let records = config.root.join("io.containerd.metadata.v1.bolt");
         directory(&records, 0o700)?;
         let exchange = Exchange::new();
-        let (overlay_root, overlay) = (config.overlay_root.clone(), config.overlay.clone());
-        let native_root = config.native_root.clone();
         let records = Db::open(metadata::Config {
             path: records.join("meta.redb"),
             content: content::Store::open(&config.root.join("io.containerd.content.v1.content"))?,
-            snapshotters: vec![
-                (
-                    name(OVERLAY),
-                    Box::new(move |store| {
-                        let opened = Overlay::open(overlay_root, store, overlay)?;
-                        Ok(Arc::new(opened) as Arc<dyn Snapshotter>)
-                    }),
-                ),
-                (
-                    name(NATIVE),
-                    Box::new(move |store| {
-                        Ok(Arc::new(Native::open(native_root, store)?) as Arc<dyn Snapshotter>)
-                    }),
-                ),
-            ],
+            snapshotters: snapshotters(config),
             exchange: exchange.clone(),
             sharing: config.sharing,
             gc: config.gc,
         })?;
         let daemon = Daemon {
-            grpc_address: config.address.display().to_string(),
-            ttrpc_address: config.ttrpc_address.display().to_string(),
+            grpc_address: config.grpc.path.display().to_string(),
+            ttrpc_address: config.ttrpc.path.display().to_string(),
             executable: std::env::current_exe()
                 .map_err(|cause| Error::unknown("cannot find this executable").with_source(cause))?,
             socket_dir: socket_dir(&config.state),
@@ -125,15 +113,18 @@ impl Parts {
     /// The services, each under its own name.
     fn routes(&self, config: &Config) -> Result<RoutesBuilder> {
         let mut routes = RoutesBuilder::default();
+        let mut served = Vec::new();
         let records = || self.records.clone();
+        let introspection = IntrospectionService::new(&config.root, &self.records, self.shims.clone())?;
+        introspection.require(&config.required_plugins)?;
         // Every service takes and gives messages up to the limits of the configuration.
         macro_rules! serve {
             ($server:ident, $service:expr) => {
-                routes.add_service(
-                    $server::new($service)
-                        .max_decoding_message_size(config.max_receive_bytes)
-                        .max_encoding_message_size(config.max_send_bytes),
-                )
+                let server = $server::new($service)
+                    .max_decoding_message_size(config.max_receive_bytes)
+                    .max_encoding_message_size(config.max_send_bytes);
+                served.push(name_of(&server));
+                routes.add_service(server);
             };
         }
         serve!(ContainersServer, ContainersService(records()));
@@ -142,10 +133,7 @@ impl Parts {
         serve!(EventsServer, EventsService { exchange: self.exchange.clone() });
         serve!(HealthServer, HealthService);
         serve!(ImagesServer, ImagesService(records()));
-        serve!(
-            IntrospectionServer,
-            IntrospectionService::new(&config.root, &self.records, self.shims.clone())?
-        );
+        serve!(IntrospectionServer, introspection);
         serve!(LeasesServer, LeasesService(records()));
         serve!(NamespacesServer, NamespacesService(records()));
         serve!(ControllerServer, SandboxControllerService);
@@ -153,10 +141,25 @@ impl Parts {
         serve!(SnapshotsServer, SnapshotsService(records()));
         let streams = Streams::default();
         serve!(StreamingServer, StreamingService { db: records(), streams: streams.clone() });
-        serve!(TasksServer, TasksService { records: records(), tasks: Tasks::new(self.shims.clone()) });
+        serve!(TasksServer, TasksService { records: records(), tasks: self.tasks() });
         serve!(TransferServer, TransferService::new(records(), streams, config.transfer.clone())?);
         serve!(VersionServer, VersionService);
+        let reflection = Reflection::new(served);
+        routes.add_service(ReflectionV1(reflection.clone())).add_service(ReflectionV1Alpha(reflection));
         Ok(routes)
+    }
+
+    fn tasks(&self) -> Tasks {
+        Tasks::new(self.shims.clone())
+    }
+
+    /// Serves Prometheus, if it is to be served; then calls are counted.
+    async fn counts(&self, config: &Config) -> Result<Option<Arc<Calls>>> {
+        let Some(address) = &config.metrics else { return Ok(None) };
+        let calls = Arc::new(Calls::new(config.grpc_histogram));
+        let endpoint = Endpoint { calls: calls.clone(), records: self.records.clone(), tasks: self.tasks() };
+        metrics::serve(address, endpoint).await?;
+        Ok(Some(calls))
     }
 
     /// Serves until `stop` changes; shims that run go on.
@@ -174,12 +177,13 @@ impl Parts {
                 tracing::error!(%error, "the server of shim events ended");
             }
         });
-        let service = Logged::new(self.routes(config)?.routes().prepare());
+        let service = Logged::new(self.routes(config)?.routes().prepare(), self.counts(config).await?);
+        if let Some(at) = &config.tcp {
+            let server = tcp::serve(at, builder(), service.clone(), stopped(stop.clone())).await?;
+            tokio::spawn(server);
+        }
         let incoming = UnixListenerStream::new(grpc).map(|accepted| accepted.map(Lenient::new));
-        let server = tonic::transport::Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .serve_with_incoming_shutdown(service, incoming, stopped(stop.clone()));
+        let server = builder().serve_with_incoming_shutdown(service, incoming, stopped(stop.clone()));
         let too_long = async {
             stopped(stop).await;
             tokio::time::sleep(DRAIN).await;
@@ -192,6 +196,31 @@ impl Parts {
         }
         self.records.flush()
     }
+}
+
+fn name_of<S: NamedService>(_: &S) -> &'static str {
+    S::NAME
+}
+
+fn builder() -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+}
+
+/// How each snapshotter that is not disabled is opened.
+fn snapshotters(config: &Config) -> Vec<(String, SnapshotterOpener)> {
+    let mut openers: Vec<(String, SnapshotterOpener)> = Vec::new();
+    if let Some((root, options)) = config.overlay.clone() {
+        let open: SnapshotterOpener =
+            Box::new(move |store| Ok(Arc::new(Overlay::open(root, store, options)?)));
+        openers.push((name(OVERLAY), open));
+    }
+    if let Some(root) = config.native.clone() {
+        let open: SnapshotterOpener = Box::new(move |store| Ok(Arc::new(Native::open(root, store)?)));
+        openers.push((name(NATIVE), open));
+    }
+    openers
 }
 
 /// A plugin's id: `overlayfs` of `io.containerd.snapshotter.v1.overlayfs`.

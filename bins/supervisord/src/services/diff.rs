@@ -44,7 +44,9 @@ fn apply(namespace: &Namespace, request: &ApplyRequest) -> Result<Descriptor> {
     let digest = Digest::parse(&descriptor.digest).map_err(|cause| {
         Error::invalid_argument(format!("digest {:?}", descriptor.digest)).with_source(cause)
     })?;
-    let stream = namespace.content().reader(&digest)?;
+    let stream = namespace.content().reader(&digest).map_err(|cause| {
+        Error::new(cause.kind(), "failed to get reader from content store").with_source(cause)
+    })?;
     let target = Target::writable(&request.mounts)?;
     let applied = diff::apply(Layer { stream, verified: Some(&digest) }, &target)?;
     // Asked for or not: the snapshot's record will be durable, so its files have to be.

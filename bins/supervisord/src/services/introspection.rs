@@ -26,6 +26,21 @@ impl IntrospectionService {
     pub fn new(root: &Path, db: &Db, shims: Shims) -> Outcome<IntrospectionService> {
         Ok(IntrospectionService { uuid: uuid(root)?, plugins: plugins(root, db), shims })
     }
+
+    /// Checks that the parts with these URIs are here and work.
+    pub fn require(&self, uris: &[String]) -> Outcome<()> {
+        for uri in uris {
+            let uri_of = |plugin: &&Plugin| *uri == format!("{}.{}", plugin.r#type, plugin.id);
+            let plugin = self.plugins.iter().find(uri_of);
+            let plugin =
+                plugin.ok_or_else(|| Error::not_found(format!("required plugin {uri} not included")))?;
+            if let Some(failure) = &plugin.init_err {
+                let text = format!("load required plugin {uri}: {}", failure.message);
+                return Err(Error::failed_precondition(text));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The parts that run on this machine's platform.

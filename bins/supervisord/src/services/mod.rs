@@ -11,6 +11,7 @@ pub mod introspection;
 pub mod leases;
 pub mod namespaces;
 mod records;
+pub mod reflection;
 pub mod sandbox;
 pub mod snapshots;
 pub mod streaming;

@@ -2,14 +2,13 @@
 
 use super::bundle::Bundle;
 use super::{Shim, Shims, log, runtime, strays};
+use crate::config::Timeouts;
 use containerd_api::task::v3::{PidsRequest, PidsResponse};
 use errdefs::{Error, Kind, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a shim may take to answer when it is found again.
-const LOAD: Duration = Duration::from_secs(5);
 /// How long a shim may hold up the start of the daemon.
 const HOLD_UP: Duration = Duration::from_millis(500);
 
@@ -59,7 +58,7 @@ impl Shims {
     /// A shim that was too slow to hold up the start says now whether it has its task.
     async fn ask_again(self, shim: Arc<Shim>) {
         let request = PidsRequest { id: shim.bundle.id.clone() };
-        let limit = Some(LOAD);
+        let limit = Some(Timeouts::set().shim_load);
         let answer = shim.client.call_within::<_, PidsResponse>("Pids", &request, limit).await;
         if answer.is_err_and(|error| error.kind() == Kind::NotFound) && self.forget(&shim) {
             let strayed = shim.bundle.clone();

@@ -15,6 +15,7 @@ pub use bundle::Layout;
 pub use client::{TaskClient, is_closed};
 pub use spawn::{Daemon, socket_dir};
 
+use crate::config::Timeouts;
 use bootstrap::Bootstrap;
 use bundle::Bundle;
 use containerd_api::Any;
@@ -138,7 +139,7 @@ impl Shims {
                 Err(error) => {
                     // A start that was killed may have left the shim that it started.
                     strays::end(&bundle);
-                    let _ = inner.daemon.delete_task(&bundle, &program, reap::PATIENCE);
+                    let _ = inner.daemon.delete_task(&bundle, &program, Timeouts::set().shim_cleanup);
                     let _ = bundle.delete();
                     Err(error)
                 }
@@ -161,7 +162,7 @@ impl Shims {
         let asked = spawn_blocking(move || {
             let name = if runtime.is_empty() { runtime::WHERRY_RUNTIME } else { &runtime };
             let binary = runtime::resolve(name, &inner.search)?;
-            inner.daemon.ask_info(&binary, options.as_ref(), reap::PATIENCE)
+            inner.daemon.ask_info(&binary, options.as_ref(), Timeouts::set().shim_cleanup)
         });
         asked.await.map_err(|e| Error::internal("cannot ask a shim").with_source(e))?
     }

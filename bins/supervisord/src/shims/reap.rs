@@ -2,18 +2,15 @@
 
 use super::bundle::Bundle;
 use super::{Shim, Shims};
+use crate::config::Timeouts;
 use containerd_api::events::{TaskDelete, TaskExit};
 use containerd_api::task::v2::DeleteResponse;
 use containerd_api::task::v3::ShutdownRequest;
 use errdefs::Result;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 
-/// How long the `delete` action of a shim may take.
-pub const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a shim may take to answer `Shutdown`.
-const SHUTDOWN: Duration = Duration::from_secs(3);
 /// The status of a task whose end nobody saw.
 const UNKNOWN_EXIT: u32 = 255;
 
@@ -23,7 +20,7 @@ impl Shims {
         self.forget(shim);
         let request = ShutdownRequest { id: shim.bundle.id.clone(), now: false };
         // A shim that has hung up or does not answer is gone or going: the bundle is removed all the same.
-        let _ = shim.client.call_within::<_, ()>("Shutdown", &request, Some(SHUTDOWN)).await;
+        let _ = shim.client.call_within::<_, ()>("Shutdown", &request, Some(Timeouts::set().shim_shutdown)).await;
         let bundle = shim.bundle.clone();
         blocking(move || bundle.delete()).await
     }
@@ -32,7 +29,7 @@ impl Shims {
     pub async fn abandon(&self, shim: &Shim) {
         self.clean(&shim.bundle, &shim.binary).await;
         let request = ShutdownRequest { id: shim.bundle.id.clone(), now: true };
-        let _ = shim.client.call_within::<_, ()>("Shutdown", &request, Some(SHUTDOWN)).await;
+        let _ = shim.client.call_within::<_, ()>("Shutdown", &request, Some(Timeouts::set().shim_shutdown)).await;
     }
 
     /// A shim hung up. Unless its task was deleted, the task is ended, cleaned and reported.
@@ -59,7 +56,7 @@ impl Shims {
         let (daemon, bundle, binary): (_, _, PathBuf) =
             (self.inner.daemon.clone(), bundle.clone(), binary.to_owned());
         let cleaned = blocking(move || {
-            let response = daemon.delete_task(&bundle, &binary, PATIENCE);
+            let response = daemon.delete_task(&bundle, &binary, Timeouts::set().shim_cleanup);
             bundle.delete()?;
             response
         });

@@ -32,17 +32,22 @@ impl SearchPath {
 }
 
 /// The shim binary of `runtime`: a path as it is, a name `io.containerd.NAME.VERSION` as the program
-/// `containerd-shim-NAME-VERSION` (containerd's runtime v2 naming).
+/// `containerd-shim-NAME-VERSION` (containerd's runtime v2 naming). Failures are of kind Unknown, as clients
+/// know them: NotFound would be a container that is not there.
 pub fn resolve(runtime: &str, search: &SearchPath) -> Result<PathBuf> {
     if runtime.is_empty() {
-        return Err(Error::invalid_argument("no runtime name"));
+        return Err(Error::unknown("no runtime name"));
     }
     let as_path = Path::new(runtime);
     if as_path.is_absolute() {
         return if is_executable(as_path) {
             Ok(as_path.to_owned())
         } else {
-            Err(Error::not_found(format!("invalid custom binary path: {runtime} is no executable file")))
+            let why = match as_path.exists() {
+                true => format!("{runtime} is no executable file"),
+                false => format!("stat {runtime}: no such file or directory"),
+            };
+            Err(Error::unknown(format!("invalid custom binary path: {why}")))
         };
     }
     let binary = binary_name(runtime)?;
@@ -55,7 +60,7 @@ pub fn resolve(runtime: &str, search: &SearchPath) -> Result<PathBuf> {
             return Ok(own);
         }
     }
-    Err(Error::not_found(format!("runtime {runtime:?} binary not installed {binary:?}: file does not exist"))
+    Err(Error::unknown(format!("runtime {runtime:?} binary not installed {binary:?}: file does not exist"))
         .with_hint(format!("Install {binary} in a directory of the daemon's PATH.")))
 }
 
@@ -68,7 +73,7 @@ fn binary_name(runtime: &str) -> Result<String> {
         {
             Ok(format!("containerd-shim-{name}-{version}"))
         }
-        _ => Err(Error::invalid_argument(format!(
+        _ => Err(Error::unknown(format!(
             "invalid runtime name {runtime}, correct runtime name should be either format like \
              `io.containerd.runc.v2` or a full path to the binary"
         ))),
@@ -97,7 +102,7 @@ mod tests {
     fn names_become_programs_on_path_then_beside_the_daemon() {
         let (on_path, beside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let search = SearchPath { path: on_path.path().into(), beside: beside.path().into() };
-        assert_eq!(resolve("io.containerd.runc.v2", &search).unwrap_err().kind(), errdefs::Kind::NotFound);
+        assert_eq!(resolve("io.containerd.runc.v2", &search).unwrap_err().kind(), errdefs::Kind::Unknown);
         let own = program(beside.path(), "shim");
         assert_eq!(resolve(WHERRY_RUNTIME, &search).unwrap(), own);
         let runc = program(on_path.path(), "containerd-shim-runc-v2");
@@ -110,7 +115,7 @@ mod tests {
         let search = SearchPath { path: Default::default(), beside: "/nonexistent".into() };
         for bad in ["", "runc", "a/b", "./containerd-shim-runc-v2", "io.containerd.", ".runc.v2", "..v2"] {
             let error = resolve(bad, &search).unwrap_err();
-            assert_eq!(error.kind(), errdefs::Kind::InvalidArgument, "{bad}: {}", error.chain());
+            assert_eq!(error.kind(), errdefs::Kind::Unknown, "{bad}: {}", error.chain());
         }
     }
 }

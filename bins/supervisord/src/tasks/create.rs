@@ -49,9 +49,9 @@ impl Tasks {
     }
 
     async fn create_now(&self, create: Create) -> Result<u32> {
-        if metadata::validate_identifier(&create.id).is_err() {
-            return Err(Error::invalid_argument(format!("invalid task id {:?}", create.id)));
-        }
+        metadata::validate_identifier(&create.id).map_err(|cause| {
+            Error::invalid_argument(format!("invalid task id {}", create.id)).with_source(cause)
+        })?;
         let name = self.shims.reserve(&create.namespace, &create.id)?;
         let start = Start {
             runtime: &create.runtime.name,
@@ -90,6 +90,7 @@ async fn create_in(shim: &Shim, create: Create) -> Result<u32> {
         parent_checkpoint: String::new(),
         options: create.runtime.options,
     };
-    let created: v3::CreateTaskResponse = shim.client().call("Create", &request).await?;
-    Ok(created.pid)
+    let created: Result<v3::CreateTaskResponse> = shim.client().call("Create", &request).await;
+    let failed = |cause: Error| Error::new(cause.kind(), "failed to create shim task").with_source(cause);
+    Ok(created.map_err(failed)?.pid)
 }

@@ -10,9 +10,9 @@ impl Tasks {
         if process.exec.is_empty() {
             return Err(Error::invalid_argument("exec id cannot be empty"));
         }
-        if metadata::validate_identifier(process.exec).is_err() {
-            return Err(Error::invalid_argument(format!("invalid exec id {:?}", process.exec)));
-        }
+        metadata::validate_identifier(process.exec).map_err(|cause| {
+            Error::invalid_argument(format!("invalid exec id {}", process.exec)).with_source(cause)
+        })?;
         let shim = self.shim(process)?;
         request.id = shim.id().to_owned();
         request.exec_id = process.exec_id();

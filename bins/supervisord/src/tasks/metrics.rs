@@ -1,6 +1,7 @@
 //! What tasks use, as their control groups count it.
 
-use super::{STATE, Tasks};
+use super::Tasks;
+use crate::config::Timeouts;
 use containerd_api::task::v3;
 use containerd_api::types::Metric;
 use errdefs::{Error, Result};
@@ -16,7 +17,7 @@ impl Tasks {
                     let request = v3::StatsRequest { id: shim.id().to_owned() };
                     let answer = shim
                         .client()
-                        .call_within::<_, v3::StatsResponse>("Stats", &request, Some(STATE))
+                        .call_within::<_, v3::StatsResponse>("Stats", &request, Some(Timeouts::set().shim_stats))
                         .await;
                     (shim.id().to_owned(), answer)
                 })

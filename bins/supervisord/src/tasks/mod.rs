@@ -17,6 +17,7 @@ mod wait;
 
 pub use create::{Create, Runtime};
 
+use crate::config::Timeouts;
 use crate::shims::{Shim, Shims};
 use containerd_api::Timestamp;
 use containerd_api::task::v3;
@@ -24,9 +25,6 @@ use containerd_api::v1::types::Process;
 use errdefs::{Error, Result};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long a shim may take to say how its task is, before a list goes on without it.
-const STATE: Duration = Duration::from_secs(2);
 
 /// The tasks of every namespace.
 #[derive(Clone)]
@@ -75,7 +73,7 @@ impl Tasks {
     /// How a process is.
     pub async fn get(&self, process: ProcessId<'_>) -> Result<Process> {
         let shim = self.shim(process)?;
-        state_within(&shim, process.exec, STATE).await
+        state_within(&shim, process.exec, Timeouts::set().task_state).await
     }
 }
 
