@@ -120,7 +120,7 @@ impl Db {
     /// Brings records and directories together after a stop of any kind.
     pub(crate) fn recover(&self) -> Result<()> {
         self.inner.content.remove_torn_ingests()?;
-        self.inner.adopt_ingests()?;
+        self.inner.settle_ingests()?;
         self.inner.heal_snapshots()?;
         self.inner.remove_orphan_snapshots();
         Ok(())
@@ -242,39 +242,27 @@ impl Inner {
         }
     }
 
-    /// Ingests whose record was not written yet get one; records without a directory go.
-    fn adopt_ingests(&self) -> Result<()> {
-        use crate::row::{Ingest, Row};
+    /// Records of ingests without a directory go, and ingests without a record: those had only begun.
+    fn settle_ingests(&self) -> Result<()> {
         let statuses = self.content.statuses()?;
+        let found: HashSet<&str> = statuses.iter().map(|status| status.reference.as_str()).collect();
+        let mut recorded = HashSet::new();
         self.core.change_lazily(|state, changes| {
-            let found: HashSet<&str> = statuses.iter().map(|status| status.reference.as_str()).collect();
-            let mut recorded = HashSet::new();
             for (name, records) in &state.namespaces {
                 for (reference, ingest) in &records.ingests {
                     if found.contains(ingest.backend.as_str()) {
-                        recorded.insert(ingest.backend.as_str());
+                        recorded.insert(ingest.backend.clone());
                     } else {
                         changes.forget(Key::Ingest(name.clone(), reference.clone()));
                     }
                 }
             }
-            for status in statuses.iter().filter(|status| !recorded.contains(status.reference.as_str())) {
-                let mut parts = status.reference.splitn(3, '/');
-                let (Some(name), Some(_), Some(reference)) = (parts.next(), parts.next(), parts.next())
-                else {
-                    continue;
-                };
-                let expires_at = Some(crate::content_store::expiry(status.started));
-                let backend = status.reference.clone();
-                let known =
-                    state.namespace(name).is_some_and(|records| records.ingests.contains_key(reference));
-                if !known {
-                    let ingest = Ingest { backend, expected: String::new(), expires_at };
-                    changes.put(Row::Ingest(name.to_owned(), reference.to_owned(), ingest));
-                }
-            }
             Ok(())
-        })
+        })?;
+        for reference in found.into_iter().filter(|reference| !recorded.contains(*reference)) {
+            self.content.abort(reference)?;
+        }
+        Ok(())
     }
 
     /// After a power failure: active snapshots get their directories again; the records of committed ones without

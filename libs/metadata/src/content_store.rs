@@ -155,7 +155,8 @@ impl Content {
         (total == 0 || total == size).then_some((pin, size))
     }
 
-    /// The record of the ingest, made or found. It is not waited for: the directory carries its name too.
+    /// The record of the ingest, made or found. It is not waited for: the writer sees to it once there is much
+    /// to lose.
     fn record_ingest(&self, options: &WriterOptions, number: u64) -> Result<Ingest> {
         let reference = &options.reference;
         self.0.core().change_lazily(|state, changes| {

@@ -11,6 +11,10 @@ use content::{Digest, Hasher, Status, WriterOptions};
 use errdefs::{Error, Kind, Result};
 use std::time::SystemTime;
 
+/// Bytes from which on an ingest's record is made durable: it is worth resuming then. One that is smaller when
+/// the daemon dies goes with it.
+const WORTH_KEEPING: u64 = 1 << 20;
+
 /// What a commit checks and records.
 #[derive(Clone, Debug, Default)]
 pub struct CommitOptions {
@@ -29,6 +33,8 @@ pub struct ContentWriter {
     backend: WriterOptions,
     source: Source,
     started: SystemTime,
+    /// The record of the ingest is durable.
+    recorded: bool,
     /// The ingest is a root of collection while it is open.
     _open: Guard,
 }
@@ -42,6 +48,19 @@ enum Source {
     Shared(Digest, u64, #[allow(dead_code)] Guard),
     /// Committed.
     Closed,
+}
+
+impl Drop for ContentWriter {
+    /// What stays for a later resume has its record.
+    fn drop(&mut self) {
+        if matches!(self.source, Source::Own(_))
+            && !self.recorded
+            && self.offset() > 0
+            && let Err(error) = self.namespace.core().flush()
+        {
+            tracing::warn!(error = error.chain(), "an ingest may not outlive the daemon");
+        }
+    }
 }
 
 impl ContentWriter {
@@ -59,7 +78,8 @@ impl ContentWriter {
             }
             _ => Source::Own(open_own(store, &backend)?),
         };
-        Ok(ContentWriter { namespace, options, backend, source, started: SystemTime::now(), _open: open })
+        let (started, recorded) = (SystemTime::now(), false);
+        Ok(ContentWriter { namespace, options, backend, source, started, recorded, _open: open })
     }
 
     /// Where it stands. The reference is the one the caller gave.
@@ -122,9 +142,14 @@ impl ContentWriter {
             self.source = Source::Own(own);
         }
         match &mut self.source {
-            Source::Own(writer) => writer.write(data),
-            _ => Err(Self::closed()),
+            Source::Own(writer) => writer.write(data)?,
+            _ => return Err(Self::closed()),
         }
+        if !self.recorded && self.offset() >= WORTH_KEEPING {
+            self.namespace.core().flush()?;
+            self.recorded = true;
+        }
+        Ok(())
     }
 
     fn own(&self) -> Result<content::Writer> {
