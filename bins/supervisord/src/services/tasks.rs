@@ -6,7 +6,7 @@ use containerd_api::services::containers::v1::Container;
 use containerd_api::services::tasks::v1::tasks_server;
 use containerd_api::services::tasks::v1::*;
 use containerd_api::task::v3;
-use errdefs::Error;
+use errdefs::{Error, Kind};
 use metadata::Db;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -73,8 +73,13 @@ impl tasks_server::Tasks for TasksService {
 
     async fn delete(&self, request: Request<DeleteTaskRequest>) -> Answer<DeleteResponse> {
         let (namespace, request) = namespace_of(request)?;
-        self.records.namespace(&namespace)?.containers().get(&request.container_id)?;
-        let exit = self.tasks.delete(Tasks::init(&namespace, &request.container_id)).await?;
+        let record = self.records.namespace(&namespace)?.containers().get(&request.container_id);
+        let deleted = self.tasks.delete(Tasks::init(&namespace, &request.container_id)).await;
+        let exit = match (deleted, record) {
+            (Err(error), Err(missing)) if error.kind() == Kind::NotFound => return Err(missing.into()),
+            // A task whose record went while it was being made can be removed still.
+            (deleted, _) => deleted?,
+        };
         Ok(Response::new(DeleteResponse {
             id: request.container_id,
             pid: exit.pid,
