@@ -18,7 +18,6 @@ mod system;
 mod time;
 mod volumes;
 
-use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -75,17 +74,24 @@ type Verbosity = Box<dyn Fn(&Config) + Send>;
 
 fn log_to_stderr(config: &Config) -> Verbosity {
     let (filter, handle) = tracing_subscriber::reload::Layer::new(verbosity(config));
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(filter);
-    tracing_subscriber::registry().with(lines).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = match config.flags.rest.log_format.as_str() {
+        "json" => lines.json().boxed(),
+        _ => lines.boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
     Box::new(move |config| drop(handle.reload(verbosity(config))))
 }
 
 async fn serve(config: Config, verbosity: Verbosity) -> Result<()> {
     let mut signals =
         Signals::catch().map_err(|cause| Error::internal("cannot catch signals").with_source(cause))?;
+    if let Some(score) = config.flags.rest.oom_score_adjust {
+        let path = Path::new("/proc/self/oom_score_adj");
+        std::fs::write(path, score.to_string()).map_err(files::failed("set", path))?;
+    }
     let pidfile = claim_pidfile(&config)?;
-    let sockets = open_sockets(&config)?;
+    let sockets = api::listeners::open(&config)?;
     let engine = tokio::task::spawn_blocking({
         let config = config.clone();
         // The connection is made inside the runtime, the files and the network outside of its workers.
@@ -104,12 +110,12 @@ async fn serve(config: Config, verbosity: Verbosity) -> Result<()> {
     containers::reconcile::all(&engine).await;
     containers::reconcile::start_at_boot(&engine).await;
     tokio::spawn(supervisor::events::follow(engine.clone()));
-    for listener in sockets.listeners {
+    for listener in sockets.all {
         tokio::spawn(api::serve::listen(engine.clone(), listener));
     }
     daemon::ready::ready()
         .map_err(|cause| Error::internal("cannot tell the service manager").with_source(cause))?;
-    tracing::info!(hosts = ?config.hosts(), supervisor = %engine.supervisor.address().display(), "ready");
+    tracing::info!(hosts = ?config.flags.host, supervisor = %engine.supervisor.address().display(), "ready");
     while signals.next().await == Request::Reload {
         match config::load(std::env::args_os()) {
             Ok(config) => {
@@ -133,47 +139,14 @@ fn finish(sockets: &[PathBuf], pidfile: Option<&Path>) {
     }
 }
 
-/// Listening sockets, and the paths of those made here.
-struct Sockets {
-    listeners: Vec<tokio::net::UnixListener>,
-    made: Vec<PathBuf>,
-}
-
-fn open_sockets(config: &Config) -> Result<Sockets> {
-    let mut sockets = Sockets { listeners: Vec::new(), made: Vec::new() };
-    let inherited = daemon::socket::inherited();
-    let wants_inherited = config.hosts().iter().any(|host| host.starts_with("fd://"));
-    if wants_inherited && inherited.is_empty() {
-        return Err(Error::invalid_argument(
-            "cannot listen on fd://: no sockets were passed by a service manager",
-        ));
-    }
-    let mut all: Vec<StdListener> = inherited.into_iter().map(StdListener::from).collect();
-    for host in config.hosts() {
-        let Some(path) = host.strip_prefix("unix://") else { continue };
-        let path = PathBuf::from(path);
-        let listener = daemon::socket::listen(&path, Some(&config.flags.group))
-            .map_err(|cause| Error::failed_precondition(cause.to_string()))?;
-        all.push(listener);
-        sockets.made.push(path);
-    }
-    for listener in all {
-        let opened =
-            listener.set_nonblocking(true).and_then(|()| tokio::net::UnixListener::from_std(listener));
-        sockets
-            .listeners
-            .push(opened.map_err(|cause| Error::internal("cannot use a socket").with_source(cause))?);
-    }
-    Ok(sockets)
-}
-
 /// Writes the process id where asked, unless a live engine has done so.
 fn claim_pidfile(config: &Config) -> Result<Option<PathBuf>> {
     let Some(path) = &config.flags.pidfile else { return Ok(None) };
     let before = std::fs::read_to_string(path).unwrap_or_default();
     let pid = before.trim();
-    let is_live = !pid.is_empty()
-        && std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "engined");
+    // The same program, whatever it was started as.
+    let program = |pid: &str| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let is_live = pid.parse::<u32>().is_ok() && program(pid).is_some() && program(pid) == program("self");
     if is_live && pid != std::process::id().to_string() {
         return Err(Error::failed_precondition(format!(
             "process with PID {pid} is still running, see {}",

@@ -1,13 +1,15 @@
 //! Connection tracking: forgetting connections.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::request::{Request, flags};
 use crate::{Result, Socket};
 
 const SUBSYSTEM: u16 = 1 << 8;
-/// `struct nfgenmsg`: IPv4; without a version the family is ignored.
-const FAMILY: [u8; 4] = [2, 1, 0, 0];
+/// `struct nfgenmsg`; without a version the family is ignored.
+const fn family(is_v6: bool) -> [u8; 4] {
+    [if is_v6 { 10 } else { 2 }, 1, 0, 0]
+}
 const DELETE: u16 = SUBSYSTEM | 2;
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_REPLY: u16 = 2;
@@ -17,6 +19,7 @@ const CTA_FILTER_REPLY_FLAGS: u16 = 2;
 const CTA_TUPLE_IP: u16 = 1;
 const CTA_TUPLE_PROTO: u16 = 2;
 const CTA_IP_V4_SRC: u16 = 1;
+const CTA_IP_V6_SRC: u16 = 3;
 const CTA_PROTO_NUM: u16 = 1;
 const CTA_PROTO_DST_PORT: u16 = 3;
 /// Bits of `CTA_FILTER_*_FLAGS`: which parts of the tuple count.
@@ -29,13 +32,16 @@ const BY_DESTINATION_PORT: u32 = 1 << 5;
 ///
 /// # Errors
 /// The kernel's; one before 5.8 knows no such filter.
-pub fn forget_destination(socket: &mut Socket, address: Ipv4Addr) -> Result<()> {
+pub fn forget_destination(socket: &mut Socket, address: IpAddr) -> Result<()> {
     let mut request = Request::new();
     request
-        .message(DELETE, flags::ACK, &FAMILY)
+        .message(DELETE, flags::ACK, &family(address.is_ipv6()))
         .nest(CTA_TUPLE_REPLY, |tuple| {
             tuple.nest(CTA_TUPLE_IP, |ip| {
-                ip.bytes(CTA_IP_V4_SRC, &address.octets());
+                match address {
+                    IpAddr::V4(address) => ip.bytes(CTA_IP_V4_SRC, &address.octets()),
+                    IpAddr::V6(address) => ip.bytes(CTA_IP_V6_SRC, &address.octets()),
+                };
             });
         })
         .nest(CTA_FILTER, |filter| {
@@ -49,10 +55,10 @@ pub fn forget_destination(socket: &mut Socket, address: Ipv4Addr) -> Result<()> 
 ///
 /// # Errors
 /// The kernel's; one before 5.8 knows no such filter.
-pub fn forget_port(socket: &mut Socket, protocol: u8, port: u16) -> Result<()> {
+pub fn forget_port(socket: &mut Socket, is_v6: bool, protocol: u8, port: u16) -> Result<()> {
     let mut request = Request::new();
     request
-        .message(DELETE, flags::ACK, &FAMILY)
+        .message(DELETE, flags::ACK, &family(is_v6))
         .nest(CTA_TUPLE_ORIG, |tuple| {
             tuple.nest(CTA_TUPLE_PROTO, |proto| {
                 proto.u8(CTA_PROTO_NUM, protocol).bytes(CTA_PROTO_DST_PORT, &port.to_be_bytes());

@@ -19,10 +19,11 @@ pub mod nft;
 pub use address::{Address, add_address, delete_address};
 pub use error::{Error, Result};
 pub use link::{
-    BridgePort, Change, Link, Target, VethPair, add_bridge, add_veth_pair, change_link, delete_link,
+    BridgePort, Change, Child, ChildKind, Link, Target, VethPair, add_bridge, add_child, add_parent,
+    add_veth_pair, change_link, delete_link,
 };
 pub use parse::{Attribute, Attributes, Header, Messages};
 pub use request::{Message, Request, flags};
-pub use route::{Route, add_default_route};
+pub use route::{Route, add_default_route, add_link_default_route, delete_default_route};
 pub use socket::{Family, Socket};
 pub use watch::Watch;

@@ -12,6 +12,7 @@ const RTM_GETLINK: u16 = 18;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
@@ -25,6 +26,9 @@ const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
+/// Of macvlan, ipvlan and vlan: the mode, or the number.
+const IFLA_CHILD_MODE: u16 = 1;
+const IFLA_IPVLAN_FLAGS: u16 = 2;
 const IFF_UP: u32 = 1;
 
 /// A link as the kernel describes it.
@@ -98,6 +102,86 @@ pub struct VethPair<'a> {
     pub peer_mac: [u8; 6],
     /// The far side's namespace.
     pub peer_netns: BorrowedFd<'a>,
+}
+
+/// How a link shares its parent's wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildKind {
+    /// With a link-layer address of its own; the mode is a `MACVLAN_MODE_*`.
+    Macvlan(u32),
+    /// With the parent's; mode (`IPVLAN_MODE_*`) and flags (`IPVLAN_F_*`).
+    Ipvlan(u16, u16),
+}
+
+/// A link on top of another, which begins its life in another namespace, down.
+#[derive(Clone, Copy, Debug)]
+pub struct Child<'a> {
+    /// Its name there.
+    pub name: &'a str,
+    /// Number of the link below.
+    pub parent: u32,
+    /// What it is.
+    pub kind: ChildKind,
+    /// Link-layer address; none is the parent's, or the kernel's choice.
+    pub mac: Option<[u8; 6]>,
+    /// Bytes of the largest packet.
+    pub mtu: Option<u32>,
+    /// Its namespace.
+    pub netns: BorrowedFd<'a>,
+}
+
+/// Makes a link on top of another.
+pub fn add_child(request: &mut Request, child: &Child<'_>) {
+    let mut message = request.message(
+        RTM_NEWLINK,
+        flags::ACK | flags::CREATE | flags::EXCL,
+        &header(Target::Index(0), 0, 0),
+    );
+    message.string(IFLA_IFNAME, child.name).u32(IFLA_LINK, child.parent);
+    if let Some(mac) = &child.mac {
+        message.bytes(IFLA_ADDRESS, mac);
+    }
+    if let Some(mtu) = child.mtu {
+        message.u32(IFLA_MTU, mtu);
+    }
+    message.u32(IFLA_NET_NS_FD, child.netns.as_raw_fd() as u32).nest(IFLA_LINKINFO, |info| {
+        match child.kind {
+            ChildKind::Macvlan(mode) => {
+                info.string(IFLA_INFO_KIND, "macvlan").nest(IFLA_INFO_DATA, |data| {
+                    data.u32(IFLA_CHILD_MODE, mode);
+                });
+            }
+            ChildKind::Ipvlan(mode, flags) => {
+                info.string(IFLA_INFO_KIND, "ipvlan").nest(IFLA_INFO_DATA, |data| {
+                    data.u16(IFLA_CHILD_MODE, mode).u16(IFLA_IPVLAN_FLAGS, flags);
+                });
+            }
+        }
+    });
+}
+
+/// Makes a link that leads nowhere (`None`), or one of a VLAN on a parent (its link's number and
+/// the VLAN's), up.
+pub fn add_parent(request: &mut Request, link: &str, vlan: Option<(u32, u16)>) {
+    let mut message = request.message(
+        RTM_NEWLINK,
+        flags::ACK | flags::CREATE | flags::EXCL,
+        &header(Target::Index(0), IFF_UP, IFF_UP),
+    );
+    message.string(IFLA_IFNAME, link);
+    if let Some((parent, _)) = vlan {
+        message.u32(IFLA_LINK, parent);
+    }
+    message.nest(IFLA_LINKINFO, |info| match vlan {
+        None => {
+            info.string(IFLA_INFO_KIND, "dummy");
+        }
+        Some((_, number)) => {
+            info.string(IFLA_INFO_KIND, "vlan").nest(IFLA_INFO_DATA, |data| {
+                data.u16(IFLA_CHILD_MODE, number);
+            });
+        }
+    });
 }
 
 fn header(target: Target<'_>, flags: u32, change: u32) -> [u8; 16] {

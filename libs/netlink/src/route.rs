@@ -40,6 +40,24 @@ pub fn add_default_route(request: &mut Request, gateway: IpAddr, link: u32) {
         .u32(RTA_OIF, link);
 }
 
+/// Adds a default route that needs no router: everything is on the link.
+pub fn add_link_default_route(request: &mut Request, is_v6: bool, link: u32) {
+    const RT_SCOPE_LINK: u8 = 253;
+    let family = if is_v6 { AF_INET6 } else { AF_INET };
+    let header = [family, 0, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_LINK, RTN_UNICAST, 0, 0, 0, 0];
+    request.message(RTM_NEWROUTE, flags::ACK | flags::CREATE | flags::EXCL, &header).u32(RTA_OIF, link);
+}
+
+/// Removes a default route on the link of that number.
+pub fn delete_default_route(request: &mut Request, is_v6: bool, link: u32) {
+    const RTM_DELROUTE: u16 = 25;
+    const RT_SCOPE_NOWHERE: u8 = 255;
+    let family = if is_v6 { AF_INET6 } else { AF_INET };
+    let scope = if is_v6 { RT_SCOPE_UNIVERSE } else { RT_SCOPE_NOWHERE };
+    let header = [family, 0, 0, 0, RT_TABLE_MAIN, 0, scope, 0, 0, 0, 0, 0];
+    request.message(RTM_DELROUTE, flags::ACK, &header).u32(RTA_OIF, link);
+}
+
 impl Route {
     /// Reads an answer; `None` when it is no unicast route of the main table.
     pub fn parse(message: Header<'_>) -> Option<Route> {

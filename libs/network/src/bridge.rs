@@ -10,7 +10,7 @@ use netlink::{
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, MacAddress, Result, subnet, sysctl};
+use crate::{Error, MacAddress, Medium, Result, V6Config, parent, subnet, sysctl};
 
 /// Name of the default network's bridge.
 pub const DEFAULT_BRIDGE: &str = "wherry0";
@@ -40,6 +40,39 @@ pub struct BridgeConfig {
     pub internal: bool,
     /// Whether packets that leave the host carry the host's address (dockerd's `--ip-masq`).
     pub masquerade: bool,
+    /// IPv6 beside IPv4; `None` switches it off on the bridge and in its containers.
+    #[serde(default)]
+    pub v6: Option<V6Config>,
+    /// Router of the containers, where it is not the bridge (dockerd's `--default-gateway`).
+    #[serde(default)]
+    pub router: Option<Ipv4Addr>,
+    /// Whether other hosts may send to containers' own addresses: not at all, to published ports
+    /// (dockerd's `--allow-direct-routing`), or to every port (gateway mode `nat-unprotected`).
+    #[serde(default)]
+    pub direct: Direct,
+    /// Packets with this mark (of these bits) pass to containers.
+    #[serde(default)]
+    pub accept_mark: Option<(u32, u32)>,
+    /// Whether forwarding is switched on for the host (dockerd's `--ip-forward`).
+    #[serde(default = "yes")]
+    pub forward: bool,
+    /// What containers are plugged into; anything but a bridge leaves most of the above aside.
+    #[serde(default)]
+    pub medium: Medium,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Who may send to containers' own addresses from other hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direct {
+    #[default]
+    Nobody,
+    Published,
+    Everything,
 }
 
 impl BridgeConfig {
@@ -55,6 +88,12 @@ impl BridgeConfig {
             icc: true,
             internal: false,
             masquerade: true,
+            v6: None,
+            router: None,
+            direct: Direct::Nobody,
+            accept_mark: None,
+            forward: true,
+            medium: Medium::Bridge,
         }
     }
 
@@ -79,6 +118,9 @@ pub struct Bridge {
     pub mtu: u32,
     /// Its link-layer address.
     pub mac: MacAddress,
+    /// What it has of IPv6.
+    #[serde(default)]
+    pub v6: Option<V6Config>,
 }
 
 /// A bridge with what only this crate needs to know.
@@ -105,19 +147,58 @@ pub(crate) fn ensure(
     socket: &mut Socket,
     stack: &str,
     config: &BridgeConfig,
+    pools: &[subnet::Pool],
     reserved: &[Ipv4Net],
 ) -> Result<Standing> {
     check_name(&config.name)?;
+    if let Some(v6) = &config.v6 {
+        v6.check()?;
+    }
+    if let Some((_, parent)) = config.medium.child() {
+        return ensure_parent(socket, stack, config, parent, pools, reserved);
+    }
     let (link, made) = ensure_link(socket, stack, config)?;
-    let (subnet, gateway) = ensure_address(socket, config, link.index, reserved)?;
-    configure(&config.name, config.internal)?;
+    let (subnet, gateway) = ensure_address(socket, config, link.index, pools, reserved)?;
+    configure(config)?;
+    if let Some(v6) = &config.v6 {
+        set_address_v6(socket, &config.name, link.index, v6)?;
+    }
     let mut request = Request::new();
     let mtu = (link.mtu != config.mtu).then_some(config.mtu);
     change_link(&mut request, Target::Index(link.index), Change { up: Some(true), mtu, ..Change::default() });
     socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set up bridge", &config.name))?;
     let mac = MacAddress::new(link.mac.unwrap_or_default())?;
-    let bridge = Bridge { name: config.name.clone(), subnet, gateway, mtu: config.mtu, mac };
+    let v6 = config.v6.clone();
+    let bridge = Bridge { name: config.name.clone(), subnet, gateway, mtu: config.mtu, mac, v6 };
     Ok(Standing { bridge, config: config.clone(), mark: alias(stack), index: link.index, made })
+}
+
+/// A network on a link of the host: nothing is done to the link's addresses.
+fn ensure_parent(
+    socket: &mut Socket,
+    stack: &str,
+    config: &BridgeConfig,
+    parent: &str,
+    pools: &[subnet::Pool],
+    reserved: &[Ipv4Net],
+) -> Result<Standing> {
+    let subnet = match config.subnet {
+        Some(subnet) => subnet,
+        None => {
+            let (_, others) = used(socket, &config.name, 0)?;
+            subnet::choose(
+                pools,
+                &[others.into_iter().map(|(net, _)| net).collect(), reserved.to_vec()].concat(),
+            )?
+        }
+    };
+    let gateway = config.gateway.or_else(|| subnet.hosts().next()).unwrap_or(subnet.addr());
+    subnet::check(subnet, gateway)?;
+    let link = parent::ensure(socket, stack, parent, &config.name)?;
+    let mac = MacAddress::new(link.mac.unwrap_or_default()).unwrap_or(MacAddress::of(gateway));
+    let v6 = config.v6.clone();
+    let bridge = Bridge { name: config.name.clone(), subnet, gateway, mtu: link.mtu, mac, v6 };
+    Ok(Standing { bridge, config: config.clone(), mark: alias(stack), index: link.index, made: false })
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -169,6 +250,7 @@ fn ensure_address(
     socket: &mut Socket,
     config: &BridgeConfig,
     index: u32,
+    pools: &[subnet::Pool],
     reserved: &[Ipv4Net],
 ) -> Result<(Ipv4Net, Ipv4Addr)> {
     let name = config.name.as_str();
@@ -178,9 +260,10 @@ fn ensure_address(
         let subnet = match (config.subnet, own.first()) {
             (Some(subnet), _) => subnet,
             (None, Some(own)) => own.trunc(),
-            (None, None) => {
-                subnet::choose(&[others.iter().map(|(net, _)| *net).collect(), avoid.clone()].concat())?
-            }
+            (None, None) => subnet::choose(
+                pools,
+                &[others.iter().map(|(net, _)| *net).collect(), avoid.clone()].concat(),
+            )?,
         };
         let kept = own.iter().find(|own| own.trunc() == subnet).map(Ipv4Net::addr);
         let gateway = config.gateway.or(kept).or_else(|| subnet.hosts().next()).unwrap_or(subnet.addr());
@@ -247,15 +330,45 @@ fn set_address(socket: &mut Socket, name: &str, index: u32, own: &[Ipv4Net], wan
     socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set address of bridge", name))
 }
 
-fn configure(name: &str, internal: bool) -> Result<()> {
-    sysctl::set_if_present(&format!("ipv6/conf/{name}/disable_ipv6"), "1")?;
-    if internal {
+/// Leaves the bridge with this IPv6 address, and with none of a former subnet.
+fn set_address_v6(socket: &mut Socket, name: &str, index: u32, v6: &V6Config) -> Result<()> {
+    let all = Address::list(socket, true).map_err(Error::netlink("list addresses for bridge", name))?;
+    let wanted = Address { link: index, address: v6.gateway.into(), prefix_len: v6.subnet.prefix_len() };
+    let is_link_local =
+        |address: &Address| matches!(address.address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let mut request = Request::new();
+    let own = || all.iter().filter(|address| address.link == index && !is_link_local(address));
+    for other in own().filter(|address| **address != wanted) {
+        delete_address(&mut request, other);
+    }
+    if !own().any(|address| *address == wanted) {
+        add_address(&mut request, &wanted);
+    }
+    socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set IPv6 address of bridge", name))
+}
+
+fn configure(config: &BridgeConfig) -> Result<()> {
+    let name = &config.name;
+    if config.v6.is_some() {
+        sysctl::set(&format!("ipv6/conf/{name}/disable_ipv6"), "0")?;
+        sysctl::set(&format!("ipv6/conf/{name}/accept_ra"), "0")?;
+    } else {
+        sysctl::set_if_present(&format!("ipv6/conf/{name}/disable_ipv6"), "1")?;
+    }
+    if config.internal {
         return Ok(());
     }
     // Connections from 127.0.0.1 are translated on their way to a container and back: without
     // this the kernel takes their answers for forgeries. The firewall drops real forgeries.
     sysctl::set(&format!("ipv4/conf/{name}/route_localnet"), "1")?;
-    sysctl::set("ipv4/ip_forward", "1")
+    if config.forward {
+        sysctl::set("ipv4/ip_forward", "1")?;
+    }
+    if config.forward && config.v6.is_some() {
+        sysctl::set("ipv6/conf/default/forwarding", "1")?;
+        sysctl::set("ipv6/conf/all/forwarding", "1")?;
+    }
+    Ok(())
 }
 
 /// Deletes a link by name. Absent is success.

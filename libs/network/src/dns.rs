@@ -14,7 +14,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use netlink::nft::{
     Batch, Chain, ChainKind, DataType, Element, ElementValue, Expression, Hook, Register, Rule, Set, Table,
-    Value, meta,
+    TableFamily, Value, meta,
 };
 use netlink::{Family, Socket};
 
@@ -74,7 +74,7 @@ fn redirect(ports: [(Protocol, u16); 2]) -> Batch {
     batch.add_chain(&table, &Chain::base(OUTPUT, ChainKind::Nat, Hook::Output, -100));
     let element = |(protocol, port): &(Protocol, u16)| Element {
         key: vec![protocol.number()],
-        value: ElementValue::Data(Element::address_and_service(RESOLVER, *port)),
+        value: ElementValue::Data(Element::address_and_service(RESOLVER.into(), *port)),
     };
     batch.add_elements(&table, MAP, &ports.iter().map(element).collect::<Vec<_>>());
     let equal = |bytes: Vec<u8>| Expression::Compare { register: Register::FIRST, equal: true, bytes };
@@ -86,7 +86,7 @@ fn redirect(ports: [(Protocol, u16); 2]) -> Batch {
         equal(PORT.to_be_bytes().to_vec()),
         Expression::Meta { key: meta::L4PROTO, to: word(0) },
         Expression::Mapped { map: MAP.to_owned(), register: word(0), to: word(0) },
-        Expression::DestinationNat { address: word(0), port: word(1) },
+        Expression::DestinationNat { family: TableFamily::Ip, address: word(0), port: word(1) },
     ];
     batch.add_rule(&table, &Rule::new(OUTPUT, rule));
     batch

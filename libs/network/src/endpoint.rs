@@ -1,12 +1,12 @@
 //! An endpoint: one container's place on one bridge.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::sync::Mutex;
 
 use netlink::{
-    Address, BridgePort, Change, Link, Request, Socket, Target, VethPair, add_address, add_default_route,
-    add_veth_pair, change_link,
+    Address, BridgePort, Change, Child, ChildKind, Link, Request, Socket, Target, VethPair, add_address,
+    add_child, add_default_route, add_link_default_route, add_veth_pair, change_link,
 };
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub struct ConnectRequest {
     pub container: String,
     /// Fixed address (`--ip`).
     pub address: Option<Ipv4Addr>,
+    /// Fixed IPv6 address (`--ip6`).
+    pub address_v6: Option<Ipv6Addr>,
     /// Fixed link-layer address (`--mac-address`); else the one that belongs to the address.
     pub mac: Option<MacAddress>,
     /// Name of the link inside the namespace; else the first free of `eth0`, `eth1`, ...
@@ -31,6 +33,9 @@ pub struct ConnectRequest {
     pub default_route: bool,
     /// Ports to publish.
     pub ports: Vec<PortRequest>,
+    /// Kernel settings of the link inside the namespace: paths below `/proc/sys/net` with `IFNAME`
+    /// for the link's name, and values.
+    pub sysctls: Vec<(String, String)>,
 }
 
 impl ConnectRequest {
@@ -40,10 +45,12 @@ impl ConnectRequest {
             bridge: bridge.to_owned(),
             container: container.to_owned(),
             address: None,
+            address_v6: None,
             mac: None,
             interface: Some("eth0".to_owned()),
             default_route: true,
             ports: Vec::new(),
+            sysctls: Vec::new(),
         }
     }
 }
@@ -58,7 +65,7 @@ pub struct Endpoint {
     pub container: String,
     /// The bridge.
     pub bridge: String,
-    /// Name of the pair's end on the host.
+    /// Name of the pair's end on the host; empty where there is none (macvlan, ipvlan).
     pub host_interface: String,
     /// Name of the pair's end inside the namespace.
     pub interface: String,
@@ -70,8 +77,25 @@ pub struct Endpoint {
     pub gateway: Ipv4Addr,
     /// Link-layer address inside the namespace.
     pub mac: MacAddress,
+    /// Its place in the IPv6 subnet, where the network has one.
+    #[serde(default)]
+    pub v6: Option<EndpointV6>,
+    /// The network routes by itself: the way out needs no router.
+    #[serde(default)]
+    pub routed: bool,
     /// Published ports, with host ports filled in.
     pub ports: Vec<PortBinding>,
+}
+
+/// An endpoint's place in an IPv6 subnet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointV6 {
+    /// Address inside the namespace.
+    pub address: Ipv6Addr,
+    /// Bits of the subnet.
+    pub prefix_len: u8,
+    /// The bridge's address.
+    pub gateway: Ipv6Addr,
 }
 
 /// How an attempt to make the pair ends.
@@ -82,23 +106,75 @@ enum Attempt {
 }
 
 impl Endpoint {
-    /// Makes the pair and sets up both ends. When it fails, nothing is left.
+    /// Makes the link and sets up what there is of it. When it fails, nothing is left.
     pub(crate) fn attach(
         &mut self,
         host: &Mutex<Socket>,
         netns: &Netns,
-        bridge: &Standing,
+        network: &Standing,
         default_route: bool,
+        sysctls: &[(String, String)],
     ) -> Result<()> {
-        while let Attempt::NameTaken = self.make_pair(host, netns, bridge)? {
-            self.host_interface = host_name()?;
+        match network.config.medium.child() {
+            Some((kind, _)) => self.make_child(host, netns, network, kind)?,
+            None => {
+                while let Attempt::NameTaken = self.make_pair(host, netns, network)? {
+                    self.host_interface = host_name()?;
+                }
+            }
         }
-        let set_up = netns.route(|inside| self.set_up(inside, default_route));
+        let set_up = self
+            .set_kernel(netns, sysctls)
+            .and_then(|()| netns.route(|inside| self.set_up(inside, default_route)));
         if set_up.is_err() {
             let mut host = host.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            let _ = bridge::delete(&mut host, &self.host_interface);
+            let _ = match self.host_interface.is_empty() {
+                true => netns.remove_link(&self.interface),
+                false => bridge::delete(&mut host, &self.host_interface),
+            };
         }
         set_up
+    }
+
+    /// Kernel settings of the link inside: IPv6 is off there until the network has it.
+    fn set_kernel(&self, netns: &Netns, sysctls: &[(String, String)]) -> Result<()> {
+        if self.v6.is_none() && sysctls.is_empty() {
+            return Ok(());
+        }
+        let link = &self.interface;
+        netns.run(|| {
+            if self.v6.is_some() {
+                sysctl::set(&format!("ipv6/conf/{link}/disable_ipv6"), "0")?;
+            }
+            sysctls.iter().try_for_each(|(name, value)| sysctl::set(&name.replace("IFNAME", link), value))
+        })?
+    }
+
+    fn make_child(
+        &self,
+        host: &Mutex<Socket>,
+        netns: &Netns,
+        network: &Standing,
+        kind: ChildKind,
+    ) -> Result<()> {
+        let mut request = Request::new();
+        add_child(
+            &mut request,
+            &Child {
+                name: &self.interface,
+                parent: network.index,
+                kind,
+                mac: network.config.medium.has_own_mac().then(|| self.mac.octets()),
+                mtu: (network.config.mtu != network.bridge.mtu && network.config.mtu < network.bridge.mtu)
+                    .then_some(network.config.mtu),
+                netns: netns.as_fd(),
+            },
+        );
+        let mut host = host.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        host.exchange(&mut request, |_, _| {}).map_err(Error::netlink(
+            "create link",
+            format!("{} for {} on {}", self.interface, self.container, self.bridge),
+        ))
     }
 
     fn make_pair(&self, host: &Mutex<Socket>, netns: &Netns, bridge: &Standing) -> Result<Attempt> {
@@ -143,19 +219,41 @@ impl Endpoint {
         let link = Link::get(inside, Target::Name(&self.interface))
             .map_err(Error::netlink("look up", describe()))?;
         let mut request = Request::new();
-        add_address(
-            &mut request,
-            &Address { link: link.index, address: self.address.into(), prefix_len: self.prefix_len },
-        );
+        let mut verbs = Vec::new();
+        for (address, prefix_len) in self.addresses() {
+            add_address(&mut request, &Address { link: link.index, address, prefix_len });
+            verbs.push("add address to");
+        }
         change_link(&mut request, Target::Index(link.index), Change { up: Some(true), ..Change::default() });
+        verbs.push("set up");
         if default_route {
-            add_default_route(&mut request, self.gateway.into(), link.index);
+            verbs.resize(
+                verbs.len() + self.add_default_routes(&mut request, link.index),
+                "add default route to",
+            );
         }
         inside.exchange(&mut request, |_, _| {}).map_err(|error| {
-            let verb =
-                ["add address to", "set up", "add default route to"][error.message().unwrap_or(1).min(2)];
+            let verb = verbs[error.message().unwrap_or(1).min(verbs.len() - 1)];
             Error::netlink(verb, describe())(error)
         })
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = (IpAddr, u8)> {
+        let v6 = self.v6.as_ref().map(|v6| (IpAddr::from(v6.address), v6.prefix_len));
+        [(IpAddr::from(self.address), self.prefix_len)].into_iter().chain(v6)
+    }
+
+    /// Appends the ways out through this endpoint, one for each family; answers how many.
+    pub(crate) fn add_default_routes(&self, request: &mut Request, link: u32) -> usize {
+        let v6 = self.v6.as_ref().map(|v6| IpAddr::from(v6.gateway));
+        let gateways: Vec<IpAddr> = [IpAddr::from(self.gateway)].into_iter().chain(v6).collect();
+        for gateway in &gateways {
+            match self.routed {
+                true => add_link_default_route(request, gateway.is_ipv6(), link),
+                false => add_default_route(request, *gateway, link),
+            }
+        }
+        gateways.len()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can go wrong, in the words that clients match.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use errdefs::Kind;
@@ -74,6 +74,9 @@ pub enum Error {
         /// The rule that it breaks.
         reason: String,
     },
+    /// What a network is asked to be cannot be.
+    #[error("{0}")]
+    InvalidNetwork(String),
     /// Every candidate subnet overlaps with what the host already uses.
     #[error(
         "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network"
@@ -84,16 +87,17 @@ pub enum Error {
     NoFreeAddress(String),
     /// A fixed address is taken.
     #[error("Address already in use")]
-    AddressInUse(Ipv4Addr),
+    AddressInUse(IpAddr),
     /// A fixed address is outside the subnet.
     #[error("no configured subnet contains IP address {0}")]
-    AddressOutside(Ipv4Addr),
+    AddressOutside(IpAddr),
     /// A MAC address that is none, or is not a unicast one.
     #[error("invalid MAC address {0:?}")]
     InvalidMac(String),
     /// Another container of this stack has the host port.
     #[error(
-        "driver failed programming external connectivity on endpoint {name} ({id}): Bind for {address}:{port} failed: port is already allocated"
+        "driver failed programming external connectivity on endpoint {name} ({id}): Bind for {} failed: port is already allocated",
+        std::net::SocketAddr::new(*address, *port)
     )]
     PortAllocated {
         /// Name of the container.
@@ -101,13 +105,14 @@ pub enum Error {
         /// Identifier of the endpoint.
         id: String,
         /// Host address asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Host port asked for.
         port: u16,
     },
     /// A process of the host has the port, or it may not be bound.
     #[error(
-        "driver failed programming external connectivity on endpoint {name} ({id}): failed to bind host port {address}:{port}/{protocol}: {}",
+        "driver failed programming external connectivity on endpoint {name} ({id}): failed to bind host port {}/{protocol}: {}",
+        std::net::SocketAddr::new(*address, *port),
         crate::ports::bind_text(source)
     )]
     PortBind {
@@ -116,7 +121,7 @@ pub enum Error {
         /// Identifier of the endpoint.
         id: String,
         /// Host address asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Host port asked for.
         port: u16,
         /// `tcp`, `udp` or `sctp`.
@@ -158,6 +163,7 @@ impl Error {
             Error::NotABridge(_) | Error::ForeignBridge { .. } => Kind::FailedPrecondition,
             Error::InvalidName { .. }
             | Error::InvalidSubnet { .. }
+            | Error::InvalidNetwork(_)
             | Error::AddressOutside(_)
             | Error::InvalidMac(_) => Kind::InvalidArgument,
             Error::NoFreeSubnet | Error::NoFreeAddress(_) | Error::NoFreePort { .. } => {

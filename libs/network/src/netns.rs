@@ -84,12 +84,40 @@ impl Netns {
             let failed = || Error::netlink("add default route to", endpoint.interface.clone());
             let link = netlink::Link::get(inside, Target::Name(&endpoint.interface)).map_err(failed())?;
             let mut request = Request::new();
-            netlink::add_default_route(&mut request, endpoint.gateway.into(), link.index);
+            endpoint.add_default_routes(&mut request, link.index);
             match inside.exchange(&mut request, |_, _| {}) {
                 Err(error) if error.errno() != Some(Errno::EXIST) => Err(failed()(error)),
                 _ => Ok(()),
             }
         })
+    }
+
+    /// Takes the ways out through `endpoint` away; that there is none is success.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn leave_route(&self, endpoint: &crate::Endpoint) -> Result<()> {
+        self.route(|inside| {
+            let failed = || Error::netlink("remove default route from", endpoint.interface.clone());
+            let link = netlink::Link::get(inside, Target::Name(&endpoint.interface)).map_err(failed())?;
+            for is_v6 in [false, true] {
+                let mut request = Request::new();
+                netlink::delete_default_route(&mut request, is_v6, link.index);
+                match inside.exchange(&mut request, |_, _| {}) {
+                    Err(error) if error.errno() != Some(Errno::SRCH) => return Err(failed()(error)),
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes a link inside the namespace. Absent is success.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn remove_link(&self, name: &str) -> Result<()> {
+        self.route(|inside| crate::bridge::delete(inside, name))
     }
 
     /// Sends rtnetlink requests inside the namespace.

@@ -74,11 +74,11 @@ impl AddressPool {
     /// [`Error::AddressInUse`], [`Error::AddressOutside`].
     pub fn reserve(&mut self, address: Ipv4Addr) -> Result<()> {
         if !self.subnet.contains(&address) {
-            return Err(Error::AddressOutside(address));
+            return Err(Error::AddressOutside(address.into()));
         }
         let bit = self.bit(address);
         if self.taken[bit / 64] >> (bit % 64) & 1 == 1 {
-            return Err(Error::AddressInUse(address));
+            return Err(Error::AddressInUse(address.into()));
         }
         self.mark(bit, true);
         Ok(())

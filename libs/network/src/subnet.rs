@@ -14,15 +14,27 @@ fn candidates() -> impl Iterator<Item = Ipv4Net> {
     large.chain(small)
 }
 
+/// Subnets of one size in a larger one (dockerd's `--default-address-pool`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// The larger one.
+    pub base: Ipv4Net,
+    /// Bits of each.
+    pub prefix_len: u8,
+}
+
 /// Whether two subnets have an address in common.
 pub(crate) fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
     a.contains(&b.network()) || b.contains(&a.network())
 }
 
-/// The first candidate that has nothing in common with what is in use. A default route is not a
-/// use.
-pub(crate) fn choose(in_use: &[Ipv4Net]) -> Result<Ipv4Net> {
-    candidates()
+/// The first subnet of the pools (Docker's, if there are none) that has nothing in common with
+/// what is in use. A default route is not a use.
+pub(crate) fn choose(pools: &[Pool], in_use: &[Ipv4Net]) -> Result<Ipv4Net> {
+    let of_pools =
+        pools.iter().flat_map(|pool| pool.base.trunc().subnets(pool.prefix_len).into_iter().flatten());
+    of_pools
+        .chain(candidates().filter(|_| pools.is_empty()))
         .find(|candidate| !in_use.iter().any(|used| used.prefix_len() > 0 && overlap(used, candidate)))
         .ok_or(Error::NoFreeSubnet)
 }
@@ -55,16 +67,23 @@ mod tests {
 
     #[test]
     fn the_first_that_overlaps_with_nothing() {
-        assert_eq!(choose(&[]).unwrap().to_string(), "172.18.0.0/16");
+        assert_eq!(choose(&[], &[]).unwrap().to_string(), "172.18.0.0/16");
         assert_eq!(
-            choose(&nets(&["0.0.0.0/0", "172.17.0.0/16", "172.18.3.0/24"])).unwrap().to_string(),
+            choose(&[], &nets(&["0.0.0.0/0", "172.17.0.0/16", "172.18.3.0/24"])).unwrap().to_string(),
             "172.19.0.0/16"
         );
         assert_eq!(
-            choose(&nets(&["172.16.0.0/12", "192.168.1.0/24"])).unwrap().to_string(),
+            choose(&[], &nets(&["172.16.0.0/12", "192.168.1.0/24"])).unwrap().to_string(),
             "192.168.16.0/20"
         );
-        assert!(matches!(choose(&nets(&["172.16.0.0/12", "192.168.0.0/16"])), Err(Error::NoFreeSubnet)));
+        assert!(matches!(choose(&[], &nets(&["172.16.0.0/12", "192.168.0.0/16"])), Err(Error::NoFreeSubnet)));
+    }
+
+    #[test]
+    fn pools_of_ones_own_come_instead() {
+        let pool = Pool { base: "10.9.0.0/16".parse().unwrap(), prefix_len: 24 };
+        assert_eq!(choose(&[pool], &nets(&["10.9.0.0/24"])).unwrap().to_string(), "10.9.1.0/24");
+        assert!(choose(&[pool], &nets(&["10.0.0.0/8"])).is_err());
     }
 
     #[test]

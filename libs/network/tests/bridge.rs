@@ -273,7 +273,7 @@ fn requests_for_addresses_and_ports() {
             )
             .unwrap();
         assert_eq!((second.interface.as_str(), second.address), ("eth1", Ipv4Addr::new(172, 18, 0, 2)));
-        stack.delete_link(&second).unwrap();
+        stack.delete_link(&web.netns, &second).unwrap();
         stack.disconnect(&second).unwrap();
         stack.disconnect(&second).unwrap();
         assert!(!web.netns.run(|| run("ip", &["-o", "link"])).unwrap().contains("eth1"));

@@ -48,6 +48,7 @@ const RULESET: &str = r#"table ip wherry-t {
 
 	chain forward {
 		type filter hook forward priority filter; policy accept;
+		jump user
 		oifname vmap @to-bridge
 		iifname vmap @from-bridge
 	}
@@ -57,6 +58,9 @@ const RULESET: &str = r#"table ip wherry-t {
 		oifname "wherry0" ip saddr 127.0.0.0/8 masquerade comment "host by loopback"
 		oifname "wherry0" ip saddr 172.18.0.0/16 ct status dnat masquerade comment "hairpin"
 		oifname != "wherry0" ip saddr 172.18.0.0/16 masquerade comment "to the outside"
+	}
+
+	chain user {
 	}
 
 	chain publish {

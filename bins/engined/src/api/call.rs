@@ -7,12 +7,11 @@ use engine_api::auth::AuthConfig;
 use errdefs::{Error, Result};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::body::Body;
+use super::body::{Body, RequestBody};
 use super::hijack::TakeOver;
 use super::query::Query;
 use super::versions::Version;
@@ -34,7 +33,7 @@ pub struct Call {
     pub words: Vec<String>,
     pub query: Query,
     pub headers: HeaderMap,
-    pub body: Incoming,
+    pub body: RequestBody,
     pub take_over: TakeOver,
 }
 

@@ -38,7 +38,10 @@ pub async fn create(mut call: Call) -> Answer {
             request.config.image, platform.os, platform.architecture
         )));
     }
-    json_with(StatusCode::CREATED, &create::create(&call.engine, call.query.text("name"), request, old).await?)
+    json_with(
+        StatusCode::CREATED,
+        &create::create(&call.engine, call.query.text("name"), request, old).await?,
+    )
 }
 
 pub async fn prune(call: Call) -> Answer {

@@ -39,7 +39,9 @@ pub async fn start(mut call: Call) -> Answer {
     let is_upgrade = call.is_upgrade();
     call.take_over
         .take(is_upgrade, is_raw || !is_upgrade, move |stream| async move {
-            if let Err(error) = exec::start(&engine, &found, Client::Attached(stream), wish.console_size).await {
+            if let Err(error) =
+                exec::start(&engine, &found, Client::Attached(stream), wish.console_size).await
+            {
                 tracing::warn!(exec = found.id, error = %error.chain(), "cannot serve an exec");
             }
         })

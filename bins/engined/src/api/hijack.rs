@@ -12,8 +12,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::sync::oneshot;
+
+use super::socket::Socket;
 
 /// What takes the socket over.
 pub type Successor = Box<dyn FnOnce(Stream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
@@ -37,13 +38,16 @@ impl TakeOver {
         W: Future<Output = ()> + Send + 'static,
     {
         let kind = if is_raw { "raw" } else { "multiplexed" };
-        let head = if is_upgrade {
-            format!(
-                "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.{kind}-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
-            )
-        } else {
-            format!("HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.{kind}-stream\r\n\r\n")
+        let (status, more) = match is_upgrade {
+            true => ("101 UPGRADED", "Connection: Upgrade\r\nUpgrade: tcp\r\n"),
+            false => ("200 OK", ""),
         };
+        let mut head =
+            format!("HTTP/1.1 {status}\r\nContent-Type: application/vnd.docker.{kind}-stream\r\n{more}");
+        for (name, value) in super::versions::headers() {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
         self.take_after(head, successor).await
     }
 
@@ -70,13 +74,13 @@ impl TakeOver {
 
 /// A connection that has been taken over, with what the client had already sent.
 pub struct Stream {
-    socket: UnixStream,
+    socket: Socket,
     early: Bytes,
 }
 
 impl Stream {
-    pub fn new(socket: UnixStream, early: Bytes) -> Stream {
-        Stream { socket, early }
+    pub fn new(socket: impl Into<Socket>, early: Bytes) -> Stream {
+        Stream { socket: socket.into(), early }
     }
 }
 

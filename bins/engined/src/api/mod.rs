@@ -1,17 +1,22 @@
 //! The Docker Engine API: its routes, versions, bodies and errors.
 
+mod authorization;
 mod body;
 mod call;
 mod containers;
+mod documented;
 mod errors;
 mod execs;
 pub mod hijack;
 mod images;
+pub mod listeners;
 mod networks;
 pub mod plugin;
 mod query;
 mod routes;
 pub mod serve;
+mod socket;
 mod system;
+mod tls;
 pub mod versions;
 mod volumes;

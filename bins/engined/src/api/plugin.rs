@@ -32,8 +32,9 @@ pub async fn call<Q: Serialize, A: DeserializeOwned>(name: &str, method: &str, q
         .map_err(|cause| Error::internal("cannot encode a call of a plugin").with_source(cause))?;
     let answered = tokio::time::timeout(PATIENCE, exchange(&socket, method, body)).await;
     let bytes = answered.map_err(|_| Error::unavailable(format!("plugin {name} does not answer")))??;
-    serde_json::from_slice(&bytes)
-        .map_err(|cause| Error::internal(format!("cannot read the answer of plugin {name}")).with_source(cause))
+    serde_json::from_slice(&bytes).map_err(|cause| {
+        Error::internal(format!("cannot read the answer of plugin {name}")).with_source(cause)
+    })
 }
 
 async fn exchange(socket: &Path, method: &str, body: Vec<u8>) -> Result<Bytes> {

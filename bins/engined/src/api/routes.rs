@@ -7,12 +7,13 @@ use errdefs::{Error, Kind};
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 
-use super::body::Body;
+use super::authorization::{self, Caller};
+use super::body::{Body, RequestBody};
 use super::call::{Answer, Call};
 use super::hijack::TakeOver;
 use super::query::{Query, decode};
 use super::versions;
-use super::{containers, errors, execs, images, networks, system, volumes};
+use super::{containers, documented, errors, execs, images, networks, system, volumes};
 use crate::engine::Engine;
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -52,13 +53,12 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
     POST "/containers/{id}/pause" => containers::pause,
     POST "/containers/{id}/unpause" => containers::unpause,
     POST "/containers/{id}/attach" => containers::attach,
-    GET "/containers/{id}/attach/ws" => containers::attach_ws,
     POST "/containers/{id}/wait" => containers::wait,
     POST "/containers/{id}/exec" => execs::create,
     HEAD "/containers/{id}/archive" => containers::stat_path,
     GET "/containers/{id}/archive" => containers::get_archive,
     PUT "/containers/{id}/archive" => containers::put_archive,
-    DELETE "/containers/{id*}" => containers::remove,
+    DELETE "/containers/{id}" => containers::remove,
     POST "/exec/{id}/start" => execs::start,
     POST "/exec/{id}/resize" => execs::resize,
     GET "/exec/{id}/json" => execs::inspect,
@@ -90,28 +90,35 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
 };
 
 /// Docker has these, and we do not yet.
-const MISSING: [(&str, &str); 10] = [
+const MISSING: [(&str, &str); 9] = [
     ("/build", "builds"),
     ("/build/cancel", "builds"),
     ("/session", "sessions"),
     ("/grpc", "gRPC"),
+    ("/containers/{id}/attach/ws", "attaching by websocket"),
     ("/containers/{id}/checkpoints", "checkpoints"),
     ("/images/search", "searching a registry"),
     ("/images/{name*}/attestations", "attestations"),
     ("/distribution/{name*}/json", "asking a registry"),
-    ("/volumes/{name}", "updating volumes"),
-    ("/plugins/{rest*}", "plugins"),
 ];
+
+/// What only a node of a swarm can do, in Docker's words.
+const NO_SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
 
 /// Parts of the API that only a swarm has.
 const SWARM: [&str; 7] = ["swarm", "nodes", "services", "tasks", "secrets", "configs", "node"];
 
 /// Answers one request.
-pub async fn answer(engine: Arc<Engine>, request: Request<Incoming>, take_over: TakeOver) -> Response<Body> {
+pub async fn answer(
+    engine: Arc<Engine>,
+    request: Request<Incoming>,
+    take_over: TakeOver,
+    caller: &Caller,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let began = std::time::Instant::now();
     let path = parts.uri.path().to_owned();
-    let result = route(engine, &parts, body, take_over).await;
+    let result = allowed(engine, &parts, body.into(), take_over, caller).await;
     let mut answer = match result {
         Ok(answer) => answer,
         Err(error) => {
@@ -123,26 +130,39 @@ pub async fn answer(engine: Arc<Engine>, request: Request<Incoming>, take_over: 
     };
     tracing::debug!(method = %parts.method, path, status = answer.status().as_u16(), micros = began.elapsed().as_micros() as u64, "call");
     let headers = answer.headers_mut();
-    headers.insert(
-        "api-version",
-        HeaderValue::from_str(&versions::MAX.to_string()).unwrap_or(HeaderValue::from_static("")),
-    );
-    headers.insert("docker-experimental", HeaderValue::from_static("false"));
-    headers.insert("ostype", HeaderValue::from_static("linux"));
-    headers.insert(
-        "server",
-        HeaderValue::from_static(concat!("Wherry/", env!("CARGO_PKG_VERSION"), " (linux)")),
-    );
+    for (name, value) in versions::headers() {
+        headers.insert(name, HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("")));
+    }
     if let Some(id) = parts.headers.get("x-request-id") {
         headers.insert("x-request-id", id.clone());
     }
     answer
 }
 
+/// Routes a request that every authorization plugin allows, and gives the answer that they allow.
+async fn allowed(
+    engine: Arc<Engine>,
+    parts: &http::request::Parts,
+    body: RequestBody,
+    take_over: TakeOver,
+    caller: &Caller,
+) -> Answer {
+    let (asked, body) = authorization::ask(&engine, caller, parts, body).await?;
+    let answer = match route(engine, parts, body, take_over).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            asked.answer(&errors::answer(&error)).await?;
+            return Err(error);
+        }
+    };
+    asked.answer(&answer).await?;
+    Ok(answer)
+}
+
 async fn route(
     engine: Arc<Engine>,
     parts: &http::request::Parts,
-    body: Incoming,
+    body: RequestBody,
     take_over: TakeOver,
 ) -> Answer {
     let (version, path) = versions::split(parts.uri.path())?;
@@ -153,17 +173,28 @@ async fn route(
         {
             let query = Query::parse(parts.uri.query().unwrap_or_default());
             let headers = parts.headers.clone();
-            return handler(Call { engine, version, words, query, headers, body, take_over }).await;
+            let mut answer =
+                handler(Call { engine, version, words, query, headers, body, take_over }).await?;
+            documented::fill(pattern, &mut answer);
+            return Ok(answer);
         }
     }
     Err(unrouted(&parts.method, &path_parts))
 }
 
 fn unrouted(method: &Method, path: &[String]) -> Error {
-    if path.first().is_some_and(|first| SWARM.contains(&first.as_str())) {
-        return Error::unavailable(
-            "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.",
-        );
+    let first = path.first().map_or("", String::as_str);
+    // Updating a volume is for those of a cluster.
+    let is_cluster_volume = *method == Method::PUT && matched("/volumes/{name}", path).is_some();
+    if SWARM.contains(&first) || is_cluster_volume {
+        return Error::unavailable(NO_SWARM);
+    }
+    if first == "plugins" {
+        let name = path.get(1).map_or("", String::as_str);
+        return Error::not_found(format!("plugin {name:?} not found: this engine has no managed plugins"));
+    }
+    if first == "debug" {
+        return Error::not_found("page not found: this engine has no debug endpoints");
     }
     if let Some((_, what)) = MISSING.iter().find(|(pattern, _)| matched(pattern, path).is_some()) {
         return Error::unimplemented(format!("{what}: not implemented"));

@@ -1,47 +1,95 @@
 //! Connections: accept, speak HTTP/1.1, give up to whoever takes over.
 
 use std::convert::Infallible;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::net::{UnixListener, UnixStream};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 
+use super::authorization::Caller;
 use super::hijack::{Stream, TakeOver};
+use super::listeners::Listener;
+use super::socket::Socket;
 use crate::engine::Engine;
 
 /// Pause when the process is out of descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// A client that has not sent the head of its request by then has none.
+const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+/// TLS handshakes take less, or come from nobody who means it.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest head of a request; credentials and labels are part of it.
+const HEAD_LIMIT_BYTES: usize = 256 << 10;
+/// Connections at once on one listener: the others wait in the kernel's queue.
+const CONNECTIONS: usize = 4096;
+/// Handshakes at once: whoever has no certificate must not keep the processors busy.
+const HANDSHAKES: usize = 32;
 
 /// Accepts for ever.
-pub async fn listen(engine: Arc<Engine>, listener: UnixListener) {
+pub async fn listen(engine: Arc<Engine>, listener: Listener) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
-        match listener.accept().await {
-            Ok((socket, _)) => drop(tokio::spawn(connection(engine.clone(), socket))),
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
-            }
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let accepted = match &listener {
+            Listener::Unix(listener) => listener.accept().await.map(|(socket, _)| {
+                drop(tokio::spawn(connection(engine.clone(), socket.into(), Caller::default(), place)));
+            }),
+            Listener::Tls(listener, acceptor) => listener.accept().await.map(|(socket, _)| {
+                let (acceptor, handshakes) = (acceptor.clone(), handshakes.clone());
+                drop(tokio::spawn(secured(engine.clone(), socket, acceptor, handshakes, place)));
+            }),
+        };
+        if let Err(error) = accepted {
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(ACCEPT_AGAIN).await;
         }
     }
 }
 
-async fn connection(engine: Arc<Engine>, socket: UnixStream) {
-    let hangup = hung_up(&socket);
+/// A connection whose client must first show who it is.
+async fn secured(
+    engine: Arc<Engine>,
+    socket: TcpStream,
+    acceptor: TlsAcceptor,
+    handshakes: Arc<Semaphore>,
+    place: OwnedSemaphorePermit,
+) {
+    let Ok(turn) = handshakes.acquire_owned().await else { return };
+    let _ = socket.set_nodelay(true);
+    let stream = match tokio::time::timeout(HANDSHAKE_PATIENCE, acceptor.accept(socket)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::info!(%error, "a client is refused"),
+        Err(_) => return tracing::info!("a client does not finish its handshake"),
+    };
+    drop(turn);
+    let caller = Caller::of(stream.get_ref().1.peer_certificates());
+    connection(engine, Socket::Tls(Box::new(stream)), caller, place).await;
+}
+
+async fn connection(engine: Arc<Engine>, socket: Socket, caller: Caller, place: OwnedSemaphorePermit) {
+    let hangup = socket.hung_up();
     tokio::pin!(hangup);
     let (take_over, taken) = TakeOver::new();
+    let caller = Arc::new(caller);
     let service = service_fn(move |request| {
-        let (engine, take_over) = (engine.clone(), take_over.clone());
-        Box::pin(async move { Ok::<_, Infallible>(super::routes::answer(engine, request, take_over).await) })
+        let (engine, take_over, caller) = (engine.clone(), take_over.clone(), caller.clone());
+        Box::pin(async move {
+            Ok::<_, Infallible>(super::routes::answer(engine, request, take_over, &caller).await)
+        })
     });
     // A client may close its sending half as soon as the request is out.
-    let mut connection =
-        http1::Builder::new().half_close(true).serve_connection(TokioIo::new(socket), service);
+    let mut connection = http1::Builder::new()
+        .half_close(true)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(HEAD_LIMIT_BYTES)
+        .serve_connection(TokioIo::new(socket), service);
     let successor = tokio::select! {
         biased;
         successor = taken => successor.ok(),
@@ -60,24 +108,5 @@ async fn connection(engine: Arc<Engine>, socket: UnixStream) {
             () = hangup => {}
         }
     }
-}
-
-/// Resolves when the client has closed both directions, which half-close mode does not look for:
-/// whatever the request was waiting for is given up then.
-// Deprecated because an `AsRawFd` might change its number; an `OwnedFd` never does.
-#[expect(deprecated)]
-fn hung_up(socket: &UnixStream) -> impl Future<Output = ()> + Send + use<> {
-    let copy: Option<AsyncFd<OwnedFd>> = socket
-        .as_fd()
-        .try_clone_to_owned()
-        .ok()
-        .and_then(|copy| AsyncFd::with_interest(copy, Interest::PRIORITY).ok());
-    async move {
-        if let Some(copy) = copy
-            && copy.ready(Interest::PRIORITY).await.is_ok()
-        {
-            return;
-        }
-        std::future::pending().await
-    }
+    drop(place);
 }

@@ -46,14 +46,12 @@ pub async fn plugins(_: Call) -> Answer {
 
 /// There is no cache; `system prune` asks.
 pub async fn build_prune(_: Call) -> Answer {
-    json(&CachePruned { caches_deleted: None, space_reclaimed: 0 })
+    json(&CachePruned { caches_deleted: Some(Vec::new()), space_reclaimed: 0 })
 }
 
 pub async fn events(call: Call) -> Answer {
     let filters = call.filters(&events::FILTERS)?;
     let (since, until) = (call.query.time("since")?, call.query.time("until")?);
-    // Here, other than in logs, the beginning of time is a time.
-    let since = since.or_else(|| (call.query.text("since") == "0").then_some(Time(0)));
     let (past, mut live) = call.engine.events.listen();
     let (send, receive) = mpsc::channel(64);
     tokio::spawn(async move {

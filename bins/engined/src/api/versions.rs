@@ -13,12 +13,22 @@ pub const MIN: Version = Version(1, 24);
 /// Older ones that clients still pin (1.22 in copies of images), served as if they were the oldest.
 const TOLERATED: Version = Version(1, 12);
 /// The newest.
-pub const MAX: Version = Version(1, 47);
+pub const MAX: Version = Version(1, 56);
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.0, self.1)
     }
+}
+
+/// Headers of every answer.
+pub fn headers() -> [(&'static str, String); 4] {
+    [
+        ("api-version", MAX.to_string()),
+        ("docker-experimental", "false".to_owned()),
+        ("ostype", "linux".to_owned()),
+        ("server", concat!("Wherry/", env!("CARGO_PKG_VERSION"), " (linux)").to_owned()),
+    ]
 }
 
 /// Takes `/v1.NN` off a path; without it the newest version is meant.

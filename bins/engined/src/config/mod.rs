@@ -2,6 +2,7 @@
 
 mod file;
 mod flags;
+mod hosts;
 mod runtimes;
 mod settings;
 
@@ -12,6 +13,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 use errdefs::{Error, Result};
 
 pub use flags::{Flags, LOG_DRIVERS};
+pub use hosts::Host;
 pub use runtimes::{OUR_RUNTIME, Runtime};
 pub use settings::Settings;
 
@@ -21,10 +23,17 @@ const DEFAULT_FILE: &str = "/etc/wherry/daemon.json";
 /// Where our supervisor listens unless told otherwise.
 pub const DEFAULT_SUPERVISOR: &str = "/run/wherry/supervisord/supervisord.sock";
 
+/// Most layers that one pull or push may move at once.
+pub const MAX_TRANSFERS: u32 = 64;
+/// The name under which a unit file or a test for dockerd starts this engine.
+const DOCKERD: &str = "dockerd";
+
 /// Everything the engine is told at its start.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub flags: Flags,
+    /// Started as `dockerd`: addresses that nobody names are Docker's.
+    is_dockerd: bool,
     /// By the names that `--runtime` takes.
     pub runtimes: BTreeMap<String, Runtime>,
     pub default_runtime: String,
@@ -46,7 +55,11 @@ pub fn load(words: impl Iterator<Item = std::ffi::OsString>) -> Result<Config> {
     let given: Vec<String> = given(&matches);
     let on_line =
         Flags::from_arg_matches(&matches).map_err(|cause| Error::invalid_argument(cause.to_string()))?;
-    let read = read_file(&on_line.config_file, given.iter().any(|name| name == "config_file"))?;
+    let program = words.first().map(PathBuf::from).unwrap_or_default();
+    let is_dockerd = program.file_name().is_some_and(|name| name == DOCKERD);
+    let is_explicit = given.iter().any(|name| name == "config_file");
+    let default_file = if is_dockerd { "/etc/docker/daemon.json" } else { DEFAULT_FILE };
+    let read = read_file(on_line.config_file.as_deref().unwrap_or(Path::new(default_file)), is_explicit)?;
     let from_file = file::translate(&read, &given)?;
     let mut all = vec![words.first().cloned().unwrap_or_else(|| "engined".into())];
     all.extend(from_file.words.into_iter().map(Into::into));
@@ -55,7 +68,7 @@ pub fn load(words: impl Iterator<Item = std::ffi::OsString>) -> Result<Config> {
         .try_get_matches_from(all)
         .and_then(|matches| Flags::from_arg_matches(&matches))
         .map_err(|cause| Error::invalid_argument(cause.to_string()))?;
-    resolve(flags, from_file.runtimes)
+    resolve(flags, from_file.runtimes, is_dockerd)
 }
 
 /// Names of the flags that stand on the command line.
@@ -67,8 +80,7 @@ fn given(matches: &ArgMatches) -> Vec<String> {
         .collect()
 }
 
-fn read_file(path: &Option<PathBuf>, is_explicit: bool) -> Result<String> {
-    let path = path.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+fn read_file(path: &Path, is_explicit: bool) -> Result<String> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && !is_explicit => Ok(String::new()),
@@ -79,7 +91,7 @@ fn read_file(path: &Option<PathBuf>, is_explicit: bool) -> Result<String> {
     }
 }
 
-fn resolve(flags: Flags, from_file: BTreeMap<String, Runtime>) -> Result<Config> {
+fn resolve(flags: Flags, from_file: BTreeMap<String, Runtime>, is_dockerd: bool) -> Result<Config> {
     flags.refuse_what_is_missing()?;
     let mut known = runtimes::built_in();
     known.extend(from_file);
@@ -105,7 +117,9 @@ fn resolve(flags: Flags, from_file: BTreeMap<String, Runtime>) -> Result<Config>
         })?;
         log_options.insert(key.to_owned(), value.to_owned());
     }
-    Ok(Config { flags, runtimes: known, default_runtime, default_ulimits, log_options })
+    let config = Config { flags, is_dockerd, runtimes: known, default_runtime, default_ulimits, log_options };
+    config.check_hosts()?;
+    Ok(config)
 }
 
 /// `nofile=1024:2048`, as in `--default-ulimit`.
@@ -118,14 +132,6 @@ fn parse_ulimit(text: &str) -> Result<Ulimit> {
 }
 
 impl Config {
-    /// Where the engine listens.
-    pub fn hosts(&self) -> Vec<String> {
-        match self.flags.host.as_slice() {
-            [] => vec!["unix:///run/wherry/engined.sock".to_owned()],
-            hosts => hosts.to_vec(),
-        }
-    }
-
     /// A directory under `--exec-root`.
     pub fn run(&self, name: &str) -> PathBuf {
         self.flags.exec_root.join(name)
@@ -170,7 +176,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.flags.data_root, Path::new("/d"));
         assert_eq!(config.flags.debug, Some(true));
-        assert_eq!(config.hosts(), ["unix:///a.sock"]);
+        assert_eq!(config.hosts().unwrap(), [Host::Unix("/a.sock".into())]);
         assert_eq!(config.log_options["max-size"], "1m");
         assert_eq!(config.default_ulimits["nofile"].hard, 9);
         assert_eq!(config.runtimes["crun"].binary.as_deref(), Some("/usr/bin/crun"));
@@ -186,7 +192,38 @@ mod tests {
                 .contains("both as a flag and in the configuration file")
         );
         assert!(message("{", &[]).contains("cannot read"));
-        assert!(message(r#"{"iptables":false}"#, &[]).contains("iptables"));
+        assert!(message(r#"{"rootless":true}"#, &[]).contains("rootless"));
+        assert!(message("", &["-H", "tcp://0.0.0.0:2375"]).contains("without certificates of clients"));
+        assert!(message("", &["--exec-opt", "native.cgroupdriver=systemd"]).contains("cgroupfs"));
         assert!(message(r#"{"storage-driver":"zfs"}"#, &[]).contains("zfs"));
+    }
+
+    /// The command line of dockerd in unit files and in tests of its clients.
+    #[test]
+    fn a_dockerds_words_are_understood() {
+        load_with(
+            r#"{"features":{"containerd-snapshotter":true},"builder":{"gc":{"enabled":true}},
+                "default-address-pools":[{"base":"10.9.0.0/16","size":24}],
+                "default-network-opts":{"bridge":{"com.docker.network.driver.mtu":"1400"}},
+                "proxies":{"http-proxy":"http://p:1"},"max-concurrent-downloads":8,"dns-opts":["ndots:1"]}"#,
+            &[
+                "--host",
+                "unix:///tmp/d.sock",
+                "--data-root=/tmp/d",
+                "--exec-root=/tmp/e",
+                "--pidfile=/tmp/d.pid",
+                "--log-level=debug",
+                "--storage-driver=overlay2",
+                "--exec-opt=native.cgroupdriver=cgroupfs",
+                "--containerd-namespace=x",
+                "--containerd-plugins-namespace=xp",
+                "--userland-proxy=false",
+                "--iptables=false",
+                "--ip-masq=false",
+                "-b",
+                "none",
+            ],
+        )
+        .unwrap();
     }
 }

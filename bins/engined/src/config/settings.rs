@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Config, Runtime};
 
+/// Docker's, for containers on Linux.
+const STOP_TIMEOUT_SECONDS: i64 = 10;
+
 /// What may change while the engine runs; dockerd reloads the same keys.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -13,6 +16,10 @@ pub struct Settings {
     pub labels: Vec<String>,
     pub registry_mirrors: Vec<String>,
     pub insecure_registries: Vec<String>,
+    /// Asked about every request, in this order.
+    pub authorization_plugins: Vec<String>,
+    /// Seconds that a container gets to stop.
+    pub stop_timeout_seconds: i64,
     pub is_debug: bool,
 }
 
@@ -25,6 +32,8 @@ impl Config {
             labels: self.flags.label.clone(),
             registry_mirrors: self.flags.registry_mirror.clone(),
             insecure_registries: self.flags.insecure_registry.clone(),
+            authorization_plugins: self.flags.access.authorization_plugin.clone(),
+            stop_timeout_seconds: self.flags.rest.default_stop_timeout.unwrap_or(STOP_TIMEOUT_SECONDS),
             is_debug: self.is_debug(),
         }
     }

@@ -25,10 +25,12 @@ impl Held {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let node = rustix::fs::openat2(root, part, flags, Mode::empty(), resolve).map_err(|cause| {
-            Error::invalid_argument(format!("cannot access path {part}")).with_source(std::io::Error::from(cause))
+            Error::invalid_argument(format!("cannot access path {part}"))
+                .with_source(std::io::Error::from(cause))
         })?;
         let stat = rustix::fs::fstat(&node).map_err(|cause| failed("look at", &at)(cause.into()))?;
-        let is_directory = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory;
+        let is_directory =
+            rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory;
         place(&at, is_directory)?;
         let source = format!("/proc/self/fd/{}", node.as_raw_fd());
         let held = Held { at };

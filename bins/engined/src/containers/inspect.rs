@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use engine_api::host_config::HostConfig;
 use engine_api::container::{GraphDriver, Inspect, NetworkSettings, State as Shown};
+use engine_api::host_config::HostConfig;
 use engine_api::mount::MountPoint;
 use errdefs::Result;
 
@@ -75,7 +75,8 @@ pub fn state(record: &Record) -> Shown {
 async fn layers(engine: &Engine, container: &Container) -> Option<BTreeMap<String, String>> {
     let mounts = super::rootfs::mounts(engine, container).await.ok()?;
     let mount = mounts.first()?;
-    let option = |name: &str| mount.options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
+    let option =
+        |name: &str| mount.options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
     let mut data: BTreeMap<String, String> =
         [("LowerDir", "lowerdir"), ("UpperDir", "upperdir"), ("WorkDir", "workdir")]
             .into_iter()

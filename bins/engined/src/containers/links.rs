@@ -92,7 +92,10 @@ pub fn shown(engine: &Engine, record: &Record) -> Option<Vec<String>> {
 }
 
 /// The containers that a container is linked to, with their addresses.
-fn others<'a>(engine: &'a Engine, record: &'a Record) -> impl Iterator<Item = Result<(&'a Link, Arc<Record>, Ipv4Addr)>> {
+fn others<'a>(
+    engine: &'a Engine,
+    record: &'a Record,
+) -> impl Iterator<Item = Result<(&'a Link, Arc<Record>, Ipv4Addr)>> {
     record.links.iter().filter_map(|link| {
         // A removed container's links go with it.
         let other = engine.containers.get(&link.id)?.record();
@@ -123,7 +126,13 @@ pub fn environment(engine: &Engine, record: &Record) -> Result<Vec<String>> {
         let (link, other, address) = other?;
         let name = format!("/{}/{}", record.name, link.alias);
         let ports: Vec<String> = other.config.exposed_ports.keys().cloned().collect();
-        all.extend(variables(&name, &link.alias, address, &ports, other.config.env.as_deref().unwrap_or_default()));
+        all.extend(variables(
+            &name,
+            &link.alias,
+            address,
+            &ports,
+            other.config.env.as_deref().unwrap_or_default(),
+        ));
     }
     Ok(all)
 }
@@ -267,7 +276,9 @@ mod tests {
         ] {
             assert!(all.iter().any(|variable| variable == wanted), "{wanted} in {all:?}");
         }
-        assert!(!all.iter().any(|variable| variable.contains("ENV_PATH") || variable.contains("6379_TCP_START")));
+        assert!(
+            !all.iter().any(|variable| variable.contains("ENV_PATH") || variable.contains("6379_TCP_START"))
+        );
         assert_eq!(variables("/a/b", "b", Ipv4Addr::LOCALHOST, &[], &[]), ["B_NAME=/a/b"]);
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use errdefs::{Error, Result};
 use runtime_spec::Spec;
 
-use super::rootfs::{Access, Root};
 use super::held::Held;
+use super::rootfs::{Access, Root};
 use super::spec::{HostDevice, Inputs, SecurityOptions};
 use super::user::Accounts;
 use super::{Container, Record};

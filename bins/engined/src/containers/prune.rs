@@ -20,7 +20,9 @@ pub const FILTERS: [&str; 3] = ["label", "label!", "until"];
 pub async fn prune(engine: &Arc<Engine>, filters: &Filters) -> Result<ContainersPruned> {
     for text in filters.values("until").unwrap_or_default() {
         if Time::before_now(text).is_none() {
-            return Err(Error::invalid_argument(format!("failed to parse value as time or duration: {text:?}")));
+            return Err(Error::invalid_argument(format!(
+                "failed to parse value as time or duration: {text:?}"
+            )));
         }
     }
     let mut pruned = ContainersPruned { containers_deleted: Some(Vec::new()), space_reclaimed: 0 };

@@ -99,7 +99,10 @@ fn check_travel(path: &str, propagation: &str) -> Result<()> {
         return Ok(());
     }
     let what = if wanted.len() == 1 { "a shared mount" } else { "a shared or slave mount" };
-    Err(Error::invalid_argument(format!("path {} is mounted on {place} but it is not {what}", path.display())))
+    Err(Error::invalid_argument(format!(
+        "path {} is mounted on {place} but it is not {what}",
+        path.display()
+    )))
 }
 
 async fn image_part(engine: &Engine, key: &str, subpath: &str, at: PathBuf) -> Result<Held> {

@@ -9,7 +9,6 @@ use super::kill::{self, SIGKILL};
 use super::{Container, Phase};
 use crate::engine::Engine;
 
-const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
 /// A killed process may be stuck in the kernel; nobody waits for ever.
 const KILL_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,7 +37,8 @@ pub async fn stop(
     container.update(|record| record.is_stopped_by_hand = true);
     kill::send(engine, container, signal).await?;
     engine.tell_container("kill", container, &[("signal", signal.to_string())]);
-    let timeout = timeout.or(record.config.stop_timeout).unwrap_or(DEFAULT_TIMEOUT_SECONDS);
+    let timeout =
+        timeout.or(record.config.stop_timeout).unwrap_or_else(|| engine.settings().stop_timeout_seconds);
     let ended = progress.wait_for(|progress| progress.exits > before);
     let is_ended = match u64::try_from(timeout) {
         Ok(seconds) => tokio::time::timeout(Duration::from_secs(seconds), ended).await.is_ok(),

@@ -42,7 +42,8 @@ impl Exec {
     /// Docker's word for what is done to it: the program, a space, and its arguments, be there any or none.
     fn action(&self, verb: &str) -> String {
         let words = self.wish.cmd.as_ref().map_or(&[][..], |words| words.as_slice());
-        let (program, arguments) = words.split_first().map_or(("", String::new()), |(first, rest)| (first, rest.join(" ")));
+        let (program, arguments) =
+            words.split_first().map_or(("", String::new()), |(first, rest)| (first, rest.join(" ")));
         format!("{verb}: {program} {arguments}")
     }
 

@@ -57,7 +57,9 @@ pub async fn start(
     }
     engine.tell_container(&exec.action("exec_start"), &exec.container, &[("execID", exec.id.clone())]);
     let started = match client {
-        Client::None => begin(engine, exec, &Fifos { stdin: None, stdout: None, stderr: None }, console_size).await,
+        Client::None => {
+            begin(engine, exec, &Fifos { stdin: None, stdout: None, stderr: None }, console_size).await
+        }
         Client::Attached(stream) => return attached(engine, exec, stream, console_size).await,
     };
     if let Err(error) = &started {

@@ -1,7 +1,7 @@
 //! What a new container, or a person, may ask of networks.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use engine_api::container::Config as ContainerConfig;
 use engine_api::host_config::HostConfig;
@@ -9,7 +9,7 @@ use engine_api::network::EndpointSettings;
 use errdefs::{Error, Result};
 
 use super::known::Known;
-use super::{files, ports, told};
+use super::{endpoint, files, ports, told};
 use crate::containers::Record;
 use crate::engine::Engine;
 
@@ -64,7 +64,7 @@ pub fn check(
         return Err(Error::invalid_argument("conflicting options: dns and the network mode"));
     }
     ports::requests(config, host, engine.config.flags.ip)?;
-    files::extra_hosts(host, None)?;
+    files::extra_hosts(host, &[])?;
     Ok(wishes)
 }
 
@@ -110,8 +110,11 @@ pub fn given(wish: EndpointSettings) -> EndpointSettings {
 /// The network cannot do it.
 pub fn wish_for(name: &str, known: &Known, wish: &EndpointSettings) -> Result<()> {
     let ipam = wish.ipam_config.clone().unwrap_or_default();
-    if !ipam.ipv6_address.is_empty() || !ipam.link_local_ips.is_empty() {
-        return Err(Error::unimplemented("IPv6 and link-local addresses of endpoints are not implemented"));
+    if !ipam.link_local_ips.is_empty() {
+        return Err(Error::unimplemented("link-local addresses of endpoints are not implemented"));
+    }
+    if !ipam.ipv6_address.is_empty() {
+        wish_for_v6(name, known, &ipam.ipv6_address)?;
     }
     if !ipam.ipv4_address.is_empty() {
         let address = ipam
@@ -144,11 +147,25 @@ pub fn wish_for(name: &str, known: &Known, wish: &EndpointSettings) -> Result<()
     if wish.links.as_ref().is_some_and(|links| !links.is_empty()) {
         return Err(Error::unimplemented("EndpointsConfig.Links is not implemented"));
     }
-    if wish.driver_opts.as_ref().is_some_and(|options| !options.is_empty()) {
-        return Err(Error::unimplemented("EndpointsConfig.DriverOpts is not implemented"));
-    }
+    endpoint::check(wish)?;
     if !wish.mac_address.is_empty() {
         wish.mac_address.parse::<network::MacAddress>().map_err(told)?;
+    }
+    Ok(())
+}
+
+fn wish_for_v6(name: &str, known: &Known, text: &str) -> Result<()> {
+    let bad = |why: String| Error::invalid_argument(format!("invalid config for network {name}: {why}"));
+    let address: Ipv6Addr =
+        text.parse().map_err(|_| Error::invalid_argument(format!("invalid IPv6 address: {text}")))?;
+    if !known.is_custom() {
+        return Err(bad("user specified IP address is supported on user defined networks only".into()));
+    }
+    let subnet = known.bridge.as_ref().and_then(|bridge| bridge.v6.as_ref()).map(|v6| v6.subnet);
+    if subnet.is_none_or(|subnet| !subnet.contains(&address)) {
+        return Err(bad(format!(
+            "invalid endpoint settings:\nno configured subnet contains IP address {address}"
+        )));
     }
     Ok(())
 }

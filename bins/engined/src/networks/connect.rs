@@ -9,7 +9,7 @@ use errdefs::{Error, Result};
 use network::{ConnectRequest, Netns, PortRequest};
 
 use super::known::Known;
-use super::{dns, files, ports, told};
+use super::{dns, endpoint, files, ports, told};
 use crate::containers::{Container, Record};
 use crate::engine::Engine;
 
@@ -56,12 +56,11 @@ fn in_order(engine: &Engine, record: &Record) -> Result<Vec<(String, Known)>> {
     names.into_iter().map(known).collect()
 }
 
-/// The network that a container's way out leads through: the highest priority, then the order.
-fn gateway<'a>(record: &Record, networks: &'a [(String, Known)]) -> Option<&'a (String, Known)> {
+/// The network that a container's way out leads through: the highest priority, then the first name.
+pub fn gateway<'a>(record: &Record, networks: &'a [(String, Known)]) -> Option<&'a (String, Known)> {
     let priority = |name: &String| record.networks.get(name).map_or(0, |wish| wish.gw_priority);
     let with_way_out = networks.iter().filter(|(_, known)| !known.is_internal());
-    // The first of the highest: `max_by_key` would give the last.
-    with_way_out.rev().max_by_key(|(name, _)| priority(name))
+    with_way_out.max_by(|(a, _), (b, _)| priority(a).cmp(&priority(b)).then(b.cmp(a)))
 }
 
 /// What the stack is asked for.
@@ -79,8 +78,10 @@ pub fn request(
             })?,
         };
     let mut request = ConnectRequest::new(bridge, &record.name);
-    let address = wish.ipam_config.as_ref().map_or("", |ipam| ipam.ipv4_address.as_str());
-    request.address = address.parse().ok();
+    let ipam = wish.ipam_config.clone().unwrap_or_default();
+    request.address = ipam.ipv4_address.parse().ok();
+    request.address_v6 = ipam.ipv6_address.parse().ok();
+    request.sysctls = endpoint::sysctls(wish)?;
     let is_of_mode = *name == record.host_config.network_mode;
     let mac = match wish.mac_address.as_str() {
         "" if is_of_mode => record.config.mac_address.as_str(),
@@ -93,7 +94,7 @@ pub fn request(
 
 /// The ports that a container publishes, on the host address that its way out says.
 pub fn published(engine: &Engine, record: &Record, way_out: &Known) -> Result<Vec<PortRequest>> {
-    let own = way_out.option(super::create::HOST_BINDING).and_then(|text| text.parse::<IpAddr>().ok());
+    let own = way_out.option(super::options::HOST_BINDING).and_then(|text| text.parse::<IpAddr>().ok());
     ports::requests(&record.config, &record.host_config, own.or(engine.config.flags.ip))
 }
 
@@ -170,7 +171,7 @@ fn plug_in(
     for (index, network) in networks.iter().enumerate() {
         let wish = record.networks.get(&network.0).cloned().unwrap_or_default();
         let mut request = request(engine, &record, network, &wish)?;
-        request.interface = Some(format!("eth{index}"));
+        request.interface = Some(endpoint::interface(&network.1, &wish, index)?);
         if way_out == Some(&network.0) {
             request.default_route = true;
             request.ports = published(engine, &record, &network.1)?;
@@ -202,9 +203,13 @@ pub async fn disconnect(engine: &Arc<Engine>, container: &Arc<Container>) {
         move || {
             let record = container.record();
             let mut failures = Vec::new();
-            for endpoint in record.endpoints.values().filter(|_| is_shared) {
-                failures.extend(engine.networks.stack.delete_link(endpoint).err());
+            let netns = Netns::open(std::path::Path::new(&record.netns)).ok().filter(|_| is_shared);
+            for endpoint in record.endpoints.values() {
+                if let Some(netns) = &netns {
+                    failures.extend(engine.networks.stack.delete_link(netns, endpoint).err());
+                }
             }
+            drop(netns);
             failures.extend(Netns::remove(std::path::Path::new(&record.netns)).err());
             for endpoint in record.endpoints.values() {
                 failures.extend(engine.networks.stack.disconnect(endpoint).err());

@@ -1,26 +1,18 @@
 //! Making a network that a person describes.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use engine_api::network::{Ipam, NetworkCreate, NetworkCreated};
-use errdefs::{Error, Result};
-use network::{BridgeConfig, Ipv4Net};
+use engine_api::network::{Ipam, IpamPool, NetworkCreate, NetworkCreated};
+use errdefs::{Error, Kind, Result};
+use network::{BridgeConfig, IpNet, Ipv4Net, Ipv6Net, V6Config};
 
 use super::known::{Known, PREDEFINED};
-use super::told;
+use super::{media, options, told, ula};
 use crate::engine::Engine;
 use crate::identity;
 use crate::time::Time;
-
-/// Options of the bridge driver.
-const NAME: &str = "com.docker.network.bridge.name";
-const ICC: &str = "com.docker.network.bridge.enable_icc";
-const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
-const MTU: &str = "com.docker.network.driver.mtu";
-/// Host address of ports published by containers on the network.
-pub const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 
 /// `POST /networks/create`.
 ///
@@ -28,7 +20,7 @@ pub const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 /// The name is taken or none, or a wish cannot be granted.
 pub async fn create(engine: &Arc<Engine>, wish: NetworkCreate) -> Result<NetworkCreated> {
     let id = identity::new_id();
-    let config = config(&wish, &id)?;
+    let mut config = config(engine, &wish, &id)?;
     let made = {
         let (engine, wish, id) = (engine.clone(), wish.clone(), id.clone());
         move || {
@@ -36,6 +28,10 @@ pub async fn create(engine: &Arc<Engine>, wish: NetworkCreate) -> Result<Network
             let _making = engine.networks.making.lock().expect("no panic while held");
             if engine.networks.table.get(&wish.name).is_some() {
                 return Err(Error::already_exists(format!("network with name {} already exists", wish.name)));
+            }
+            if wish.enable_ipv6 == Some(true) && config.v6.is_none() {
+                let subnet = ula::free(&engine.config, &subnets_v6(&engine));
+                config.v6 = Some(V6Config::new(subnet.ok_or_else(no_pool)?));
             }
             refuse_overlap(&engine, &config)?;
             let bridge = engine.networks.stack.add_bridge(config.clone()).map_err(told)?;
@@ -55,41 +51,81 @@ pub async fn create(engine: &Arc<Engine>, wish: NetworkCreate) -> Result<Network
     Ok(NetworkCreated { id, warning: String::new() })
 }
 
-fn refuse_overlap(engine: &Engine, config: &BridgeConfig) -> Result<()> {
-    let Some(subnet) = config.subnet else { return Ok(()) };
-    let default = engine.networks.default_bridge().map(|bridge| bridge.subnet);
-    let others = engine.networks.table.all().into_values().filter_map(|known| known.bridge?.subnet);
-    let overlaps = |other: &Ipv4Net| other.contains(&subnet.network()) || subnet.contains(&other.network());
-    match others.chain(default).find(overlaps) {
-        Some(_) => Err(Error::permission_denied(
-            "invalid pool request: Pool overlaps with other one on this address space",
-        )),
-        None => Ok(()),
-    }
+fn no_pool() -> Error {
+    Error::new(
+        Kind::ResourceExhausted,
+        "could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the network",
+    )
 }
 
-fn config(wish: &NetworkCreate, id: &str) -> Result<BridgeConfig> {
-    refuse(wish)?;
-    let mut config = BridgeConfig::new(&format!("br-{}", identity::short(id)));
-    config.internal = wish.internal;
-    if let Some(ipam) = &wish.ipam {
-        addresses(ipam, &mut config)?;
+/// IPv6 subnets that networks have.
+fn subnets_v6(engine: &Engine) -> Vec<Ipv6Net> {
+    let default = engine.networks.default_bridge().and_then(|bridge| bridge.v6);
+    let others = engine.networks.table.all().into_values().filter_map(|known| known.bridge?.v6);
+    others.chain(default).map(|v6| v6.subnet).collect()
+}
+
+fn refuse_overlap(engine: &Engine, config: &BridgeConfig) -> Result<()> {
+    let default = engine.networks.default_bridge().map(|bridge| bridge.subnet);
+    let known: Vec<BridgeConfig> =
+        engine.networks.table.all().into_values().filter_map(|known| known.bridge).collect();
+    if known.iter().any(|other| other.name == config.name) {
+        return Err(Error::permission_denied(format!(
+            "networks have same bridge name: {} is taken",
+            config.name
+        )));
     }
-    for (key, value) in wish.options.iter().flatten() {
-        let bad = || Error::invalid_argument(format!("invalid value of {key}: {value:?}"));
-        let truth = || match value.as_str() {
-            "true" | "1" => Ok(true),
-            "false" | "0" => Ok(false),
-            _ => Err(bad()),
-        };
-        match key.as_str() {
-            NAME => config.name.clone_from(value),
-            ICC => config.icc = truth()?,
-            MASQUERADE => config.masquerade = truth()?,
-            MTU => config.mtu = value.parse().map_err(|_| bad())?,
-            HOST_BINDING => drop(value.parse::<Ipv4Addr>().map_err(|_| bad())?),
-            _ => return Err(Error::unimplemented(format!("network option {key} is not implemented"))),
-        }
+    let others = known.iter().filter_map(|other| other.subnet).chain(default);
+    let overlaps = |other: Ipv4Net, subnet: Ipv4Net| {
+        other.contains(&subnet.network()) || subnet.contains(&other.network())
+    };
+    let overlaps_v6 = |other: Ipv6Net, subnet: Ipv6Net| {
+        other.contains(&subnet.network()) || subnet.contains(&other.network())
+    };
+    let is_taken =
+        config.subnet.is_some_and(|subnet| others.into_iter().any(|other| overlaps(other, subnet)));
+    let is_taken_v6 = config
+        .v6
+        .as_ref()
+        .is_some_and(|v6| subnets_v6(engine).into_iter().any(|other| overlaps_v6(other, v6.subnet)));
+    if is_taken || is_taken_v6 {
+        return Err(Error::permission_denied(
+            "invalid pool request: Pool overlaps with other one on this address space",
+        ));
+    }
+    Ok(())
+}
+
+fn config(engine: &Engine, wish: &NetworkCreate, id: &str) -> Result<BridgeConfig> {
+    let flags = &engine.config.flags.net;
+    let driver = if matches!(wish.driver.as_str(), "" | "default") { "bridge" } else { wish.driver.as_str() };
+    let mut options: BTreeMap<String, String> = flags.default_options(driver).into_iter().collect();
+    options.extend(wish.options.clone().unwrap_or_default());
+    let mut config = plain_config(wish, id, driver, &options)?;
+    options::of_engine(&engine.config, &mut config);
+    if driver == "bridge" {
+        options::of_network(&options, &mut config)?;
+    }
+    Ok(config)
+}
+
+fn plain_config(
+    wish: &NetworkCreate,
+    id: &str,
+    driver: &str,
+    options: &BTreeMap<String, String>,
+) -> Result<BridgeConfig> {
+    refuse(wish)?;
+    let medium = media::medium(driver, options)?;
+    let prefix = if medium.is_some() { "dm" } else { "br" };
+    let mut config = BridgeConfig::new(&format!("{prefix}-{}", identity::short(id)));
+    config.internal = wish.internal;
+    if let Some((medium, mtu)) = medium {
+        config.medium = medium;
+        config.mtu = mtu.unwrap_or(config.mtu);
+    }
+    if let Some(ipam) = &wish.ipam {
+        addresses(ipam, &mut config, wish.enable_ipv6)?;
     }
     Ok(config)
 }
@@ -108,15 +144,17 @@ fn refuse(wish: &NetworkCreate) -> Result<()> {
         )));
     }
     match wish.driver.as_str() {
-        "" | "default" | "bridge" => {}
+        "" | "default" | "bridge" | "macvlan" | "ipvlan" => {}
         "host" | "null" => {
             return Err(Error::permission_denied(format!(
                 "only one instance of \"{}\" network is allowed",
                 wish.driver
             )));
         }
-        "macvlan" | "ipvlan" | "overlay" => {
-            return Err(Error::unimplemented(format!("network driver {} is not implemented", wish.driver)));
+        "overlay" => {
+            return Err(Error::permission_denied(
+                "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.",
+            ));
         }
         other => {
             return Err(Error::not_found(format!(
@@ -125,7 +163,6 @@ fn refuse(wish: &NetworkCreate) -> Result<()> {
         }
     }
     let refused = [
-        (wish.enable_ipv6 == Some(true), "EnableIPv6"),
         (wish.enable_ipv4 == Some(false), "EnableIPv4=false"),
         (wish.ingress, "Ingress"),
         (wish.config_only, "ConfigOnly"),
@@ -138,70 +175,104 @@ fn refuse(wish: &NetworkCreate) -> Result<()> {
     }
 }
 
-/// Subnet, gateway, range and reserved addresses.
-fn addresses(ipam: &Ipam, config: &mut BridgeConfig) -> Result<()> {
+/// Subnet, gateway, range and reserved addresses, of either family.
+fn addresses(ipam: &Ipam, config: &mut BridgeConfig, enable_ipv6: Option<bool>) -> Result<()> {
     if !matches!(ipam.driver.as_str(), "" | "default") {
         return Err(Error::not_found(format!("IPAM driver {} not found", ipam.driver)));
     }
     if ipam.options.as_ref().is_some_and(|options: &BTreeMap<_, _>| !options.is_empty()) {
         return Err(Error::unimplemented("IPAM options are not implemented"));
     }
-    let pool = match ipam.config.as_deref().unwrap_or_default() {
-        [] => return Ok(()),
-        [pool] => pool,
-        _ => return Err(Error::unimplemented("a network with several subnets is not implemented")),
-    };
-    let net = |text: &str| -> Result<Option<Ipv4Net>> {
-        if text.is_empty() {
-            return Ok(None);
-        }
-        match text.parse::<Ipv4Net>() {
-            Ok(net) => Ok(Some(net)),
-            Err(_) if text.contains(':') => {
-                Err(Error::unimplemented("IPv6 subnets of networks are not implemented"))
+    for pool in ipam.config.iter().flatten() {
+        let has_more =
+            !(pool.ip_range.is_empty() && pool.gateway.is_empty() && pool.auxiliary_addresses.is_empty());
+        if pool.subnet.is_empty() {
+            if has_more {
+                return Err(invalid("a gateway or range needs a subnet"));
             }
-            Err(_) => {
-                Err(Error::invalid_argument(format!("invalid subnet {text}: invalid CIDR block notation")))
-            }
+            continue;
         }
-    };
-    let address = |text: &str| {
-        text.parse::<Ipv4Addr>()
-            .map_err(|_| Error::invalid_argument(format!("invalid address {text:?} of a network")))
-    };
-    config.subnet = net(&pool.subnet)?;
-    if let Some(subnet) = config.subnet.filter(|subnet| *subnet != subnet.trunc()) {
-        return Err(Error::invalid_argument(format!(
-            "invalid network config: invalid subnet {subnet}: it should be {}",
-            subnet.trunc()
-        )));
+        let typed: IpNet = pool
+            .subnet
+            .parse()
+            .map_err(|_| invalid(&format!("invalid subnet {}: invalid CIDR block notation", pool.subnet)))?;
+        if typed != typed.trunc() {
+            return Err(invalid(&format!("invalid subnet {typed}: it should be {}", typed.trunc())));
+        }
+        match typed {
+            IpNet::V4(_) if config.subnet.is_some() => {
+                return Err(Error::unimplemented("a network with several IPv4 subnets is not implemented"));
+            }
+            IpNet::V6(_) if config.v6.is_some() => {
+                return Err(Error::unimplemented("a network with several IPv6 subnets is not implemented"));
+            }
+            IpNet::V6(_) if enable_ipv6 != Some(true) => {
+                return Err(invalid(&format!(
+                    "invalid subnet {typed}: IPv6 has not been enabled for this network"
+                )));
+            }
+            IpNet::V4(subnet) => v4(pool, subnet, config)?,
+            IpNet::V6(subnet) => config.v6 = Some(v6(pool, subnet)?),
+        }
     }
-    config.range = net(&pool.ip_range)?;
+    Ok(())
+}
+
+fn invalid(text: &str) -> Error {
+    Error::invalid_argument(format!("invalid network config: {text}"))
+}
+
+fn address<T: std::str::FromStr>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| invalid(&format!("invalid address {text:?} of a network")))
+}
+
+fn range<T: std::str::FromStr>(text: &str) -> Result<Option<T>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bad = |_| invalid(&format!("invalid ip-range {text}: invalid CIDR block notation"));
+    text.parse().map(Some).map_err(bad)
+}
+
+fn v4(pool: &IpamPool, subnet: Ipv4Net, config: &mut BridgeConfig) -> Result<()> {
+    config.subnet = Some(subnet);
+    config.range = range(&pool.ip_range)?;
+    if config.range.is_some_and(|range| !subnet.contains(&range)) {
+        return Err(invalid(&format!("invalid ip-range {}: it is not in subnet {subnet}", pool.ip_range)));
+    }
     if !pool.gateway.is_empty() {
         config.gateway = Some(address(&pool.gateway)?);
     }
     for text in pool.auxiliary_addresses.values() {
+        let reserved: IpAddr = address(text)?;
+        match reserved {
+            IpAddr::V4(reserved) if subnet.contains(&reserved) => config.reserved.push(reserved),
+            _ => return Err(invalid(&format!("auxiliary address {reserved} is not in subnet {subnet}"))),
+        }
+    }
+    Ok(())
+}
+
+fn v6(pool: &IpamPool, subnet: Ipv6Net) -> Result<V6Config> {
+    let mut config = V6Config::new(subnet);
+    config.range = range(&pool.ip_range)?;
+    if !pool.gateway.is_empty() {
+        config.gateway = address(&pool.gateway)?;
+    }
+    for text in pool.auxiliary_addresses.values() {
         config.reserved.push(address(text)?);
     }
-    let is_alone = config.range.is_some() || config.gateway.is_some() || !config.reserved.is_empty();
-    match config.subnet {
-        None if is_alone => {
-            Err(Error::invalid_argument("invalid network config: a gateway or range needs a subnet"))
-        }
-        Some(subnet) => match config.reserved.iter().find(|address| !subnet.contains(*address)) {
-            Some(address) => Err(Error::invalid_argument(format!(
-                "invalid network config: auxiliary address {address} is not in subnet {subnet}"
-            ))),
-            None => Ok(()),
-        },
-        None => Ok(()),
-    }
+    config.check().map_err(told)?;
+    Ok(config)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine_api::network::IpamPool;
+
+    fn config(wish: &NetworkCreate, id: &str) -> Result<BridgeConfig> {
+        plain_config(wish, id, "bridge", &BTreeMap::new())
+    }
 
     fn wish(subnet: &str, gateway: &str) -> NetworkCreate {
         let pool = IpamPool { subnet: subnet.into(), gateway: gateway.into(), ..IpamPool::default() };
@@ -223,17 +294,31 @@ mod tests {
     #[test]
     fn what_cannot_be_granted_is_named() {
         let kind = |wish: NetworkCreate| config(&wish, "0123456789abcdef").unwrap_err().kind();
-        use errdefs::Kind;
         assert_eq!(kind(wish("10.9.0.1/24", "")), Kind::InvalidArgument);
         assert_eq!(kind(wish("", "10.9.0.7")), Kind::InvalidArgument);
-        assert_eq!(kind(wish("fd00::/64", "")), Kind::Unimplemented);
+        assert_eq!(kind(wish("fd00::/64", "")), Kind::InvalidArgument, "IPv6 is not enabled");
+        assert_eq!(kind(wish("1.2.3.4/99", "")), Kind::InvalidArgument);
         assert_eq!(
             kind(NetworkCreate { name: "host".into(), ..NetworkCreate::default() }),
             Kind::PermissionDenied
         );
         assert_eq!(
-            kind(NetworkCreate { enable_ipv6: Some(true), name: "xx".into(), ..NetworkCreate::default() }),
+            kind(NetworkCreate { enable_ipv4: Some(false), name: "xx".into(), ..NetworkCreate::default() }),
             Kind::Unimplemented
+        );
+    }
+
+    #[test]
+    fn both_families_have_subnets() {
+        let mut both = wish("10.9.0.0/24", "");
+        both.enable_ipv6 = Some(true);
+        let pool =
+            IpamPool { subnet: "fd00:9::/64".into(), gateway: "fd00:9::9".into(), ..IpamPool::default() };
+        both.ipam.as_mut().unwrap().config.as_mut().unwrap().push(pool);
+        let v6 = config(&both, "0123456789abcdef").unwrap().v6.unwrap();
+        assert_eq!(
+            (v6.subnet.to_string(), v6.gateway.to_string()),
+            ("fd00:9::/64".into(), "fd00:9::9".into())
         );
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use engine_api::host_config::HostConfig;
 use errdefs::{Error, Result};
-use network::{HostEntry, ResolvConf, hostname_file, hosts_file};
+use network::{Endpoint, HostEntry, ResolvConf, hostname_file, hosts_file};
 
 use crate::containers::{Container, Record};
 use crate::engine::Engine;
@@ -38,8 +38,7 @@ pub fn write(engine: &Engine, container: &Container) -> Result<()> {
         std::fs::write(&path, text).map_err(crate::files::failed("write", &path))
     };
     put("hostname", &hostname_file(&record.config.hostname))?;
-    let gateway = engine.networks.default_bridge().map(|bridge| bridge.gateway);
-    let extra = extra_hosts(host, gateway)?;
+    let extra = extra_hosts(host, &host_gateways(engine))?;
     if record.is_host_network() {
         let mut text = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
         for entry in extra {
@@ -50,11 +49,29 @@ pub fn write(engine: &Engine, container: &Container) -> Result<()> {
         let own: Vec<HostEntry> = record
             .endpoints
             .values()
-            .map(|endpoint| HostEntry { address: endpoint.address.into(), names: own_names(&record) })
+            .flat_map(addresses)
+            .map(|address| HostEntry { address, names: own_names(&record) })
             .collect();
         put("hosts", &hosts_file(&own, &extra))?;
     }
     put("resolv.conf", &resolv_conf(engine, &record)?)
+}
+
+/// What `host-gateway` stands for: what the flags say, else the default bridge.
+fn host_gateways(engine: &Engine) -> Vec<IpAddr> {
+    let flags = &engine.config.flags.net.host_gateway_ip;
+    if !flags.is_empty() {
+        return flags.clone();
+    }
+    let bridge = engine.networks.default_bridge();
+    let v6 = bridge.as_ref().and_then(|bridge| bridge.v6.as_ref()).map(|v6| IpAddr::from(v6.gateway));
+    bridge.iter().map(|bridge| IpAddr::from(bridge.gateway)).chain(v6).collect()
+}
+
+/// Addresses of an endpoint, of either family.
+fn addresses(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> + use<> {
+    let v6 = endpoint.v6.as_ref().map(|v6| IpAddr::from(v6.address));
+    [IpAddr::from(endpoint.address)].into_iter().chain(v6)
 }
 
 fn own_names(record: &Record) -> Vec<String> {
@@ -73,17 +90,17 @@ fn own_names(record: &Record) -> Vec<String> {
 pub fn amend(
     engine: &Engine,
     container: &Container,
-    more: Option<Ipv4Addr>,
-    less: Option<Ipv4Addr>,
+    more: Option<&Endpoint>,
+    less: Option<&Endpoint>,
 ) -> Result<()> {
     let record = container.record();
     let path = container.file("hosts");
     let mut text = std::fs::read_to_string(&path).map_err(crate::files::failed("read", &path))?;
-    let line = |address: Ipv4Addr| format!("{address}\t{}\n", own_names(&record).join(" "));
-    if let Some(address) = less {
+    let line = |address: IpAddr| format!("{address}\t{}\n", own_names(&record).join(" "));
+    for address in less.into_iter().flat_map(addresses) {
         text = text.replacen(&line(address), "", 1);
     }
-    if let Some(address) = more {
+    for address in more.into_iter().flat_map(addresses) {
         text.push_str(&line(address));
     }
     std::fs::write(&path, text).map_err(crate::files::failed("write", &path))?;
@@ -110,32 +127,49 @@ fn resolv_conf(engine: &Engine, record: &Record) -> Result<String> {
     Ok(ours.with_overrides(&[], &[], &options).render())
 }
 
-/// The name servers that a container's queries go to in the end.
+/// The name servers that the engine passes a container's queries on to. They are asked from the
+/// host: its loopback resolvers are as good as others, and IPv6 ones too.
 ///
 /// # Errors
 /// One that was asked for is no address.
-pub fn servers(engine: &Engine, record: &Record) -> Result<ResolvConf> {
+pub fn forwarders(engine: &Engine, record: &Record) -> Result<Vec<IpAddr>> {
+    let asked = asked_servers(engine, &record.host_config)?;
+    if !asked.is_empty() {
+        return Ok(asked);
+    }
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let own = ResolvConf::parse(&text).nameservers;
+    Ok(if own.is_empty() { ResolvConf::default().for_container().nameservers } else { own })
+}
+
+/// Servers that the container, or else the engine, was told to use.
+fn asked_servers(engine: &Engine, host: &HostConfig) -> Result<Vec<IpAddr>> {
+    let flags = &engine.config.flags;
+    let parse = |server: &String| {
+        server
+            .parse::<IpAddr>()
+            .map_err(|_| Error::invalid_argument(format!("{server} is not an ip address")))
+    };
+    if host.dns.is_empty() { Ok(flags.dns.clone()) } else { host.dns.iter().map(parse).collect() }
+}
+
+/// The name servers, search domains and options that a container uses.
+fn servers(engine: &Engine, record: &Record) -> Result<ResolvConf> {
     let (host, is_host_network) = (&record.host_config, record.is_host_network());
     let flags = &engine.config.flags;
     let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let mut servers = Vec::new();
-    for server in &host.dns {
-        servers.push(
-            server
-                .parse::<IpAddr>()
-                .map_err(|_| Error::invalid_argument(format!("{server} is not an ip address")))?,
-        );
-    }
+    let servers = asked_servers(engine, host)?;
     let own =
         |list: &[String], default: &[String]| if list.is_empty() { default.to_vec() } else { list.to_vec() };
-    if servers.is_empty() {
-        servers.clone_from(&flags.dns);
-    }
     let mut parsed = ResolvConf::parse(&text);
     if !is_host_network && parsed.is_stub() {
         // The stub serves the host alone; these are the servers behind it.
         let behind = std::fs::read_to_string("/run/systemd/resolve/resolv.conf").unwrap_or_default();
+        let domains = std::mem::take(&mut parsed.search);
         parsed = ResolvConf::parse(&behind);
+        if parsed.search.is_empty() {
+            parsed.search = domains;
+        }
     }
     let base = if is_host_network { parsed } else { parsed.for_container() };
     Ok(base.with_overrides(
@@ -149,8 +183,9 @@ pub fn servers(engine: &Engine, record: &Record) -> Result<ResolvConf> {
 ///
 /// # Errors
 /// A line is malformed.
-pub fn extra_hosts(host: &HostConfig, gateway: Option<Ipv4Addr>) -> Result<Vec<HostEntry>> {
-    host.extra_hosts
+pub fn extra_hosts(host: &HostConfig, gateways: &[IpAddr]) -> Result<Vec<HostEntry>> {
+    let lines: Vec<Vec<HostEntry>> = host
+        .extra_hosts
         .iter()
         .flatten()
         .map(|line| {
@@ -159,15 +194,20 @@ pub fn extra_hosts(host: &HostConfig, gateway: Option<Ipv4Addr>) -> Result<Vec<H
             if name.is_empty() || name.contains(char::is_whitespace) {
                 return Err(bad());
             }
-            let address = match address {
-                "host-gateway" => gateway.unwrap_or(Ipv4Addr::LOCALHOST).into(),
-                text => text.trim_matches(['[', ']']).parse::<IpAddr>().map_err(|_| {
-                    Error::invalid_argument(format!("invalid IP address in add-host: \"{text}\""))
-                })?,
-            };
-            Ok(HostEntry { address, names: vec![name.to_owned()] })
+            let entry = |address: IpAddr| HostEntry { address, names: vec![name.to_owned()] };
+            match address {
+                "host-gateway" if gateways.is_empty() => Ok(vec![entry(Ipv4Addr::LOCALHOST.into())]),
+                "host-gateway" => Ok(gateways.iter().copied().map(entry).collect()),
+                text => match text.trim_matches(['[', ']']).parse::<IpAddr>() {
+                    Ok(address) => Ok(vec![entry(address)]),
+                    Err(_) => {
+                        Err(Error::invalid_argument(format!("invalid IP address in add-host: \"{text}\"")))
+                    }
+                },
+            }
         })
-        .collect()
+        .collect::<Result<_>>()?;
+    Ok(lines.concat())
 }
 
 #[cfg(test)]
@@ -180,14 +220,14 @@ mod tests {
             extra_hosts: Some(vec!["a:1.2.3.4".into(), "g:host-gateway".into(), "six:[::1]".into()]),
             ..HostConfig::default()
         };
-        let entries = extra_hosts(&host, Some(Ipv4Addr::new(10, 0, 0, 1))).unwrap();
+        let entries = extra_hosts(&host, &["10.0.0.1".parse().unwrap()]).unwrap();
         assert_eq!(
             entries.iter().map(|entry| entry.address.to_string()).collect::<Vec<_>>(),
             ["1.2.3.4", "10.0.0.1", "::1"]
         );
         for bad in ["a", ":1.2.3.4", "a:b", "a b:1.2.3.4"] {
             let host = HostConfig { extra_hosts: Some(vec![bad.into()]), ..HostConfig::default() };
-            assert!(extra_hosts(&host, None).is_err(), "{bad}");
+            assert!(extra_hosts(&host, &[]).is_err(), "{bad}");
         }
     }
 }

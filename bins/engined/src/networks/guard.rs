@@ -39,8 +39,13 @@ async fn follow(engine: &Arc<Engine>) -> Result<()> {
             continue;
         }
         let engine = engine.clone();
-        let admitted = tokio::task::spawn_blocking(move || engine.networks.stack.admit()).await;
-        match admitted {
+        let looked = tokio::task::spawn_blocking(move || {
+            if engine.networks.stack.heal()? {
+                tracing::warn!("somebody flushed the firewall: the engine's rules are put in place again");
+            }
+            engine.networks.stack.admit()
+        });
+        match looked.await {
             Ok(Ok(warnings)) => {
                 for warning in warnings {
                     tracing::debug!(warning, "another firewall");

@@ -34,9 +34,24 @@ impl Known {
         self.wish.is_some()
     }
 
+    /// The driver behind it.
+    pub fn driver(&self, name: &str) -> &str {
+        match (name, self.wish.as_ref().map(|wish| wish.driver.as_str())) {
+            ("host", _) => "host",
+            ("none", _) => "null",
+            (_, Some(driver @ ("macvlan" | "ipvlan"))) => driver,
+            _ => "bridge",
+        }
+    }
+
     /// Has no way out.
     pub fn is_internal(&self) -> bool {
         self.bridge.as_ref().is_some_and(|bridge| bridge.internal)
+    }
+
+    /// Its containers have IPv6 addresses.
+    pub fn has_v6(&self) -> bool {
+        self.bridge.as_ref().is_some_and(|bridge| bridge.v6.is_some())
     }
 
     /// An option of the driver.

@@ -8,7 +8,7 @@ use errdefs::{Error, Result};
 use network::Netns;
 
 use super::known::Known;
-use super::{check, connect as start, dns, files, told};
+use super::{check, connect as start, dns, endpoint, files, told};
 use crate::containers::{Container, Record};
 use crate::engine::Engine;
 use crate::files::Promise;
@@ -70,18 +70,21 @@ async fn plug(
             let record = container.record();
             let netns = Netns::open(Path::new(&record.netns)).map_err(told)?;
             let mut request = start::request(&engine, &record, &network, &settings)?;
-            request.interface = None;
-            if !network.1.is_internal() && way_out(&engine, &record).is_none() {
+            request.interface = endpoint::asked(&settings).map(str::to_owned);
+            let before = way_out(&engine, &record);
+            if !network.1.is_internal() && before.is_none() {
                 request.default_route = true;
                 request.ports = start::published(&engine, &record, &network.1)?;
             }
-            let endpoint = engine.networks.stack.connect(&netns, request).map_err(told)?;
-            let address = endpoint.address;
+            let made = engine.networks.stack.connect(&netns, request).map_err(told)?;
             container.update(|record| {
-                record.endpoints.insert(network.0.clone(), endpoint);
+                record.endpoints.insert(network.0.clone(), made.clone());
                 record.networks.insert(network.0.clone(), settings);
             });
-            files::amend(&engine, &container, Some(address), None)?;
+            if let Some((before, _)) = before {
+                turn(&engine, &container, &netns, &before)?;
+            }
+            files::amend(&engine, &container, Some(&made), None)?;
             let needs_resolver = network.1.is_custom() && container.live().resolver.is_none();
             needs_resolver.then(|| netns.resolver().map_err(told)).transpose()
         }
@@ -95,10 +98,32 @@ async fn plug(
     }
 }
 
-/// A network of the container that leads out of the host.
+/// The network of the container that leads out of the host.
 fn way_out(engine: &Engine, record: &Record) -> Option<(String, Known)> {
     let known = |name: &String| Some((name.clone(), engine.networks.table.get(name)?));
-    record.endpoints.keys().filter_map(known).find(|(_, known)| !known.is_internal())
+    let all: Vec<(String, Known)> = record.endpoints.keys().filter_map(known).collect();
+    start::gateway(record, &all).cloned()
+}
+
+/// Leads the way out, and the published ports, through the network that they belong on now.
+fn turn(engine: &Engine, container: &Container, netns: &Netns, before: &str) -> Result<()> {
+    let record = container.record();
+    let Some((now, known)) = way_out(engine, &record).filter(|(now, _)| now != before) else { return Ok(()) };
+    let (Some(mut old), Some(mut new)) =
+        (record.endpoints.get(before).cloned(), record.endpoints.get(&now).cloned())
+    else {
+        return Ok(());
+    };
+    netns.leave_route(&old).and_then(|()| netns.route_by(&new)).map_err(told)?;
+    let stack = &engine.networks.stack;
+    let wanted = start::published(engine, &record, &known)?;
+    stack.unpublish(&mut old).map_err(told)?;
+    let published = stack.publish(&mut new, &wanted).map_err(told);
+    container.update(|record| {
+        record.endpoints.insert(before.to_owned(), old);
+        record.endpoints.insert(now, new);
+    });
+    published.map(drop)
 }
 
 /// `POST /networks/{id}/disconnect`.
@@ -142,14 +167,16 @@ fn unplug(engine: &Arc<Engine>, container: &Arc<Container>, name: &str) -> Resul
     let mut gone = None;
     container.update(|record| gone = record.endpoints.remove(name));
     let Some(gone) = gone else { return Ok(()) };
-    engine.networks.stack.delete_link(&gone).map_err(told)?;
+    let mut record = container.record();
+    let netns = Netns::open(Path::new(&record.netns)).map_err(told)?;
+    engine.networks.stack.delete_link(&netns, &gone).map_err(told)?;
     engine.networks.stack.disconnect(&gone).map_err(told)?;
-    files::amend(engine, container, None, Some(gone.address))?;
-    let record = container.record();
+    files::amend(engine, container, None, Some(&gone))?;
+    record = container.record();
     let Some((next, known)) = way_out(engine, &record) else { return Ok(()) };
     let Some(mut endpoint) = record.endpoints.get(&next).cloned() else { return Ok(()) };
     // The kernel took the default route with its link, if it was that one.
-    Netns::open(Path::new(&record.netns)).and_then(|netns| netns.route_by(&endpoint)).map_err(told)?;
+    netns.route_by(&endpoint).map_err(told)?;
     if !gone.ports.is_empty() {
         let wanted = start::published(engine, &record, &known)?;
         engine.networks.stack.publish(&mut endpoint, &wanted).map_err(told)?;

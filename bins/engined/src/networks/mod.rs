@@ -4,13 +4,17 @@ mod check;
 mod connect;
 pub mod create;
 pub mod dns;
+mod endpoint;
 pub mod files;
 pub mod guard;
 mod known;
 pub mod live;
+mod media;
+mod options;
 pub mod ports;
 pub mod remove;
 mod show;
+mod ula;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -52,7 +56,16 @@ impl Networks {
     /// # Errors
     /// A bridge cannot be made as configured.
     pub fn open(config: &Config, containers: &Index) -> Result<Networks> {
-        let stack = Stack::open(&config.stack_name()).map_err(told)?;
+        let pools = config.flags.address_pools();
+        let of_v4 = |(base, prefix_len): &(network::IpNet, u8)| match base {
+            network::IpNet::V4(base) => Some(network::Pool { base: *base, prefix_len: *prefix_len }),
+            network::IpNet::V6(_) => None,
+        };
+        let options = network::Options {
+            firewall: config.flags.iptables != Some(false),
+            pools: pools.iter().filter_map(of_v4).collect(),
+        };
+        let stack = Stack::open_with(&config.stack_name(), options).map_err(told)?;
         let table = known::Table::load(config)?;
         let bridge = match config.flags.bridge.as_deref() {
             Some("none") => None,
@@ -91,10 +104,10 @@ impl Networks {
 fn bridge_config(config: &Config, name: &str) -> Result<BridgeConfig> {
     let flags = &config.flags;
     let mut bridge = BridgeConfig::new(name);
-    let net = |flag: &str, text: &str| {
-        text.parse::<network::Ipv4Net>()
+    fn net<T: std::str::FromStr>(flag: &str, text: &str) -> Result<T> {
+        text.parse()
             .map_err(|_| Error::invalid_argument(format!("invalid --{flag} {text:?}: expected ADDRESS/BITS")))
-    };
+    }
     if let Some(bip) = &flags.bip {
         bridge = bridge.with_bip(net("bip", bip)?);
     }
@@ -104,6 +117,19 @@ fn bridge_config(config: &Config, name: &str) -> Result<BridgeConfig> {
     bridge.mtu = flags.mtu.unwrap_or(bridge.mtu);
     bridge.icc = flags.icc.unwrap_or(bridge.icc);
     bridge.masquerade = flags.ip_masq.unwrap_or(bridge.masquerade);
+    bridge.router = flags.net.default_gateway;
+    let given = |text: &Option<String>, flag| {
+        text.as_deref().map(|text| net::<network::Ipv6Net>(flag, text)).transpose()
+    };
+    let (bip6, fixed) = (given(&flags.net.bip6, "bip6")?, given(&flags.net.fixed_cidr_v6, "fixed-cidr-v6")?);
+    if flags.net.ipv6 == Some(true) {
+        let subnet = bip6.or(fixed).unwrap_or_else(|| ula::first(config));
+        let mut v6 = network::V6Config::new(subnet);
+        v6.gateway = bip6.map_or(v6.gateway, |net| net.addr());
+        v6.range = fixed.filter(|range| *range != v6.subnet && v6.subnet.contains(range));
+        bridge.v6 = Some(v6);
+    }
+    options::of_engine(config, &mut bridge);
     Ok(bridge)
 }
 
@@ -124,7 +150,7 @@ fn tell(engine: &Engine, name: &str, action: &str, container: Option<&Container>
     let Some(known) = engine.networks.table.get(name) else { return };
     let mut attributes = BTreeMap::from([
         ("name".to_owned(), name.to_owned()),
-        ("type".to_owned(), show::driver(name).to_owned()),
+        ("type".to_owned(), known.driver(name).to_owned()),
     ]);
     attributes.extend(container.map(|container| ("container".to_owned(), container.id.clone())));
     engine.events.tell("network", action, &known.id, attributes);

@@ -62,10 +62,10 @@ fn address(text: &str, default: Option<IpAddr>) -> Result<Option<IpAddr>> {
     if text.is_empty() {
         return Ok(default.filter(|address| !address.is_unspecified()));
     }
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address: IpAddr =
-        text.parse().map_err(|_| Error::invalid_argument(format!("invalid host IP address: {text}")))?;
-    // Every IPv6 address: the engine publishes on IPv4, which the wildcard includes for a client.
-    Ok(Some(address).filter(|address| !address.is_unspecified()))
+        bare.parse().map_err(|_| Error::invalid_argument(format!("invalid host IP address: {text}")))?;
+    Ok(Some(address))
 }
 
 /// Empty, `8080`, or `8000-8010`.

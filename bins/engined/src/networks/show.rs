@@ -1,7 +1,7 @@
 //! Networks and endpoints as clients see them.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use engine_api::network::{EndpointResource, EndpointSettings, Ipam, IpamPool, Network};
 use errdefs::Result;
@@ -14,20 +14,15 @@ use crate::filters::Filters;
 /// The filters of a list.
 pub const FILTERS: [&str; 8] = ["dangling", "driver", "id", "label", "name", "scope", "type", "idOrName"];
 
-/// The driver behind a network.
-pub fn driver(name: &str) -> &'static str {
-    match name {
-        "host" => "host",
-        "none" => "null",
-        _ => "bridge",
-    }
-}
-
 /// A container's endpoints by network name.
 pub fn endpoints(engine: &Engine, record: &Record) -> BTreeMap<String, EndpointSettings> {
     let mut all = BTreeMap::new();
     for (name, wish) in &record.networks {
         let mut settings = wish.clone();
+        // The document knows no null here.
+        settings.ipam_config.get_or_insert_default();
+        settings.aliases.get_or_insert_default();
+        settings.links.get_or_insert_default();
         if let Some(known) = engine.networks.table.get(name) {
             settings.network_id.clone_from(&known.id);
             if known.is_custom() {
@@ -40,6 +35,11 @@ pub fn endpoints(engine: &Engine, record: &Record) -> BTreeMap<String, EndpointS
             settings.ip_address = endpoint.address.to_string();
             settings.ip_prefix_len = i64::from(endpoint.prefix_len);
             settings.mac_address = endpoint.mac.to_string();
+            if let Some(v6) = &endpoint.v6 {
+                settings.ipv6_gateway = v6.gateway.to_string();
+                settings.global_ipv6_address = v6.address.to_string();
+                settings.global_ipv6_prefix_len = i64::from(v6.prefix_len);
+            }
         }
         all.insert(name.clone(), settings);
     }
@@ -59,7 +59,7 @@ pub fn list(engine: &Engine, filters: &Filters) -> Result<Vec<Network>> {
         filters.accepts("name", |part| name.contains(part))
             && filters.accepts("id", |part| known.id.starts_with(part))
             && filters.accepts("idOrName", |typed| name == typed || known.id.starts_with(typed))
-            && filters.accepts("driver", |wanted| driver(name) == wanted)
+            && filters.accepts("driver", |wanted| known.driver(name) == wanted)
             && filters.accepts("scope", |scope| scope == "local")
             && filters.accepts("type", |kind| kind == if known.is_custom() { "custom" } else { "builtin" })
             && filters.labels("label", &labels)
@@ -87,25 +87,36 @@ fn show(engine: &Engine, name: &str, known: &Known, with_containers: bool) -> Ne
         gateway: bridge.gateway.to_string(),
         ..IpamPool::default()
     }));
+    pools.extend(bridge.as_ref().and_then(|bridge| bridge.v6.as_ref()).map(pool_v6));
     if let Some(config) = &known.bridge {
-        let asked = wish.ipam.as_ref().and_then(|ipam| ipam.config.clone()?.into_iter().next());
+        let asked = |is_v6: bool| {
+            let all = wish.ipam.as_ref().and_then(|ipam| ipam.config.clone()).unwrap_or_default();
+            all.into_iter().find(|pool| !pool.subnet.is_empty() && pool.subnet.contains(':') == is_v6)
+        };
         pools.push(IpamPool {
             subnet: config.subnet.map(|subnet| subnet.to_string()).unwrap_or_default(),
             gateway: config.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
-            ..asked.unwrap_or_default()
+            ..asked(false).unwrap_or_default()
         });
+        pools.extend(config.v6.as_ref().map(|v6| {
+            let made = pool_v6(v6);
+            IpamPool { subnet: made.subnet, gateway: made.gateway, ..asked(true).unwrap_or_default() }
+        }));
     }
     let mut network = Network {
         name: name.to_owned(),
         id: known.id.clone(),
         created: known.created.rfc3339(),
         scope: "local".into(),
-        driver: driver(name).into(),
+        driver: known.driver(name).into(),
         enable_ipv4: true,
-        ipam: Ipam { driver: "default".into(), options: None, config: Some(pools) },
+        enable_ipv6: bridge.as_ref().map_or(known.has_v6(), |bridge| bridge.v6.is_some()),
+        ipam: Ipam { driver: "default".into(), options: Some(BTreeMap::new()), config: Some(pools) },
         internal: known.is_internal(),
         attachable: wish.attachable,
-        options: Some(bridge.as_ref().map(options).or(wish.options).unwrap_or_default()),
+        options: Some(
+            bridge.as_ref().map(|bridge| options(engine, bridge)).or(wish.options).unwrap_or_default(),
+        ),
         labels: Some(wish.labels.unwrap_or_default()),
         ..Network::default()
     };
@@ -114,6 +125,10 @@ fn show(engine: &Engine, name: &str, known: &Known, with_containers: bool) -> Ne
         network.containers = all.iter().filter_map(|container| resource(&container.record(), name)).collect();
     }
     network
+}
+
+fn pool_v6(v6: &network::V6Config) -> IpamPool {
+    IpamPool { subnet: v6.subnet.to_string(), gateway: v6.gateway.to_string(), ..IpamPool::default() }
 }
 
 fn resource(record: &Record, name: &str) -> Option<(String, EndpointResource)> {
@@ -125,16 +140,23 @@ fn resource(record: &Record, name: &str) -> Option<(String, EndpointResource)> {
         resource.endpoint_id.clone_from(&endpoint.id);
         resource.mac_address = endpoint.mac.to_string();
         resource.ipv4_address = format!("{}/{}", endpoint.address, endpoint.prefix_len);
+        if let Some(v6) = &endpoint.v6 {
+            resource.ipv6_address = format!("{}/{}", v6.address, v6.prefix_len);
+        }
     }
     Some((record.id.clone(), resource))
 }
 
-fn options(bridge: &network::Bridge) -> BTreeMap<String, String> {
+fn options(engine: &Engine, bridge: &network::Bridge) -> BTreeMap<String, String> {
+    let flags = &engine.config.flags;
+    let truth = |on: bool| on.to_string();
+    let host = flags.ip.filter(IpAddr::is_ipv4).unwrap_or(IpAddr::from([0, 0, 0, 0]));
     [
-        ("com.docker.network.bridge.default_bridge", "true".to_owned()),
-        ("com.docker.network.bridge.enable_ip_masquerade", "true".to_owned()),
+        ("com.docker.network.bridge.default_bridge", truth(true)),
+        ("com.docker.network.bridge.enable_icc", truth(flags.icc != Some(false))),
+        ("com.docker.network.bridge.enable_ip_masquerade", truth(flags.ip_masq != Some(false))),
         ("com.docker.network.bridge.name", bridge.name.clone()),
-        (super::create::HOST_BINDING, Ipv4Addr::UNSPECIFIED.to_string()),
+        (super::options::HOST_BINDING, host.to_string()),
         ("com.docker.network.driver.mtu", bridge.mtu.to_string()),
     ]
     .map(|(key, value)| (key.to_owned(), value))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use errdefs::{Error, Result};
 
 use crate::config::{Config, DEFAULT_SUPERVISOR};
-use crate::files::failed;
+use crate::files::{self, failed};
 
 const PROGRAM: &str = "supervisord";
 const START_TIMEOUT: Duration = Duration::from_secs(15);
@@ -51,16 +51,21 @@ fn start(config: &Config, state: &Path, address: &Path) -> Result<()> {
         .create(true)
         .open(&log_path)
         .map_err(failed("open", &log_path))?;
+    let settings = state.join("supervisord.toml");
+    files::replace(&settings, settings_of(config).as_bytes(), files::Promise::Process)?;
     let error_log = log.try_clone().map_err(failed("open", &log_path))?;
     // A session of its own: what ends the engine must not end it.
     let mut child = Command::new("setsid")
         .arg(&program)
+        .arg("--config")
+        .arg(&settings)
         .arg("--address")
         .arg(address)
         .arg("--root")
         .arg(config.data("supervisord"))
         .arg("--state")
         .arg(state)
+        .envs(proxies(config))
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(error_log)
@@ -82,4 +87,45 @@ fn start(config: &Config, state: &Path, address: &Path) -> Result<()> {
     // Reaped when it ends, so that no zombie stays.
     std::thread::spawn(move || child.wait());
     Ok(())
+}
+
+/// What of the engine's flags is for whoever pulls and pushes.
+fn settings_of(config: &Config) -> String {
+    let rest = &config.flags.rest;
+    let mut text = "version = 2\n\n[plugins.\"io.containerd.transfer.v1.local\"]\n".to_owned();
+    for (key, number) in [
+        ("max_concurrent_downloads", rest.max_concurrent_downloads),
+        ("max_concurrent_uploaded_layers", rest.max_concurrent_uploads),
+    ] {
+        text.extend(number.map(|number| format!("  {key} = {number}\n")));
+    }
+    text
+}
+
+fn proxies(config: &Config) -> impl Iterator<Item = (&'static str, &String)> {
+    let rest = &config.flags.rest;
+    let all =
+        [("HTTP_PROXY", &rest.http_proxy), ("HTTPS_PROXY", &rest.https_proxy), ("NO_PROXY", &rest.no_proxy)];
+    all.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)))
+}
+
+/// Flags that the supervisor at hand does not learn of, because it was not started by this engine.
+pub fn unheard(config: &Config) -> Option<String> {
+    config.flags.containerd.as_ref()?;
+    let rest = &config.flags.rest;
+    let given = [
+        ("max-concurrent-downloads", rest.max_concurrent_downloads.is_some()),
+        ("max-concurrent-uploads", rest.max_concurrent_uploads.is_some()),
+        ("http-proxy", rest.http_proxy.is_some()),
+        ("https-proxy", rest.https_proxy.is_some()),
+        ("no-proxy", rest.no_proxy.is_some()),
+    ];
+    let names: Vec<&str> =
+        given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "WARNING: {} has no effect: set it where the containerd of --containerd is started",
+            names.join(", ")
+        )
+    })
 }

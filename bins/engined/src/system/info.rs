@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use engine_api::system::{Commit, Info, Plugins, Runtime, Swarm};
+use engine_api::system::{AddressPool, Commit, Info, Plugins, Runtime, Swarm};
 
 use crate::containers::Phase;
 use crate::engine::Engine;
@@ -34,8 +34,8 @@ pub async fn info(engine: &Engine) -> Info {
         ],
         plugins: Plugins {
             volume: vec!["local".into()],
-            network: ["bridge", "host", "null"].map(str::to_owned).to_vec(),
-            authorization: None,
+            network: ["bridge", "host", "ipvlan", "macvlan", "null"].map(str::to_owned).to_vec(),
+            authorization: Some(settings.authorization_plugins.clone()),
             log: crate::config::LOG_DRIVERS.map(str::to_owned).to_vec(),
         },
         memory_limit: cgroup.has("memory"),
@@ -66,9 +66,14 @@ pub async fn info(engine: &Engine) -> Info {
         ncpu: std::thread::available_parallelism().map_or(1, |count| count.get() as i64),
         mem_total: memory_bytes(),
         docker_root_dir: flags.data_root.to_string_lossy().into_owned(),
-        http_proxy: std::env::var("HTTP_PROXY").unwrap_or_default(),
-        https_proxy: std::env::var("HTTPS_PROXY").unwrap_or_default(),
-        no_proxy: std::env::var("NO_PROXY").unwrap_or_default(),
+        http_proxy: proxy(&flags.rest.http_proxy, "HTTP_PROXY"),
+        https_proxy: proxy(&flags.rest.https_proxy, "HTTPS_PROXY"),
+        no_proxy: proxy(&flags.rest.no_proxy, "NO_PROXY"),
+        default_address_pools: flags
+            .address_pools()
+            .iter()
+            .map(|(base, size)| AddressPool { base: base.to_string(), size: i64::from(*size) })
+            .collect(),
         name: host.nodename().to_string_lossy().into_owned(),
         labels: settings.labels.clone(),
         server_version: env!("CARGO_PKG_VERSION").into(),
@@ -83,9 +88,27 @@ pub async fn info(engine: &Engine) -> Info {
             .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
             .unwrap_or_default(),
         containerd_commit: Commit { id: supervisor.1, ..Commit::default() },
+        runc_commit: Commit::default(),
         security_options: security_options(flags),
+        generic_resources: Some(Vec::new()),
+        warnings: Some(warnings(engine)),
         ..Info::default()
     }
+}
+
+fn proxy(flag: &Option<String>, variable: &str) -> String {
+    flag.clone().or_else(|| std::env::var(variable).ok()).unwrap_or_default()
+}
+
+/// What works, but not as somebody may think.
+fn warnings(engine: &Engine) -> Vec<String> {
+    let flags = &engine.config.flags;
+    let mut all = Vec::new();
+    if flags.iptables == Some(false) {
+        all.push("WARNING: the firewall is off (--iptables=false): ports cannot be published".to_owned());
+    }
+    all.extend(crate::supervisor::managed::unheard(&engine.config));
+    all
 }
 
 fn security_options(flags: &crate::config::Flags) -> Vec<String> {

@@ -56,8 +56,9 @@ async fn ask(driver: &str, method: &str, question: &Question<'_>) -> Result<Answ
 /// # Errors
 /// There is no such plugin, it keeps no volumes, or it refuses.
 pub async fn create(driver: &str, name: &str, options: &BTreeMap<String, String>) -> Result<String> {
-    let missing =
-        || Error::not_found(format!("error looking up volume plugin {driver}: plugin \"{driver}\" not found"));
+    let missing = || {
+        Error::not_found(format!("error looking up volume plugin {driver}: plugin \"{driver}\" not found"))
+    };
     let activated: Activated = plugin::call(driver, "Plugin.Activate", &serde_json::json!({}))
         .await
         .map_err(|cause| if cause.kind() == errdefs::Kind::NotFound { missing() } else { cause })?;

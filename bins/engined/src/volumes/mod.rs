@@ -65,9 +65,9 @@ impl Kept {
 /// It has characters that no name has.
 pub fn check_name(name: &str) -> Result<()> {
     if name.len() == 1 && name.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return Err(Error::invalid_argument(
-            format!("create {name}: volume name is too short, names should be at least two alphanumeric characters"),
-        ));
+        return Err(Error::invalid_argument(format!(
+            "create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )));
     }
     if crate::identity::is_name(name) {
         return Ok(());

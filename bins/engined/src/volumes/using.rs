@@ -14,7 +14,8 @@ pub async fn take(engine: &Engine, container: &str, name: &str) -> Result<String
     let kept = engine.volumes.get(name).ok_or_else(|| missing(name))?;
     if !kept.is_local() {
         let place = driver::mount(kept.driver(), name, container).await.map_err(|cause| {
-            Error::new(cause.kind(), format!("error while mounting volume '{}'", kept.mountpoint)).with_source(cause)
+            Error::new(cause.kind(), format!("error while mounting volume '{}'", kept.mountpoint))
+                .with_source(cause)
         })?;
         engine.volumes.moved(name, &place);
         return Ok(place);

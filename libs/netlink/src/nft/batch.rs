@@ -156,6 +156,11 @@ impl Table {
         Table { family: TableFamily::Ip, name: name.to_owned() }
     }
 
+    /// A table of the family `ip6`.
+    pub fn ip6(name: &str) -> Table {
+        Table { family: TableFamily::Ip6, name: name.to_owned() }
+    }
+
     /// The names of all tables of a family.
     pub fn list(socket: &mut Socket, family: TableFamily) -> Result<Vec<String>> {
         let mut request = Request::new();

@@ -1,5 +1,6 @@
 //! Expressions: the instructions that a rule is made of.
 
+use super::TableFamily;
 use crate::request::Message;
 
 const NFTA_EXPR_NAME: u16 = 1;
@@ -12,6 +13,8 @@ pub(super) const NFTA_LIST_ELEM: u16 = 1;
 
 /// Keys of [`Expression::Meta`].
 pub mod meta {
+    /// The packet's mark, 4 bytes.
+    pub const MARK: u32 = 3;
     /// Name of the link that the packet came by, 16 bytes.
     pub const IIFNAME: u32 = 6;
     /// Name of the link that it leaves by, 16 bytes.
@@ -165,8 +168,10 @@ pub enum Expression {
     },
     /// Does this.
     Do(Verdict),
-    /// Sends the connection to the address and port in registers (IPv4).
+    /// Sends the connection to the address and port in registers.
     DestinationNat {
+        /// The family of the address, which is the table's.
+        family: TableFamily,
         /// Address.
         address: Register,
         /// Port.
@@ -241,9 +246,9 @@ impl Expression {
                 data.u32_be(1, 0);
                 verdict.encode(data, 2);
             }
-            Expression::DestinationNat { address, port } => {
-                // Type 1: destination; family 2: IPv4.
-                data.u32_be(1, 1).u32_be(2, 2).u32_be(3, address.0).u32_be(5, port.0);
+            Expression::DestinationNat { family, address, port } => {
+                // Type 1: destination.
+                data.u32_be(1, 1).u32_be(2, *family as u32).u32_be(3, address.0).u32_be(5, port.0);
             }
             Expression::Masquerade | Expression::Counter => {}
         }

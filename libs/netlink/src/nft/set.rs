@@ -1,6 +1,6 @@
 //! Sets and maps, and their elements.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::batch::named;
 use super::expression::{NFTA_LIST_ELEM, value};
@@ -36,6 +36,8 @@ const NFT_DATA_VERDICT: u32 = 0xffff_ff00;
 pub enum DataType {
     /// An IPv4 address.
     Ipv4,
+    /// An IPv6 address.
+    Ipv6,
     /// A transport protocol's number.
     Protocol,
     /// A port.
@@ -48,6 +50,7 @@ impl DataType {
     fn number(self) -> u32 {
         match self {
             DataType::Ipv4 => 7,
+            DataType::Ipv6 => 8,
             DataType::Protocol => 12,
             DataType::Service => 13,
             DataType::LinkName => 41,
@@ -58,6 +61,7 @@ impl DataType {
     fn length(self, parts: usize) -> u32 {
         let bytes = match self {
             DataType::Ipv4 => 4,
+            DataType::Ipv6 => 16,
             DataType::Protocol => 1,
             DataType::Service => 2,
             DataType::LinkName => 16,
@@ -161,8 +165,16 @@ impl Element {
     }
 
     /// Bytes of an address and a port as a concatenation.
-    pub fn address_and_service(address: Ipv4Addr, port: u16) -> Vec<u8> {
-        [address.octets(), Element::service(port)].concat()
+    pub fn address_and_service(address: IpAddr, port: u16) -> Vec<u8> {
+        [Element::address(address), Element::service(port).to_vec()].concat()
+    }
+
+    /// Bytes of an address.
+    pub fn address(address: IpAddr) -> Vec<u8> {
+        match address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        }
     }
 
     pub(super) fn encode_all(

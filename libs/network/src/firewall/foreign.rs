@@ -13,6 +13,7 @@ use netlink::nft::{
     meta,
 };
 
+use super::IpFamily;
 use super::rules::{iif, oif, verdict};
 use crate::bridge::Standing;
 use crate::{Error, Result};
@@ -20,8 +21,8 @@ use crate::{Error, Result};
 const FORWARD: &str = "FORWARD";
 const DOCKER_USER: &str = "DOCKER-USER";
 
-fn filter() -> Table {
-    Table::ip("filter")
+fn filter(family: IpFamily) -> Table {
+    family.table("filter")
 }
 
 fn chain_name(stack: &str) -> String {
@@ -31,8 +32,18 @@ fn chain_name(stack: &str) -> String {
 /// Puts the guest rules in place, where there is a host for them. Answers with what stands in
 /// the way and cannot be helped.
 pub(super) fn admit(socket: &mut Socket, stack: &str, bridges: &[Standing]) -> Result<Vec<String>> {
-    let failed = || Error::netlink("admit bridges in", "nftables table ip filter");
-    let (table, chain) = (filter(), chain_name(stack));
+    for family in IpFamily::ALL {
+        let bridges = family.among(bridges);
+        if family == IpFamily::V4 || !bridges.is_empty() {
+            admit_in(socket, stack, family, &bridges)?;
+        }
+    }
+    obstacles(socket)
+}
+
+fn admit_in(socket: &mut Socket, stack: &str, family: IpFamily, bridges: &[Standing]) -> Result<()> {
+    let failed = || Error::netlink("admit bridges in", "nftables table filter");
+    let (table, chain) = (filter(family), chain_name(stack));
     let chains = Chain::list(socket, &table).map_err(failed())?;
     if chains.iter().any(|chain| chain.name == FORWARD && chain.base.is_some()) {
         let rules = RuleInfo::list(socket, &table, FORWARD).map_err(failed())?;
@@ -52,7 +63,7 @@ pub(super) fn admit(socket: &mut Socket, stack: &str, bridges: &[Standing]) -> R
         }
         batch.commit(socket).map_err(failed())?;
     }
-    obstacles(socket)
+    Ok(())
 }
 
 fn guest_rules(chain: &str, bridges: &[Standing]) -> Vec<Rule> {
@@ -81,9 +92,9 @@ fn oif_prefix(prefix: &str) -> Vec<Expression> {
 }
 
 /// Removes the guest rules. Absent is success.
-pub(super) fn withdraw(socket: &mut Socket, stack: &str) -> Result<()> {
-    let failed = || Error::netlink("withdraw bridges from", "nftables table ip filter");
-    let (table, chain) = (filter(), chain_name(stack));
+pub(super) fn withdraw(socket: &mut Socket, stack: &str, family: IpFamily) -> Result<()> {
+    let failed = || Error::netlink("withdraw bridges from", "nftables table filter");
+    let (table, chain) = (filter(family), chain_name(stack));
     if !Chain::list(socket, &table).map_err(failed())?.iter().any(|other| other.name == chain) {
         return Ok(());
     }

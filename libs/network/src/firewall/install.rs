@@ -13,14 +13,19 @@ use netlink::{Result, Socket};
 use rustix::io::Errno;
 
 use super::rules::{self, BRIDGE_MAPS};
-use super::{Published, by_map};
+use super::{IpFamily, Published, by_map};
 use crate::bridge::Standing;
 
 /// What makes the table stand whatever it was, with a moment in which it is neither.
-pub(super) fn replacement(table: &Table, bridges: &[Standing], published: &[Published]) -> Batch {
+pub(super) fn replacement(
+    family: IpFamily,
+    table: &Table,
+    bridges: &[Standing],
+    published: &[Published],
+) -> Batch {
     let mut batch = Batch::new();
     batch.add_table(table).delete_table(table).add_table(table);
-    rules::encode(&mut batch, table, bridges);
+    rules::encode(&mut batch, family, table, bridges);
     for (map, elements) in by_map(published) {
         batch.add_elements(table, map, &elements);
     }
@@ -30,6 +35,7 @@ pub(super) fn replacement(table: &Table, bridges: &[Standing], published: &[Publ
 /// What leads from the table as it is, or is not, to the one that is wanted.
 pub(super) fn change(
     socket: &mut Socket,
+    family: IpFamily,
     table: &Table,
     bridges: &[Standing],
     published: &[Published],
@@ -42,7 +48,7 @@ pub(super) fn change(
         let is_stale = |key: &Vec<u8>| !names.iter().any(|name| Element::link_name(name) == *key);
         delete(&mut batch, table, map, keys.filter(is_stale));
     }
-    rules::encode(&mut batch, table, bridges);
+    rules::encode(&mut batch, family, table, bridges);
     for (map, elements) in by_map(published) {
         let mut there = existing(socket, table, map)?;
         let is_there = |element: &Element| matches!(&element.value, ElementValue::Data(data) if there.get(&element.key) == Some(data));

@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr};
 use rustix::net::{
     AddressFamily, Shutdown, SocketFlags, SocketType, bind, ipproto, listen, shutdown, socket_with,
 };
@@ -24,6 +24,8 @@ pub(crate) struct Owner<'a> {
     pub name: &'a str,
     /// Identifier of the endpoint.
     pub id: &'a str,
+    /// It has an IPv6 address, which ports of IPv6 lead to.
+    pub has_v6: bool,
 }
 
 /// The host ports of one stack.
@@ -37,7 +39,7 @@ pub(crate) struct Ports {
 
 #[derive(Debug)]
 struct Taken {
-    address: Ipv4Addr,
+    address: IpAddr,
     endpoint: String,
     socket: Option<Held>,
 }
@@ -64,7 +66,7 @@ impl Ports {
         let mut bindings = Vec::with_capacity(requests.len());
         for request in requests {
             match self.allocate_one(owner, request) {
-                Ok(binding) => bindings.push(binding),
+                Ok(given) => bindings.extend(given),
                 Err(error) => {
                     self.release(owner.id, &bindings);
                     return Err(error);
@@ -74,15 +76,17 @@ impl Ports {
         Ok(bindings)
     }
 
-    fn allocate_one(&mut self, owner: Owner<'_>, request: &PortRequest) -> Result<PortBinding> {
-        let address = match request.host_address {
-            None => Ipv4Addr::UNSPECIFIED,
-            Some(IpAddr::V4(address)) => address,
-            Some(IpAddr::V6(address)) => {
+    /// A port for a request: one binding, or one for each family of addresses.
+    fn allocate_one(&mut self, owner: Owner<'_>, request: &PortRequest) -> Result<Vec<PortBinding>> {
+        let addresses: Vec<IpAddr> = match request.host_address {
+            None if owner.has_v6 => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+            None => vec![Ipv4Addr::UNSPECIFIED.into()],
+            Some(IpAddr::V6(address)) if !owner.has_v6 => {
                 return Err(Error::Unsupported(format!(
-                    "publishing ports on the IPv6 host address [{address}] is not implemented"
+                    "cannot publish a port on [{address}]: the container has no IPv6 address"
                 )));
             }
+            Some(address) => vec![address],
         };
         let (first, last, start) = match request.host_ports {
             HostPorts::Range(first, last) => (first, last, first),
@@ -93,24 +97,43 @@ impl Ports {
             }
         };
         for port in (start..=last).chain(first..start) {
-            let binding = PortBinding {
-                protocol: request.protocol,
-                host_address: address,
-                host_port: port,
-                container_port: request.container_port,
-            };
-            match self.take(owner, binding) {
-                Ok(()) => {
+            match self.take_all(owner, request, &addresses, port) {
+                Ok(bindings) => {
                     if request.host_ports == HostPorts::Ephemeral {
                         self.last_ephemeral = port;
                     }
-                    return Ok(binding);
+                    return Ok(bindings);
                 }
                 Err(error) if first == last || !is_taken(&error) => return Err(error),
                 Err(_) => {}
             }
         }
         Err(Error::NoFreePort { name: owner.name.to_owned(), id: owner.id.to_owned() })
+    }
+
+    /// Takes a port on every one of the addresses, or on none.
+    fn take_all(
+        &mut self,
+        owner: Owner<'_>,
+        request: &PortRequest,
+        addresses: &[IpAddr],
+        port: u16,
+    ) -> Result<Vec<PortBinding>> {
+        let mut taken = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            let binding = PortBinding {
+                protocol: request.protocol,
+                host_address: *address,
+                host_port: port,
+                container_port: request.container_port,
+            };
+            if let Err(error) = self.take(owner, binding) {
+                self.release(owner.id, &taken);
+                return Err(error);
+            }
+            taken.push(binding);
+        }
+        Ok(taken)
     }
 
     fn take(&mut self, owner: Owner<'_>, binding: PortBinding) -> Result<()> {
@@ -186,7 +209,8 @@ impl Ports {
         let wanted = binding.host_address;
         self.taken.get(&(binding.protocol, binding.host_port)).is_some_and(|taken| {
             taken.iter().any(|taken| {
-                taken.address == wanted || taken.address.is_unspecified() || wanted.is_unspecified()
+                taken.address.is_ipv4() == wanted.is_ipv4()
+                    && (taken.address == wanted || taken.address.is_unspecified() || wanted.is_unspecified())
             })
         })
     }
@@ -219,13 +243,21 @@ pub(crate) fn bind_text(error: &io::Error) -> String {
 /// module that is absent), though it translates it. `is_shadow` says that what is in the way may
 /// be a copy of this stack's own former socket.
 fn hold(binding: PortBinding, is_shadow: bool) -> io::Result<Option<Held>> {
-    let address = SocketAddrV4::new(binding.host_address, binding.host_port);
+    let address = SocketAddr::new(binding.host_address, binding.host_port);
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let (kind, protocol) = match binding.protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
         Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
         Protocol::Sctp => (SocketType::STREAM, ipproto::SCTP),
     };
-    let open = || socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, Some(protocol)).map(Held);
+    let open = || {
+        let socket = Held(socket_with(family, kind, SocketFlags::CLOEXEC, Some(protocol))?);
+        if address.is_ipv6() {
+            // The port of the same number on IPv4 is a binding of its own.
+            set_ipv6_v6only(&socket.0, true)?;
+        }
+        Ok(socket)
+    };
     let socket = match open() {
         Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if binding.protocol == Protocol::Sctp => {
             return Ok(None);
@@ -258,8 +290,8 @@ mod tests {
 
     use super::*;
 
-    const A: Owner<'_> = Owner { name: "a", id: "ida" };
-    const B: Owner<'_> = Owner { name: "b", id: "idb" };
+    const A: Owner<'_> = Owner { name: "a", id: "ida", has_v6: false };
+    const B: Owner<'_> = Owner { name: "b", id: "idb", has_v6: false };
 
     fn request(host_address: Option<&str>, host_ports: HostPorts) -> PortRequest {
         PortRequest {

@@ -3,7 +3,7 @@
 mod allocator;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,8 @@ pub struct PortRequest {
     pub protocol: Protocol,
     /// Port inside the container.
     pub container_port: u16,
-    /// Host address; `None` is every IPv4 address (`0.0.0.0`). An IPv6 one is refused.
+    /// Host address; `None` is every address: `0.0.0.0`, and `::` for a container with IPv6. An
+    /// IPv6 one needs such a container.
     pub host_address: Option<IpAddr>,
     /// Host ports that would do.
     pub host_ports: HostPorts,
@@ -85,8 +86,8 @@ pub struct PortRequest {
 pub struct PortBinding {
     /// Transport.
     pub protocol: Protocol,
-    /// Host address, `0.0.0.0` for every one.
-    pub host_address: Ipv4Addr,
+    /// Host address, `0.0.0.0` for every one of IPv4, `::` of IPv6.
+    pub host_address: IpAddr,
     /// Host port.
     pub host_port: u16,
     /// Port inside the container.

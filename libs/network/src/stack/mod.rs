@@ -4,6 +4,7 @@ mod remove;
 mod restore;
 
 use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, MutexGuard};
 
 use netlink::{Family, Socket, Watch};
@@ -11,17 +12,36 @@ use netlink::{Family, Socket, Watch};
 use crate::bridge::{self, Standing};
 use crate::endpoint::{free_interface, host_name, identifier};
 use crate::firewall::{Firewall, Published};
+use crate::pool_v6::PoolV6;
 use crate::ports::{Owner, Ports};
 use crate::{
-    AddressPool, Bridge, ConnectRequest, Endpoint, Error, MacAddress, Netns, PortBinding, PortRequest, Result,
+    AddressPool, Bridge, ConnectRequest, Endpoint, EndpointV6, Error, MacAddress, Netns, Pool, PortBinding,
+    PortRequest, Result,
 };
 
 pub use restore::{Network, Restored};
+
+/// What holds for a whole stack.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether there are firewall rules (dockerd's `--iptables`); without them no port can be
+    /// published and nothing is translated.
+    pub firewall: bool,
+    /// Where subnets that nobody names come from; empty means Docker's.
+    pub pools: Vec<Pool>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { firewall: true, pools: Vec::new() }
+    }
+}
 
 /// One daemon's container network: bridges, addresses, host ports, firewall table.
 #[derive(Debug)]
 pub struct Stack {
     name: String,
+    pools: Vec<Pool>,
     route: Mutex<Socket>,
     firewall: Firewall,
     state: Mutex<State>,
@@ -38,6 +58,7 @@ struct State {
 struct Attached {
     standing: Standing,
     addresses: AddressPool,
+    addresses_v6: Option<PoolV6>,
     endpoints: HashSet<String>,
     published: Vec<(String, Published)>,
 }
@@ -69,6 +90,14 @@ impl Stack {
     /// # Errors
     /// [`Error::InvalidName`].
     pub fn open(name: &str) -> Result<Stack> {
+        Stack::open_with(name, Options::default())
+    }
+
+    /// As [`Stack::open`], with other options than the usual ones.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`].
+    pub fn open_with(name: &str, options: Options) -> Result<Stack> {
         if name.is_empty()
             || name.len() > 20
             || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -82,7 +111,8 @@ impl Stack {
         Ok(Stack {
             name: name.to_owned(),
             route: Mutex::new(route),
-            firewall: Firewall::open(name)?,
+            firewall: Firewall::open(name, options.firewall)?,
+            pools: options.pools,
             state: Mutex::default(),
         })
     }
@@ -105,12 +135,13 @@ impl Stack {
         };
         let (mut endpoint, standing) = self.reserve(&request, interface)?;
         let default_route = request.default_route && !standing.config.internal;
-        let connected = endpoint.attach(&self.route, netns, &standing, default_route).and_then(|()| {
-            let open = self.admit().and_then(|_| self.firewall.publish(&published(&endpoint)));
-            open.inspect_err(|_| {
-                let _ = self.delete_link(&endpoint);
-            })
-        });
+        let connected =
+            endpoint.attach(&self.route, netns, &standing, default_route, &request.sysctls).and_then(|()| {
+                let open = self.admit().and_then(|_| self.firewall.publish(&published(&endpoint)));
+                open.inspect_err(|_| {
+                    let _ = self.delete_link(netns, &endpoint);
+                })
+            });
         match connected {
             Ok(()) => Ok(endpoint),
             Err(error) => {
@@ -139,23 +170,9 @@ impl Stack {
             Some(address) => attached.addresses.reserve(address).map(|()| address)?,
             None => attached.addresses.allocate()?,
         };
-        let bridge = &attached.standing.bridge;
-        let endpoint = identifier().and_then(|id| {
-            let ports = ports.allocate(Owner { name: &request.container, id: &id }, &request.ports)?;
-            Ok(Endpoint {
-                id,
-                container: request.container.clone(),
-                bridge: bridge.name.clone(),
-                host_interface: host_name()?,
-                interface,
-                address,
-                prefix_len: bridge.subnet.prefix_len(),
-                gateway: bridge.gateway,
-                mac: request.mac.unwrap_or(MacAddress::of(address)),
-                ports,
-            })
-        });
-        let endpoint = endpoint.inspect_err(|_| attached.addresses.release(address))?;
+        let v6 = attached.place_v6(request).inspect_err(|_| attached.addresses.release(address))?;
+        let endpoint = endpoint(ports, attached, request, interface, (address, v6.clone()));
+        let endpoint = endpoint.inspect_err(|_| attached.release(address, &v6))?;
         attached.endpoints.insert(endpoint.id.clone());
         attached
             .published
@@ -179,14 +196,17 @@ impl Stack {
         let mut state = self.state();
         state.ports.release(&endpoint.id, &endpoint.ports);
         if let Ok(attached) = state.bridge(&endpoint.bridge) {
-            attached.addresses.release(endpoint.address);
+            attached.release(endpoint.address, &endpoint.v6);
         }
         withdrawn
     }
 
-    /// Deletes the pair by hand (14 to 31 ms): for a live `network disconnect`, or a namespace
+    /// Deletes the link by hand (14 to 31 ms): for a live `network disconnect`, or a namespace
     /// that somebody else keeps alive. Absent is success.
-    pub fn delete_link(&self, endpoint: &Endpoint) -> Result<()> {
+    pub fn delete_link(&self, netns: &Netns, endpoint: &Endpoint) -> Result<()> {
+        if endpoint.host_interface.is_empty() {
+            return netns.remove_link(&endpoint.interface);
+        }
         bridge::delete(&mut self.route(), &endpoint.host_interface)
     }
 
@@ -203,8 +223,10 @@ impl Stack {
                 endpoint.bridge
             )));
         }
-        let bindings = state.ports.allocate(Owner { name: &endpoint.container, id: &endpoint.id }, ports)?;
-        let added: Vec<Published> = bindings.iter().map(|binding| (*binding, endpoint.address)).collect();
+        let owner = Owner { name: &endpoint.container, id: &endpoint.id, has_v6: endpoint.v6.is_some() };
+        let bindings = state.ports.allocate(owner, ports)?;
+        let added: Vec<Published> =
+            bindings.iter().filter_map(|binding| behind(endpoint, *binding)).collect();
         if let Err(error) = self.firewall.publish(&added) {
             state.ports.release(&endpoint.id, &bindings);
             return Err(error);
@@ -217,12 +239,41 @@ impl Stack {
         Ok(bindings)
     }
 
+    /// Withdraws all ports of a connected endpoint; others may have them at once.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn unpublish(&self, endpoint: &mut Endpoint) -> Result<()> {
+        if let Ok(attached) = self.state().bridge(&endpoint.bridge) {
+            attached.published.retain(|(id, _)| *id != endpoint.id);
+        }
+        let withdrawn = self.firewall.withdraw(&published(endpoint));
+        self.state().ports.release(&endpoint.id, &endpoint.ports);
+        endpoint.ports.clear();
+        withdrawn
+    }
+
     /// Sees to it that firewalls of other programs, which may have started or reloaded since,
     /// still let this stack's packets through. Answers with warnings. Cheap when nobody changed a
     /// rule; [`Stack::connect`] does it, and a daemon should whenever [`Stack::watch`] tells it.
     pub fn admit(&self) -> Result<Vec<String>> {
         let standing = self.state().standing();
         self.firewall.admit(&standing)
+    }
+
+    /// Puts this stack's own rules in place again if somebody flushed them; whether that was so.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn heal(&self) -> Result<bool> {
+        // Held to the end: nobody's port may come or go between looking and mending.
+        let state = self.state();
+        let standing = state.standing();
+        if standing.is_empty() || self.firewall.is_whole(&standing)? {
+            return Ok(false);
+        }
+        self.firewall.install(&standing, &state.published())?;
+        Ok(true)
     }
 
     /// A descriptor that is readable when somebody, this stack included, changed a firewall rule:
@@ -240,6 +291,69 @@ impl Stack {
     }
 }
 
+impl Attached {
+    /// An IPv6 address, where the network has IPv6.
+    fn place_v6(&mut self, request: &ConnectRequest) -> Result<Option<EndpointV6>> {
+        let Some((pool, config)) = self.addresses_v6.as_mut().zip(self.standing.config.v6.as_ref()) else {
+            return match request.address_v6 {
+                Some(address) => Err(Error::AddressOutside(address.into())),
+                None => Ok(None),
+            };
+        };
+        let address = match request.address_v6 {
+            Some(address) => pool.reserve(address).map(|()| address)?,
+            None => pool.allocate()?,
+        };
+        Ok(Some(EndpointV6 { address, prefix_len: config.subnet.prefix_len(), gateway: config.gateway }))
+    }
+
+    fn release(&mut self, address: Ipv4Addr, v6: &Option<EndpointV6>) {
+        self.addresses.release(address);
+        if let (Some(pool), Some(v6)) = (&mut self.addresses_v6, v6) {
+            pool.release(v6.address);
+        }
+    }
+}
+
+/// An endpoint with its addresses, which are in the books already, and its ports.
+fn endpoint(
+    ports: &mut Ports,
+    attached: &Attached,
+    request: &ConnectRequest,
+    interface: String,
+    (address, v6): (Ipv4Addr, Option<EndpointV6>),
+) -> Result<Endpoint> {
+    let Standing { bridge, config, .. } = &attached.standing;
+    let id = identifier()?;
+    let owner = Owner { name: &request.container, id: &id, has_v6: v6.is_some() };
+    let is_bridge = config.medium.child().is_none();
+    // On a link of the host containers are reached by their own addresses: nothing is published.
+    let ports = if is_bridge { ports.allocate(owner, &request.ports)? } else { Vec::new() };
+    let own_mac = if config.medium.has_own_mac() { request.mac } else { Some(bridge.mac) };
+    Ok(Endpoint {
+        id,
+        container: request.container.clone(),
+        bridge: bridge.name.clone(),
+        host_interface: if is_bridge { host_name()? } else { String::new() },
+        interface,
+        address,
+        prefix_len: bridge.subnet.prefix_len(),
+        gateway: config.router.unwrap_or(bridge.gateway),
+        mac: own_mac.unwrap_or(MacAddress::of(address)),
+        v6,
+        routed: config.medium.is_routed(),
+        ports,
+    })
+}
+
 fn published(endpoint: &Endpoint) -> Vec<Published> {
-    endpoint.ports.iter().map(|binding| (*binding, endpoint.address)).collect()
+    endpoint.ports.iter().filter_map(|binding| behind(endpoint, *binding)).collect()
+}
+
+/// The address of the endpoint that a host port leads to: that of its own family.
+fn behind(endpoint: &Endpoint, binding: PortBinding) -> Option<Published> {
+    match binding.host_address {
+        IpAddr::V4(_) => Some((binding, endpoint.address.into())),
+        IpAddr::V6(_) => Some((binding, endpoint.v6.as_ref()?.address.into())),
+    }
 }

@@ -22,8 +22,17 @@ impl Stack {
                     endpoints: attached.endpoints.len(),
                 });
             }
+            let medium = attached.standing.config.medium.clone();
             state.bridges.retain(|attached| attached.standing.bridge.name != name);
             self.firewall.install(&state.standing(), &state.published())?;
+            let is_shared = state.bridges.iter().any(|other| {
+                other.standing.config.medium.child().map(|child| child.1)
+                    == medium.child().map(|child| child.1)
+            });
+            if let Some((_, parent)) = medium.child().filter(|(_, parent)| !parent.is_empty() && !is_shared) {
+                // A link of a VLAN may have been made for it.
+                self.delete_own_bridge(parent)?;
+            }
         }
         self.delete_own_bridge(name)
     }

@@ -7,6 +7,7 @@ use netlink::{Change, Request, Target, change_link};
 use super::{Attached, Stack, State};
 use crate::bridge::{self, Standing};
 use crate::endpoint;
+use crate::pool_v6::PoolV6;
 use crate::ports::Owner;
 use crate::{AddressPool, Bridge, BridgeConfig, Endpoint, Error, Result};
 
@@ -55,7 +56,7 @@ impl Stack {
 
     /// Takes into the books what an endpoint has.
     fn adopt(&self, state: &mut State, endpoint: &Endpoint, former: &mut State, warnings: &mut Vec<String>) {
-        let owner = Owner { name: &endpoint.container, id: &endpoint.id };
+        let owner = Owner { name: &endpoint.container, id: &endpoint.id, has_v6: endpoint.v6.is_some() };
         let State { bridges, ports } = state;
         let Some(attached) =
             bridges.iter_mut().find(|attached| attached.standing.bridge.name == endpoint.bridge)
@@ -74,13 +75,19 @@ impl Stack {
             ));
             return;
         }
+        if let (Some(pool), Some(v6)) = (&mut attached.addresses_v6, &endpoint.v6)
+            && let Err(error) = pool.reserve(v6.address)
+        {
+            warnings.push(format!("{} has the address {}: {error}", endpoint.container, v6.address));
+        }
         attached.endpoints.insert(endpoint.id.clone());
         for binding in &endpoint.ports {
             match ports.restore(owner, *binding, &mut former.ports) {
                 Err(error @ Error::PortAllocated { .. }) => warnings.push(error.to_string()),
                 other => {
                     warnings.extend(other.err().map(|error| error.to_string()));
-                    attached.published.push((endpoint.id.clone(), (*binding, endpoint.address)));
+                    let published = super::behind(endpoint, *binding);
+                    attached.published.extend(published.map(|published| (endpoint.id.clone(), published)));
                 }
             }
         }
@@ -131,9 +138,13 @@ impl Stack {
 
     fn attach_bridge(&self, state: &mut State, config: &BridgeConfig) -> Result<Bridge> {
         let reserved: Vec<_> = state.bridges.iter().map(|attached| attached.standing.bridge.subnet).collect();
-        let standing = bridge::ensure(&mut self.route(), &self.name, config, &reserved)?;
+        let standing = bridge::ensure(&mut self.route(), &self.name, config, &self.pools, &reserved)?;
         let mut addresses = AddressPool::new(standing.bridge.subnet, config.range)?;
         addresses.reserve(standing.bridge.gateway)?;
+        if let Some(router) = config.router.filter(|router| *router != standing.bridge.gateway) {
+            addresses.reserve(router)?;
+        }
+        let addresses_v6 = config.v6.as_ref().map(PoolV6::new).transpose()?;
         for address in &config.reserved {
             addresses.reserve(*address)?;
         }
@@ -141,6 +152,7 @@ impl Stack {
         state.bridges.push(Attached {
             standing,
             addresses,
+            addresses_v6,
             endpoints: HashSet::new(),
             published: Vec::new(),
         });

@@ -1,8 +1,8 @@
 //! What a device changes of a container's spec (CDI specification, containerEdits).
 
 use errdefs::{Error, Result};
-use rustix::fs::FileType;
 use runtime_spec::{Device, DeviceRule, Hook, Hooks, Mount, NetDevice, Spec};
+use rustix::fs::FileType;
 use serde::Deserialize;
 
 /// Changes.

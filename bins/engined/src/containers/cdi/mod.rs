@@ -31,7 +31,8 @@ pub fn give(spec: &mut Spec, requests: &[DeviceRequest], directories: &[PathBuf]
     let unknown: Vec<&str> =
         names.iter().filter(|name| registry.find(name).is_none()).map(String::as_str).collect();
     if !unknown.is_empty() {
-        let mut text = format!("CDI device injection failed: unresolvable CDI devices {}", unknown.join(", "));
+        let mut text =
+            format!("CDI device injection failed: unresolvable CDI devices {}", unknown.join(", "));
         for broken in registry.broken() {
             text.push_str(&format!("; {broken}"));
         }
@@ -99,7 +100,10 @@ mod tests {
         assert_eq!(process.env, ["ALL=1", "NIC=0"]);
         assert_eq!(process.user.additional_gids, [7]);
         let linux = spec.linux.unwrap();
-        assert_eq!((linux.devices[0].path.as_str(), linux.devices[0].major, linux.devices[0].minor), ("/dev/nic0", 1, 3));
+        assert_eq!(
+            (linux.devices[0].path.as_str(), linux.devices[0].major, linux.devices[0].minor),
+            ("/dev/nic0", 1, 3)
+        );
         assert!(linux.resources.unwrap().devices.iter().any(|rule| rule.allow && rule.major == Some(1)));
         assert_eq!(spec.mounts[0].options, ["ro", "rbind"]);
         assert_eq!(spec.hooks.unwrap().create_container[0].args, ["hook", "x"]);

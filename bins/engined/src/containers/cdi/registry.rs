@@ -47,8 +47,12 @@ impl Registry {
     pub fn load(directories: &[PathBuf]) -> Registry {
         let mut registry = Registry { files: Vec::new(), broken: Vec::new() };
         for directory in directories {
-            let mut paths: Vec<PathBuf> =
-                std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            let mut paths: Vec<PathBuf> = std::fs::read_dir(directory)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+                .collect();
             paths.sort();
             for path in paths {
                 match read(&path) {
@@ -64,11 +68,9 @@ impl Registry {
     /// A device by its qualified name.
     pub fn find(&self, name: &str) -> Option<(&File, &Device)> {
         let (kind, name) = name.split_once('=')?;
-        self.files
-            .iter()
-            .rev()
-            .filter(|file| file.content.kind == kind)
-            .find_map(|file| file.content.devices.iter().find(|device| device.name == name).map(|device| (file, device)))
+        self.files.iter().rev().filter(|file| file.content.kind == kind).find_map(|file| {
+            file.content.devices.iter().find(|device| device.name == name).map(|device| (file, device))
+        })
     }
 
     /// Whether anybody describes devices of this kind.
@@ -106,9 +108,13 @@ fn parse(text: &str, is_yaml: bool) -> Result<Content, String> {
         text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b))
     };
-    let is_kind = content.kind.split_once('/').is_some_and(|(vendor, class)| is_word(vendor) && is_word(class));
+    let is_kind =
+        content.kind.split_once('/').is_some_and(|(vendor, class)| is_word(vendor) && is_word(class));
     if content.cdi_version.is_empty() || !is_kind {
-        return Err(format!("no CDI specification: version {:?}, kind {:?}", content.cdi_version, content.kind));
+        return Err(format!(
+            "no CDI specification: version {:?}, kind {:?}",
+            content.cdi_version, content.kind
+        ));
     }
     if let Some(bad) = content.devices.iter().find(|device| !is_word(&device.name)) {
         return Err(format!("invalid device name {:?}", bad.name));

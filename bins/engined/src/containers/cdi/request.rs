@@ -45,9 +45,11 @@ pub fn names(request: &DeviceRequest, registry: &Registry) -> Result<Vec<String>
 fn is_meant(request: &DeviceRequest, vendor: &str) -> bool {
     let short = vendor.trim_end_matches(".com");
     match request.driver.as_str() {
-        "" => request.capabilities.iter().flatten().any(|all| {
-            !all.is_empty() && all.iter().all(|word| GPU_CAPABILITIES.contains(&word.as_str()))
-        }),
+        "" => {
+            request.capabilities.iter().flatten().any(|all| {
+                !all.is_empty() && all.iter().all(|word| GPU_CAPABILITIES.contains(&word.as_str()))
+            })
+        }
         driver => driver == short || driver == format!("{short}.cdi"),
     }
 }

@@ -72,7 +72,9 @@ fn tag(
     let word = |text: &str| Value::String(text.into());
     let labels = record.config.labels.clone().unwrap_or_default();
     let map = |all: &BTreeMap<String, String>| {
-        Value::Map(std::sync::Arc::new(all.iter().map(|(key, value)| (key.as_str().into(), word(value))).collect()))
+        Value::Map(std::sync::Arc::new(
+            all.iter().map(|(key, value)| (key.as_str().into(), word(value))).collect(),
+        ))
     };
     let data: BTreeMap<&str, Value> = BTreeMap::from([
         ("ID", word(crate::identity::short(&record.id))),
@@ -92,7 +94,8 @@ fn tag(
         ("EngineID", word(&engine.id)),
         ("ExtraAttributes", map(extra)),
     ]);
-    let data = Value::Map(std::sync::Arc::new(data.into_iter().map(|(key, value)| (key.into(), value)).collect()));
+    let data =
+        Value::Map(std::sync::Arc::new(data.into_iter().map(|(key, value)| (key.into(), value)).collect()));
     let failed = |cause: gotmpl::TemplateError| Error::invalid_argument(cause.to_string());
     // A method with an argument that everybody leaves nil is a field here.
     let text = text.replace("(.ExtraAttributes nil)", ".ExtraAttributes");
@@ -142,11 +145,14 @@ mod tests {
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into();
         let chosen = extra(&record, &options).unwrap();
-        assert_eq!(chosen.into_iter().collect::<Vec<_>>(), [
-            ("A".to_owned(), "1".to_owned()),
-            ("B_X".to_owned(), "2".to_owned()),
-            ("b".to_owned(), "y".to_owned())
-        ]);
+        assert_eq!(
+            chosen.into_iter().collect::<Vec<_>>(),
+            [
+                ("A".to_owned(), "1".to_owned()),
+                ("B_X".to_owned(), "2".to_owned()),
+                ("b".to_owned(), "y".to_owned())
+            ]
+        );
     }
 
     #[test]

@@ -181,10 +181,14 @@ fn check_fluentd(options: &Options) -> Result<()> {
     }
     for (key, value) in options {
         let is_right = match key.as_str() {
-            "fluentd-async" | "fluentd-request-ack" | "fluentd-sub-second-precision" => truth(value).is_some(),
+            "fluentd-async" | "fluentd-request-ack" | "fluentd-sub-second-precision" => {
+                truth(value).is_some()
+            }
             "fluentd-buffer-limit" => size(value).is_some(),
             "fluentd-max-retries" => value.parse::<u32>().is_ok(),
-            "fluentd-retry-wait" | "fluentd-write-timeout" | "fluentd-read-timeout" => millis(value).is_some(),
+            "fluentd-retry-wait" | "fluentd-write-timeout" | "fluentd-read-timeout" => {
+                millis(value).is_some()
+            }
             "fluentd-async-reconnect-interval" => {
                 millis(value).is_some_and(|millis| millis == 0.0 || (100.0..=10_000.0).contains(&millis))
             }
@@ -215,10 +219,14 @@ fn check_gelf(options: &Options) -> Result<()> {
             "gelf-compression-level" | "gelf-compression-type" if scheme != "udp" => {
                 return Err(bad("compression is only supported on UDP"));
             }
-            "gelf-compression-level" if !value.parse::<i32>().is_ok_and(|level| (-1..=9).contains(&level)) => {
+            "gelf-compression-level"
+                if !value.parse::<i32>().is_ok_and(|level| (-1..=9).contains(&level)) =>
+            {
                 return unknown();
             }
-            "gelf-compression-type" if !matches!(value.as_str(), "gzip" | "zlib" | "none") => return unknown(),
+            "gelf-compression-type" if !matches!(value.as_str(), "gzip" | "zlib" | "none") => {
+                return unknown();
+            }
             "gelf-tcp-max-reconnect" | "gelf-tcp-reconnect-delay" if scheme != "tcp" => {
                 return Err(bad(format!("{key:?} is only valid for TCP")));
             }
@@ -314,7 +322,14 @@ mod tests {
             ("json-file", &[("max-size", "10m"), ("max-file", "3")][..]),
             ("local", &[("mode", "non-blocking"), ("max-buffer-size", "4m")]),
             ("none", &[("anything", "goes")]),
-            ("syslog", &[("syslog-address", "udp://h:1"), ("syslog-facility", "local3"), ("tag", "{{.Name}}/{{.ID}}")]),
+            (
+                "syslog",
+                &[
+                    ("syslog-address", "udp://h:1"),
+                    ("syslog-facility", "local3"),
+                    ("tag", "{{.Name}}/{{.ID}}"),
+                ],
+            ),
             ("syslog", &[("syslog-format", "rfc5424micro"), ("labels", "a,b"), ("env-regex", "^A_")]),
             ("journald", &[("cache-disabled", "true")]),
             ("fluentd", &[("fluentd-address", "h:24224"), ("fluentd-retry-wait", "1m1.5s")]),
@@ -340,17 +355,33 @@ mod tests {
             ("syslog", &[("syslog-facility", "x")], "invalid syslog facility"),
             ("syslog", &[("syslog-format", "x")], "Invalid syslog format"),
             ("journald", &[("foo", "1")], "unknown log opt 'foo' for journald log driver"),
-            ("fluentd", &[("fluentd-address", "ftp://x")], "invalid fluentd-address (ftp://x): unsupported scheme: 'ftp'"),
-            ("fluentd", &[("fluentd-async-reconnect-interval", "11s")], "invalid value for fluentd-async-reconnect-interval"),
+            (
+                "fluentd",
+                &[("fluentd-address", "ftp://x")],
+                "invalid fluentd-address (ftp://x): unsupported scheme: 'ftp'",
+            ),
+            (
+                "fluentd",
+                &[("fluentd-async-reconnect-interval", "11s")],
+                "invalid value for fluentd-async-reconnect-interval",
+            ),
             ("gelf", &[], "gelf-address is a required parameter"),
             ("gelf", &[("gelf-address", "http://x:1")], "gelf: endpoint needs to be TCP or UDP"),
-            ("gelf", &[("gelf-address", "udp://x")], "gelf: please provide gelf-address as proto://host:port"),
+            (
+                "gelf",
+                &[("gelf-address", "udp://x")],
+                "gelf: please provide gelf-address as proto://host:port",
+            ),
             (
                 "gelf",
                 &[("gelf-address", "tcp://x:1"), ("gelf-compression-type", "gzip")],
                 "compression is only supported on UDP",
             ),
-            ("gelf", &[("gelf-address", "udp://x:1"), ("foo", "1")], "unknown log opt \"foo\" for gelf log driver"),
+            (
+                "gelf",
+                &[("gelf-address", "udp://x:1"), ("foo", "1")],
+                "unknown log opt \"foo\" for gelf log driver",
+            ),
         ] {
             let said = said(kind, options);
             assert!(said.contains(text), "{kind} {options:?}: {said}");

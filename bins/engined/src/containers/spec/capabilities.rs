@@ -58,7 +58,9 @@ fn normalise(field: &str, names: &[String]) -> Result<Vec<String>> {
             match bare {
                 "ALL" => Ok("ALL".to_owned()),
                 known if CAPABILITIES.contains(&known) => Ok(format!("CAP_{known}")),
-                _ => Err(Error::invalid_argument(format!("invalid {field}: unknown capability: \"CAP_{bare}\""))),
+                _ => Err(Error::invalid_argument(format!(
+                    "invalid {field}: unknown capability: \"CAP_{bare}\""
+                ))),
             }
         })
         .collect()

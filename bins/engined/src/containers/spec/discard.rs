@@ -63,9 +63,7 @@ pub fn of_resources(resources: &mut Resources, kernel: &Kernel) -> Result<Vec<St
     }
     if resources.blkio_weight > 0 && !kernel.has_blkio_weight {
         check_weight(resources.blkio_weight)?;
-        warn(
-            "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.",
-        );
+        warn("Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.");
         resources.blkio_weight = 0;
     }
     if resources.blkio_weight_device.as_ref().is_some_and(|list| !list.is_empty())
@@ -95,7 +93,9 @@ fn check_list(field: &str, what: &str, asked: &str, there: &str) -> Result<()> {
         return Ok(());
     }
     let Some(wanted) = numbers(asked) else {
-        return Err(Error::invalid_argument(format!("Invalid value {asked} for {field}: invalid format: {asked}")));
+        return Err(Error::invalid_argument(format!(
+            "Invalid value {asked} for {field}: invalid format: {asked}"
+        )));
     };
     if !is_within(&wanted, there) {
         return Err(Error::invalid_argument(format!(
@@ -115,8 +115,12 @@ mod tests {
 
     #[test]
     fn what_the_kernel_has_stays() {
-        let mut resources =
-            Resources { memory: 8 << 20, cpuset_cpus: "0,1".into(), memory_swappiness: Some(7), ..Resources::default() };
+        let mut resources = Resources {
+            memory: 8 << 20,
+            cpuset_cpus: "0,1".into(),
+            memory_swappiness: Some(7),
+            ..Resources::default()
+        };
         let before = resources.clone();
         assert!(of_resources(&mut resources, &kernel()).unwrap().is_empty());
         assert_eq!(resources, before);

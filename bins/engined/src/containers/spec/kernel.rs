@@ -32,7 +32,11 @@ impl Kernel {
         if has("cgroup.controllers") {
             // The root has no limits of its own: those below it show what there is.
             let below = |file: &str| {
-                std::fs::read_dir(root).into_iter().flatten().flatten().any(|entry| entry.path().join(file).exists())
+                std::fs::read_dir(root)
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+                    .any(|entry| entry.path().join(file).exists())
             };
             return Kernel {
                 is_unified: true,
@@ -43,7 +47,8 @@ impl Kernel {
                 mems: text("cpuset.mems.effective"),
             };
         }
-        let blkio = |name: &str| has(&format!("blkio/blkio.{name}")) || has(&format!("blkio/blkio.bfq.{name}"));
+        let blkio =
+            |name: &str| has(&format!("blkio/blkio.{name}")) || has(&format!("blkio/blkio.bfq.{name}"));
         Kernel {
             is_unified: false,
             has_swap_limit: has("memory/memory.memsw.limit_in_bytes"),

@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn what_we_do_not_have_is_named() {
         let text = |host: HostConfig| unsupported(&host).unwrap_err().to_string();
-        let quota = HostConfig { storage_opt: [("size".into(), "1g".into())].into(), ..HostConfig::default() };
+        let quota =
+            HostConfig { storage_opt: [("size".into(), "1g".into())].into(), ..HostConfig::default() };
         assert!(text(quota).contains("pquota"));
         let isolated = HostConfig { isolation: "hyperv".into(), ..HostConfig::default() };
         assert_eq!(text(isolated), "invalid isolation 'hyperv' on linux");

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::time::timeout;
 
 use super::message::answers;
 
 const PORT: u16 = 53;
-/// A server that is silent for so long is passed over.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Nobody waits longer for all servers together; resolvers ask again after five seconds.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Time that a server has before the next one is asked too.
+const HEAD_START: Duration = Duration::from_millis(400);
 /// Resolvers ask no more servers than that (resolv.conf(5)).
 const SERVERS: usize = 3;
 const ANSWER_LIMIT_BYTES: usize = 65_535;
@@ -24,23 +25,40 @@ pub enum Transport {
     Tcp,
 }
 
-/// The answer of the first server that has one.
+/// The first answer of any server. The next one is asked as soon as one fails, or has been silent
+/// for a while; the earlier ones may still answer.
 pub async fn forward(servers: &[IpAddr], query: &[u8], transport: Transport) -> Option<Vec<u8>> {
-    for server in servers.iter().take(SERVERS) {
-        let server = SocketAddr::new(*server, PORT);
-        let asked = async {
-            match transport {
-                Transport::Udp => ask(server, query).await,
-                Transport::Tcp => ask_by_stream(server, query).await,
-            }
-        };
-        match timeout(PATIENCE, asked).await {
-            Ok(Ok(answer)) => return Some(answer),
-            Ok(Err(error)) => tracing::debug!(%server, %error, "a name server does not answer"),
-            Err(_) => tracing::debug!(%server, "a name server is silent"),
+    let mut asked = tokio::task::JoinSet::new();
+    let mut left = servers.iter().take(SERVERS).copied();
+    let deadline = tokio::time::sleep(PATIENCE);
+    tokio::pin!(deadline);
+    loop {
+        let next = left.next();
+        if let Some(server) = next {
+            let query = query.to_vec();
+            asked.spawn(async move { ask_by(SocketAddr::new(server, PORT), &query, transport).await });
+        }
+        if asked.is_empty() {
+            return None;
+        }
+        let has_more = left.len() > 0;
+        tokio::select! {
+            answered = asked.join_next() => match answered {
+                Some(Ok(Ok(answer))) => return Some(answer),
+                Some(Ok(Err(error))) => tracing::debug!(%error, "a name server does not answer"),
+                _ => {}
+            },
+            () = tokio::time::sleep(HEAD_START), if has_more => {}
+            () = &mut deadline => return None,
         }
     }
-    None
+}
+
+async fn ask_by(server: SocketAddr, query: &[u8], transport: Transport) -> io::Result<Vec<u8>> {
+    match transport {
+        Transport::Udp => ask(server, query).await,
+        Transport::Tcp => ask_by_stream(server, query).await,
+    }
 }
 
 async fn ask(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {

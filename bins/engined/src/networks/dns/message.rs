@@ -1,6 +1,6 @@
 //! The little of a name query and its answer that a resolver for containers needs (RFC 1035).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const HEADER_BYTES: usize = 12;
 const IN: u16 = 1;
@@ -60,14 +60,23 @@ impl Query {
     }
 
     /// The address that a reverse query is about.
-    pub fn reversed(&self) -> Option<Ipv4Addr> {
+    pub fn reversed(&self) -> Option<IpAddr> {
+        if let Some(digits) = self.name.strip_suffix(".ip6.arpa") {
+            let digits: Vec<u8> = digits
+                .split('.')
+                .map(|digit| u8::from_str_radix(digit, 16).ok().filter(|_| digit.len() == 1))
+                .collect::<Option<_>>()?;
+            let digits = <[u8; 32]>::try_from(digits).ok()?;
+            let number = digits.iter().rev().fold(0u128, |number, digit| number << 4 | u128::from(*digit));
+            return Some(Ipv6Addr::from(number).into());
+        }
         let parts: Vec<u8> = self
             .name
             .strip_suffix(".in-addr.arpa")?
             .split('.')
             .map(|part| part.parse().ok())
             .collect::<Option<_>>()?;
-        <[u8; 4]>::try_from(parts).ok().map(|[d, c, b, a]| Ipv4Addr::new(a, b, c, d))
+        <[u8; 4]>::try_from(parts).ok().map(|[d, c, b, a]| Ipv4Addr::new(a, b, c, d).into())
     }
 
     /// An answer without records.
@@ -76,8 +85,12 @@ impl Query {
     }
 
     /// An answer with addresses.
-    pub fn addresses(&self, addresses: &[Ipv4Addr]) -> Vec<u8> {
-        let data: Vec<Vec<u8>> = addresses.iter().map(|address| address.octets().to_vec()).collect();
+    pub fn addresses(&self, addresses: &[IpAddr]) -> Vec<u8> {
+        let bytes = |address: &IpAddr| match address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        let data: Vec<Vec<u8>> = addresses.iter().map(bytes).collect();
         self.answer(Code::NoError, &data)
     }
 
@@ -148,7 +161,7 @@ mod tests {
         let asked = query("Web.Crew", A);
         let read = Query::parse(&asked).unwrap();
         assert_eq!((read.name.as_str(), read.kind), ("web.crew", A));
-        let answer = read.addresses(&[Ipv4Addr::new(10, 0, 0, 2)]);
+        let answer = read.addresses(&[Ipv4Addr::new(10, 0, 0, 2).into()]);
         assert!(answers(&asked, &answer));
         assert_eq!(answer[..8], [0xab, 0xcd, 0x81, 0x80, 0, 1, 0, 1]);
         assert_eq!(answer[answer.len() - 4..], [10, 0, 0, 2]);
@@ -158,16 +171,19 @@ mod tests {
     #[test]
     fn reverse_names_are_addresses() {
         let reversed = |name: &str| Query::parse(&query(name, PTR)).unwrap().reversed();
-        assert_eq!(reversed("4.3.2.1.in-addr.arpa"), Some(Ipv4Addr::new(1, 2, 3, 4)));
+        assert_eq!(reversed("4.3.2.1.in-addr.arpa"), Some(Ipv4Addr::new(1, 2, 3, 4).into()));
         assert_eq!(reversed("3.2.1.in-addr.arpa"), None);
         assert_eq!(reversed("x.3.2.1.in-addr.arpa"), None);
+        let six = "2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.7.0.0.0.0.0.d.f.ip6.arpa";
+        assert_eq!(reversed(six), Some("fd00:7::2".parse().unwrap()));
+        assert_eq!(reversed("2.0.ip6.arpa"), None);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             if let Some(query) = Query::parse(&bytes) {
-                prop_assert!(query.addresses(&[Ipv4Addr::LOCALHOST]).len() > query.bytes.len());
+                prop_assert!(query.addresses(&[Ipv4Addr::LOCALHOST.into()]).len() > query.bytes.len());
                 query.reversed();
             }
             answers(&bytes, &bytes);

@@ -4,7 +4,7 @@ mod forward;
 mod message;
 mod serve;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use engine_api::network::EndpointSettings;
 
@@ -36,13 +36,20 @@ fn answer(engine: &Engine, container: &Container, query: &Query) -> Option<Vec<u
             find_name(engine, &own, address).map(|name| query.named(&name))
         }
         _ => {
-            let addresses = find_addresses(engine, &own, &query.name);
-            match query.kind {
-                _ if addresses.is_empty() => None,
-                A => Some(query.addresses(&addresses)),
-                // The name is known and has nothing of the kind: nobody else is asked.
-                AAAA => Some(query.empty(Code::NoError)),
-                _ => Some(query.empty(Code::NoError)),
+            let mut addresses = find_addresses(engine, &own, &query.name);
+            if addresses.is_empty() {
+                return None;
+            }
+            // A known name that has nothing of the kind: nobody else is asked.
+            addresses.retain(|address| match query.kind {
+                A => address.is_ipv4(),
+                AAAA => address.is_ipv6(),
+                _ => false,
+            });
+            if addresses.is_empty() {
+                Some(query.empty(Code::NoError))
+            } else {
+                Some(query.addresses(&addresses))
             }
         }
     }
@@ -54,7 +61,7 @@ fn networks<'a>(engine: &Engine, own: &'a Record) -> Vec<&'a String> {
     own.endpoints.keys().filter(has_names).collect()
 }
 
-fn find_addresses(engine: &Engine, own: &Record, asked: &str) -> Vec<Ipv4Addr> {
+fn find_addresses(engine: &Engine, own: &Record, asked: &str) -> Vec<IpAddr> {
     let networks = networks(engine, own);
     let mut found = Vec::new();
     for other in engine.containers.all() {
@@ -66,7 +73,8 @@ fn find_addresses(engine: &Engine, own: &Record, asked: &str) -> Vec<Ipv4Addr> {
             let name = asked.strip_suffix(&suffix).unwrap_or(asked);
             let is_meant = |own: &String| own.eq_ignore_ascii_case(asked) || own.eq_ignore_ascii_case(name);
             if names(&other, &wish).iter().any(is_meant) {
-                found.push(endpoint.address);
+                found.push(endpoint.address.into());
+                found.extend(endpoint.v6.as_ref().map(|v6| IpAddr::from(v6.address)));
             }
         }
     }
@@ -77,11 +85,15 @@ fn find_addresses(engine: &Engine, own: &Record, asked: &str) -> Vec<Ipv4Addr> {
     found
 }
 
-fn find_name(engine: &Engine, own: &Record, address: Ipv4Addr) -> Option<String> {
+fn find_name(engine: &Engine, own: &Record, address: IpAddr) -> Option<String> {
     for network in networks(engine, own) {
         for other in engine.containers.all() {
             let other = other.record();
-            if other.endpoints.get(network).is_some_and(|endpoint| endpoint.address == address) {
+            let has = |endpoint: &network::Endpoint| {
+                IpAddr::from(endpoint.address) == address
+                    || endpoint.v6.as_ref().is_some_and(|v6| IpAddr::from(v6.address) == address)
+            };
+            if other.endpoints.get(network).is_some_and(has) {
                 return Some(format!("{}.{network}", other.name));
             }
         }

@@ -139,7 +139,7 @@ async fn resolve(asked: &Asked, message: &[u8], transport: Transport) -> Option<
     if !record.endpoints.keys().any(leads_out) {
         return Some(query.empty(Code::ServerFailure));
     }
-    let servers = files::servers(&engine, &record).map(|conf| conf.nameservers).unwrap_or_default();
+    let servers = files::forwarders(&engine, &record).unwrap_or_default();
     drop((engine, container));
     Some(forward(&servers, message, transport).await.unwrap_or_else(|| query.empty(Code::ServerFailure)))
 }

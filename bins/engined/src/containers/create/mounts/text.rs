@@ -131,7 +131,16 @@ mod tests {
     #[test]
     fn malformed_ones_are_refused() {
         for bad in [
-            "", ":", "a:b:c:d", "/a:/", "/a:relative", "/a:/b:wild", "b@d:/c", "relative", "/a:ro", "/a:/b:ro,rw",
+            "",
+            ":",
+            "a:b:c:d",
+            "/a:/",
+            "/a:relative",
+            "/a:/b:wild",
+            "b@d:/c",
+            "relative",
+            "/a:ro",
+            "/a:/b:ro,rw",
             "/a:/b:ro,ro",
         ] {
             assert!(parse_bind(bad).is_err(), "{bad}");

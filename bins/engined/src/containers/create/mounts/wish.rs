@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn every_kind_is_read() {
-        let options = BindOptions { propagation: "rslave".into(), non_recursive: true, ..BindOptions::default() };
+        let options =
+            BindOptions { propagation: "rslave".into(), non_recursive: true, ..BindOptions::default() };
         let bind = read(&Mount { bind_options: Some(options), ..wish("bind", "/tmp") }).unwrap();
         assert_eq!((bind.propagation.as_str(), bind.is_non_recursive), ("rslave", true));
         let options = VolumeOptions { no_copy: true, subpath: "a/../b".into(), ..VolumeOptions::default() };
@@ -193,7 +194,10 @@ mod tests {
         assert!(volume.is_bare && volume.subpath == "a/../b");
         let options = TmpfsOptions { size_bytes: 9, mode: 0o700, options: vec![vec!["exec".into()]] };
         let tmpfs = read(&Mount { tmpfs_options: Some(options), ..wish("tmpfs", "") }).unwrap();
-        assert_eq!(tmpfs.source, Source::Tmpfs { options: ["mode=700", "size=9", "exec"].map(String::from).into() });
+        assert_eq!(
+            tmpfs.source,
+            Source::Tmpfs { options: ["mode=700", "size=9", "exec"].map(String::from).into() }
+        );
         let image = read(&wish("image", "busybox")).unwrap();
         assert!(image.is_read_only && matches!(image.source, Source::Image { .. }));
     }
@@ -207,10 +211,19 @@ mod tests {
             (wish("bind", ""), "field Source must not be empty"),
             (wish("bind", "/nothing/here"), "bind source path does not exist: /nothing/here"),
             (wish("tmpfs", "x"), "field Source must not be specified"),
-            (Mount { volume_options: Some(part("../x")), ..wish("volume", "v") }, "subpath must be a relative path"),
+            (
+                Mount { volume_options: Some(part("../x")), ..wish("volume", "v") },
+                "subpath must be a relative path",
+            ),
             (Mount { volume_options: Some(part("x")), ..wish("volume", "") }, "anonymous volumes"),
-            (Mount { volume_options: Some(part("")), ..wish("bind", "/tmp") }, "field VolumeOptions must not be"),
-            (Mount { bind_options: Some(forced), ..wish("bind", "/tmp") }, "Writable && ReadOnlyForceRecursive"),
+            (
+                Mount { volume_options: Some(part("")), ..wish("bind", "/tmp") },
+                "field VolumeOptions must not be",
+            ),
+            (
+                Mount { bind_options: Some(forced), ..wish("bind", "/tmp") },
+                "Writable && ReadOnlyForceRecursive",
+            ),
             (
                 Mount { image_options: Some(ImageOptions { subpath: "/abs".into() }), ..wish("image", "i") },
                 "subpath must be a relative path",

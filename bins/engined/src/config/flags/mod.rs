@@ -1,19 +1,27 @@
 //! The command line, in dockerd's words.
 
+mod access;
+mod network;
+mod rest;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
 use errdefs::{Error, Result};
 
+pub use access::AccessFlags;
+pub use network::NetworkFlags;
+pub use rest::RestFlags;
+
 /// Log drivers that a container may ask for.
-pub const LOG_DRIVERS: [&str; 3] = ["json-file", "local", "none"];
+pub use crate::containers::logging::DRIVERS as LOG_DRIVERS;
 
 /// Serves the Docker Engine API on top of a containerd API.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "engined", version, disable_version_flag = true, args_override_self = true)]
 pub struct Flags {
-    /// Address to listen on (unix:///PATH or fd://); may be given several times
+    /// Address to listen on: unix:///PATH, fd://, or tcp://HOST:PORT with --tlsverify; may be given several times
     #[arg(short = 'H', long, value_name = "ADDRESS")]
     pub host: Vec<String>,
     /// Directory of everything that lasts
@@ -43,7 +51,7 @@ pub struct Flags {
     /// How much to print: debug, info, warn, error or fatal
     #[arg(short, long, default_value = "info", value_name = "LEVEL")]
     pub log_level: String,
-    /// Log driver of containers that name none: json-file, local or none
+    /// Log driver of containers that name none
     #[arg(long, default_value = "json-file", value_name = "NAME")]
     pub log_driver: String,
     /// Option of the log driver, key=value
@@ -67,10 +75,10 @@ pub struct Flags {
     /// Packets leave the host under the host's address
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub ip_masq: Option<bool>,
-    /// Forwarding is switched on; it always is
+    /// Forwarding is switched on
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub ip_forward: Option<bool>,
-    /// Firewall rules are made; they always are, in nftables
+    /// Firewall rules are made, in nftables; without them no port can be published
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub iptables: Option<bool>,
     /// Taken and without effect: no port ever needs a proxy
@@ -86,7 +94,7 @@ pub struct Flags {
     #[arg(long, value_name = "IP")]
     pub dns: Vec<IpAddr>,
     /// Resolver option of containers that name none
-    #[arg(long, value_name = "OPTION")]
+    #[arg(long, alias = "dns-opts", value_name = "OPTION")]
     pub dns_opt: Vec<String>,
     /// Search domain of containers that name none
     #[arg(long, value_name = "DOMAIN")]
@@ -142,21 +150,12 @@ pub struct Flags {
     /// Taken and without effect: nothing experimental is hidden
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub experimental: Option<bool>,
-    /// Use TLS on tcp:// addresses
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub tls: Option<bool>,
-    /// Use TLS on tcp:// addresses and ask clients for their certificate
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub tlsverify: Option<bool>,
-    /// Certificates that clients' certificates are checked against
-    #[arg(long, value_name = "FILE")]
-    pub tlscacert: Option<PathBuf>,
-    /// The engine's certificate
-    #[arg(long, value_name = "FILE")]
-    pub tlscert: Option<PathBuf>,
-    /// The key of that certificate
-    #[arg(long, value_name = "FILE")]
-    pub tlskey: Option<PathBuf>,
+    #[command(flatten)]
+    pub net: NetworkFlags,
+    #[command(flatten)]
+    pub access: AccessFlags,
+    #[command(flatten)]
+    pub rest: RestFlags,
     /// Check the settings and end
     #[arg(long)]
     pub validate: bool,
@@ -189,20 +188,8 @@ impl Flags {
             ))),
             _ => Ok(()),
         };
-        let tls = [
-            ("tls", self.tls == Some(true)),
-            ("tlsverify", self.tlsverify == Some(true)),
-            ("tlscacert", self.tlscacert.is_some()),
-            ("tlscert", self.tlscert.is_some()),
-            ("tlskey", self.tlskey.is_some()),
-        ];
-        if let Some((flag, _)) = tls.iter().find(|(_, is_given)| *is_given) {
-            return refuse(format!(
-                "--{flag} has no effect without a tcp:// address, which is not supported so far"
-            ));
-        }
-        must_be("iptables", self.iptables, true)?;
-        must_be("ip-forward", self.ip_forward, true)?;
+        self.rest.check()?;
+        self.net.check()?;
         must_be("live-restore", self.live_restore, true)?;
         if let Some(driver) = &self.storage_driver
             && !matches!(driver.as_str(), "overlay2" | "overlayfs")
@@ -228,11 +215,9 @@ impl Flags {
                 self.default_cgroupns_mode
             ));
         }
-        match self.host.iter().find(|host| !(host.starts_with("unix://") || host.starts_with("fd://"))) {
-            Some(host) => refuse(format!(
-                "cannot listen on {host}: only unix:// and fd:// addresses are supported so far"
-            )),
-            None => Ok(()),
+        match self.net.firewall_backend.as_deref() {
+            None | Some("" | "nftables") => Ok(()),
+            Some(other) => refuse(format!("firewall backend {other:?} is not supported: use nftables")),
         }
     }
 }
