@@ -44,7 +44,8 @@ fn create(story: &Story, wish: &Value) -> String {
 /// The spec that a running container was made by.
 fn spec_of(story: &Story, id: &str) -> Value {
     fn find(directory: &Path, id: &str) -> Option<PathBuf> {
-        let entries: Vec<PathBuf> = std::fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).collect();
+        let entries: Vec<PathBuf> =
+            std::fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).collect();
         entries.into_iter().filter(|path| path.is_dir() && !path.is_symlink()).find_map(|path| {
             let own = path.join("config.json");
             if path.ends_with(id) && own.is_file() { Some(own) } else { find(&path, id) }
@@ -113,10 +114,26 @@ fn host_fields() -> Vec<(&'static str, Value, Effect)> {
         ("CgroupParent", json!("PARENT/own"), Shown),
         ("BlkioWeight", json!(5000), Refused(400, "Range of blkio weight is from 10 to 1000")),
         ("BlkioWeightDevice", json!([]), Shown),
-        ("BlkioDeviceReadBps", rate(1 << 20), throttled("/linux/resources/blockIO/throttleReadBpsDevice/0/rate", 1 << 20)),
-        ("BlkioDeviceWriteBps", rate(2 << 20), throttled("/linux/resources/blockIO/throttleWriteBpsDevice/0/rate", 2 << 20)),
-        ("BlkioDeviceReadIOps", rate(300), throttled("/linux/resources/blockIO/throttleReadIOPSDevice/0/rate", 300)),
-        ("BlkioDeviceWriteIOps", rate(400), throttled("/linux/resources/blockIO/throttleWriteIOPSDevice/0/rate", 400)),
+        (
+            "BlkioDeviceReadBps",
+            rate(1 << 20),
+            throttled("/linux/resources/blockIO/throttleReadBpsDevice/0/rate", 1 << 20),
+        ),
+        (
+            "BlkioDeviceWriteBps",
+            rate(2 << 20),
+            throttled("/linux/resources/blockIO/throttleWriteBpsDevice/0/rate", 2 << 20),
+        ),
+        (
+            "BlkioDeviceReadIOps",
+            rate(300),
+            throttled("/linux/resources/blockIO/throttleReadIOPSDevice/0/rate", 300),
+        ),
+        (
+            "BlkioDeviceWriteIOps",
+            rate(400),
+            throttled("/linux/resources/blockIO/throttleWriteIOPSDevice/0/rate", 400),
+        ),
         ("CpuPeriod", json!(50_000), Spec("/linux/resources/cpu/period", json!(50_000))),
         ("CpuQuota", json!(25_000), Spec("/linux/resources/cpu/quota", json!(25_000))),
         ("CpuRealtimePeriod", json!(0), Shown),
@@ -179,12 +196,20 @@ fn host_fields() -> Vec<(&'static str, Value, Effect)> {
         ("PublishAllPorts", json!(true), Shown),
         ("ReadonlyRootfs", json!(true), Spec("/root/readonly", json!(true))),
         ("SecurityOpt", json!(["no-new-privileges"]), Spec("/process/noNewPrivileges", json!(true))),
-        ("StorageOpt", json!({"size": "1g"}), Refused(400, "--storage-opt is supported only for overlay over xfs")),
+        (
+            "StorageOpt",
+            json!({"size": "1g"}),
+            Refused(400, "--storage-opt is supported only for overlay over xfs"),
+        ),
         ("Tmpfs", json!({"/fleeting": "size=1m"}), Among("/mounts/*/destination", json!("/fleeting"))),
         ("UTSMode", json!("what"), Refused(400, "invalid UTS mode: what")),
         ("UsernsMode", json!("what"), Refused(400, "invalid USER mode: what")),
         ("ShmSize", json!(1 << 20), Among("/mounts/*/options/*", json!("size=1048576"))),
-        ("Sysctls", json!({"net.core.somaxconn": "200"}), Spec("/linux/sysctl/net.core.somaxconn", json!("200"))),
+        (
+            "Sysctls",
+            json!({"net.core.somaxconn": "200"}),
+            Spec("/linux/sysctl/net.core.somaxconn", json!("200")),
+        ),
         ("Runtime", json!("nothing"), Refused(400, "unknown or invalid runtime name: nothing")),
         ("Isolation", json!("hyperv"), Refused(400, "invalid isolation 'hyperv' on linux")),
         ("MaskedPaths", json!(["/proc/kcore"]), Spec("/linux/maskedPaths", json!(["/proc/kcore"]))),
@@ -210,23 +235,34 @@ fn every_field_of_a_create_request_has_its_effect_or_a_refusal() {
     let mut whole = json!({"HostConfig": {}});
     let mut effects = Vec::new();
     let fields = config_fields().into_iter().map(|field| (false, field));
-    for (is_host, (name, value, effect)) in fields.chain(host_fields().into_iter().map(|field| (true, field))) {
+    for (is_host, (name, value, effect)) in fields.chain(host_fields().into_iter().map(|field| (true, field)))
+    {
         let value: Value = serde_json::from_str(&value.to_string().replace("PARENT", &parent)).unwrap();
         if let Effect::Refused(..) | Effect::Warned(_) = effect {
             let mut wish = json!({"Image": "busybox", "HostConfig": {}});
-            if is_host { wish["HostConfig"][name] = value } else { wish[name] = value }
+            if is_host {
+                wish["HostConfig"][name] = value
+            } else {
+                wish[name] = value
+            }
             let (status, answer) = ask(&story, "POST", "/containers/create", &wish);
             let text = answer.to_string().replace("\\\"", "\"");
             match effect {
                 Effect::Refused(wanted, words) => {
                     assert!(status == wanted && text.contains(words), "{name}: {status} {text}");
                 }
-                Effect::Warned(words) => assert!(status == 201 && text.contains(words), "{name}: {status} {text}"),
+                Effect::Warned(words) => {
+                    assert!(status == 201 && text.contains(words), "{name}: {status} {text}")
+                }
                 _ => {}
             }
             continue;
         }
-        if is_host { whole["HostConfig"][name] = value.clone() } else { whole[name] = value.clone() }
+        if is_host {
+            whole["HostConfig"][name] = value.clone()
+        } else {
+            whole[name] = value.clone()
+        }
         effects.push((is_host, name, value, effect));
     }
     let id = create(&story, &whole);
@@ -236,7 +272,9 @@ fn every_field_of_a_create_request_has_its_effect_or_a_refusal() {
     let (_, shown) = ask(&story, "GET", &format!("/containers/{id}/json"), &Value::Null);
     for (is_host, name, value, effect) in effects {
         match effect {
-            Effect::Spec(place, wanted) => assert_eq!(spec.pointer(place), Some(&wanted), "{name} at {place} in {spec}"),
+            Effect::Spec(place, wanted) => {
+                assert_eq!(spec.pointer(place), Some(&wanted), "{name} at {place} in {spec}")
+            }
             Effect::Among(place, wanted) => {
                 let found = at(&spec, place);
                 let is_there = found.iter().any(|found| {
@@ -251,7 +289,9 @@ fn every_field_of_a_create_request_has_its_effect_or_a_refusal() {
             }
         }
     }
-    for (method, path) in [("DELETE", format!("/containers/{id}?force=1&v=1")), ("POST", "/containers/prune".into())] {
+    for (method, path) in
+        [("DELETE", format!("/containers/{id}?force=1&v=1")), ("POST", "/containers/prune".into())]
+    {
         ask(&story, method, &path, &Value::Null);
     }
     story.end();
@@ -281,9 +321,24 @@ fn old_versions_of_the_api_are_converted() {
 fn links_and_vendors_devices_are_given() {
     let story = Story::new();
     let ctl = story.ctl();
-    ctl.call(["run", "-d", "--name", "db", "--expose", "6379", "-e", "COLOUR=red", "busybox", "sleep", "600"]).expect();
+    ctl.call([
+        "run",
+        "-d",
+        "--name",
+        "db",
+        "--expose",
+        "6379",
+        "-e",
+        "COLOUR=red",
+        "busybox",
+        "sleep",
+        "600",
+    ])
+    .expect();
     let script = "echo $DATA_PORT_6379_TCP_PORT $DATA_ENV_COLOUR $DATA_NAME; grep -c 'data.*db' /etc/hosts; ping -c1 -W2 data >/dev/null && echo there";
-    let said = ctl.call(["run", "--rm", "--name", "web", "--link", "db:data", "busybox", "sh", "-c", script]).expect();
+    let said = ctl
+        .call(["run", "--rm", "--name", "web", "--link", "db:data", "busybox", "sh", "-c", script])
+        .expect();
     assert_eq!(said, "6379 red /web/data\n1\nthere");
     ctl.call(["create", "--name", "web", "--link", "db:data", "busybox", "true"]).expect();
     let links = || ctl.call(["inspect", "-f", "{{json .HostConfig.Links}}", "web"]).expect();
@@ -334,15 +389,25 @@ fn images_and_parts_of_volumes_are_mounted() {
         said
     };
     let volume = |part: &str| json!([{"Type": "volume", "Source": "data", "Target": "/d", "VolumeOptions": {"Subpath": part}}]);
-    run(json!([{"Type": "volume", "Source": "data", "Target": "/d"}]), "mkdir -p /d/a/b; echo one >/d/a/b/f; ln -s /etc /d/out");
+    run(
+        json!([{"Type": "volume", "Source": "data", "Target": "/d"}]),
+        "mkdir -p /d/a/b; echo one >/d/a/b/f; ln -s /etc /d/out",
+    );
     assert_eq!(run(volume("a/b"), "cat /d/f; ls /d"), "one\nf\n");
     assert!(run(volume("out"), "true").contains("cannot access path"), "no link leads out of a volume");
     assert!(run(volume("none"), "true").contains("cannot access path"));
     let image = |part: &str| json!([{"Type": "image", "Source": "busybox", "Target": "/i", "ImageOptions": {"Subpath": part}}]);
-    assert_eq!(run(image(""), "cat /i/etc/group | head -1; touch /i/x 2>&1 | grep -o Read-only"), "root:x:0:\nRead-only\n");
+    assert_eq!(
+        run(image(""), "cat /i/etc/group | head -1; touch /i/x 2>&1 | grep -o Read-only"),
+        "root:x:0:\nRead-only\n"
+    );
     assert_eq!(run(image("etc"), "head -1 /i/group"), "root:x:0:\n");
     let deep = json!([{"Type": "bind", "Source": "/sys", "Target": "/s", "ReadOnly": true}]);
-    assert_eq!(run(deep, "grep ' /s' /proc/mounts | grep -vc ' ro[, ]'"), "0\n", "all below is read-only, too");
+    assert_eq!(
+        run(deep, "grep ' /s' /proc/mounts | grep -vc ' ro[, ]'"),
+        "0\n",
+        "all below is read-only, too"
+    );
     let travels = json!({"Image": "busybox", "HostConfig": {"Binds": ["/tmp:/t:rshared"]}});
     let id = create(&story, &travels);
     ctl.call(["rm", &id]).expect();
@@ -385,22 +450,34 @@ fn a_plugin_keeps_volumes() {
     let socket = PathBuf::from(format!("/run/docker/plugins/{name}.sock"));
     let root = story.path("plugin");
     std::fs::create_dir(&root).unwrap();
-    let mut plugin = std::process::Command::new("python3").args(["-c", PLUGIN]).arg(&root).arg(&socket).spawn().unwrap();
+    let mut plugin =
+        std::process::Command::new("python3").args(["-c", PLUGIN]).arg(&root).arg(&socket).spawn().unwrap();
     until("the plugin", || socket.exists().then_some(()));
-    ctl.call(["volume", "create", "-d", &name, "-o", "bad=1", "kept"]).run().unwrap().expect_code(1).expect_complaint("no such option");
+    ctl.call(["volume", "create", "-d", &name, "-o", "bad=1", "kept"])
+        .run()
+        .unwrap()
+        .expect_code(1)
+        .expect_complaint("no such option");
     ctl.call(["volume", "create", "-d", &name, "kept"]).expect();
-    let shown = ctl.call(["volume", "inspect", "-f", "{{.Driver}} {{.Mountpoint}} {{.Status.kept}}", "kept"]).expect();
+    let shown = ctl
+        .call(["volume", "inspect", "-f", "{{.Driver}} {{.Mountpoint}} {{.Status.kept}}", "kept"])
+        .expect();
     assert_eq!(shown, format!("{name} {}/kept well", root.display()));
     ctl.call(["run", "--rm", "-v", "kept:/d", "busybox", "sh", "-c", "echo through >/d/f"]).expect();
     assert_eq!(std::fs::read_to_string(root.join("kept/f")).unwrap(), "through\n");
-    ctl.call(["run", "--rm", "--volume-driver", &name, "-v", "other:/d", "busybox", "touch", "/d/g"]).expect();
+    ctl.call(["run", "--rm", "--volume-driver", &name, "-v", "other:/d", "busybox", "touch", "/d/g"])
+        .expect();
     assert!(root.join("other/g").exists());
     ctl.call(["volume", "rm", "kept", "other"]).expect();
     let asked = std::fs::read_to_string(root.join("asked")).unwrap();
     for method in ["Mount", "Unmount", "Remove"] {
         assert!(asked.contains(&format!("VolumeDriver.{method} kept")), "{method} in {asked}");
     }
-    ctl.call(["volume", "create", "-d", "surelynot", "x"]).run().unwrap().expect_code(1).expect_complaint("error looking up volume plugin");
+    ctl.call(["volume", "create", "-d", "surelynot", "x"])
+        .run()
+        .unwrap()
+        .expect_code(1)
+        .expect_complaint("error looking up volume plugin");
     plugin.kill().unwrap();
     plugin.wait().unwrap();
     std::fs::remove_file(&socket).unwrap();
@@ -413,7 +490,10 @@ fn logs_are_sent_on_and_kept() {
     let ctl = story.ctl();
     let run = |flags: &[&str]| {
         let lines = ["busybox", "sh", "-c", "echo hello; echo trouble >&2"];
-        let call = ctl.call(["run", "--name", "talker", "--label", "shelf=4"]).args(flags.iter().copied()).args(lines);
+        let call = ctl
+            .call(["run", "--name", "talker", "--label", "shelf=4"])
+            .args(flags.iter().copied())
+            .args(lines);
         call.run().unwrap().expect_code(0);
         let outcome = ctl.call(["logs", "talker"]).run().unwrap().expect_code(0);
         assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("hello\n", "trouble\n"), "{flags:?}");
@@ -424,19 +504,43 @@ fn logs_are_sent_on_and_kept() {
     let address = format!("udp://{}", server.local_addr().unwrap());
     let mut buffer = vec![0; 9000];
     let mut two = || {
-        let mut texts: Vec<Vec<u8>> = (0..2).map(|_| server.recv(&mut buffer).map(|length| buffer[..length].to_vec()).unwrap()).collect();
+        let mut texts: Vec<Vec<u8>> = (0..2)
+            .map(|_| server.recv(&mut buffer).map(|length| buffer[..length].to_vec()).unwrap())
+            .collect();
         texts.sort();
         texts
     };
     let syslog = format!("syslog-address={address}");
-    run(&["--log-driver", "syslog", "--log-opt", &syslog, "--log-opt", "syslog-format=rfc3164", "--log-opt", "tag={{.Name}}/{{.ImageName}}"]);
+    run(&[
+        "--log-driver",
+        "syslog",
+        "--log-opt",
+        &syslog,
+        "--log-opt",
+        "syslog-format=rfc3164",
+        "--log-opt",
+        "tag={{.Name}}/{{.ImageName}}",
+    ]);
     let texts = two().into_iter().map(|text| String::from_utf8(text).unwrap()).collect::<Vec<_>>();
     assert!(texts[0].starts_with("<27>") && texts[0].ends_with("]: trouble\n"), "{texts:?}");
     assert!(texts[1].starts_with("<30>") && texts[1].contains(" talker/busybox["), "{texts:?}");
     let gelf = format!("gelf-address={address}");
-    run(&["--log-driver", "gelf", "--log-opt", &gelf, "--log-opt", "gelf-compression-type=none", "--log-opt", "labels=shelf"]);
+    run(&[
+        "--log-driver",
+        "gelf",
+        "--log-opt",
+        &gelf,
+        "--log-opt",
+        "gelf-compression-type=none",
+        "--log-opt",
+        "labels=shelf",
+    ]);
     let message: Value = serde_json::from_slice(&two()[0]).unwrap();
-    assert_eq!((&message["_shelf"], &message["_container_name"]), (&json!("4"), &json!("talker")), "{message}");
+    assert_eq!(
+        (&message["_shelf"], &message["_container_name"]),
+        (&json!("4"), &json!("talker")),
+        "{message}"
+    );
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let fluentd = format!("fluentd-address={}", listener.local_addr().unwrap());
     let received = std::thread::spawn(move || {
@@ -444,7 +548,16 @@ fn logs_are_sent_on_and_kept() {
         listener.accept().unwrap().0.read_to_end(&mut all).unwrap();
         String::from_utf8_lossy(&all).into_owned()
     });
-    run(&["--log-driver", "fluentd", "--log-opt", &fluentd, "--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=2m"]);
+    run(&[
+        "--log-driver",
+        "fluentd",
+        "--log-opt",
+        &fluentd,
+        "--log-opt",
+        "mode=non-blocking",
+        "--log-opt",
+        "max-buffer-size=2m",
+    ]);
     let all = received.join().unwrap();
     assert!(all.contains("hello") && all.contains("trouble") && all.contains("/talker"), "{all:?}");
     let refused = |flags: &[&str], words: &str| {
@@ -485,7 +598,8 @@ fn a_websocket_attaches() {
     };
     assert_eq!(frame(), (2, "before\n".to_owned()));
     let mask = [1, 2, 3, 4];
-    let masked: Vec<u8> = b"hello\n".iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    let masked: Vec<u8> =
+        b"hello\n".iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
     socket.write_all(&[&[0x82, 0x86][..], &mask, &masked].concat()).unwrap();
     assert_eq!(frame(), (2, "hello\n".to_owned()));
     ctl.call(["kill", "box"]).expect();
@@ -503,7 +617,12 @@ fn clients_that_leave_leave_nothing() {
     ctl.call(["exec", "box", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=24"]).expect();
     let pid = story.stack.daemon("engined").unwrap().pid;
     let descriptors = || std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
-    let (_, exec) = ask(&story, "POST", "/containers/box/exec", &json!({"Cmd": ["cat"], "AttachStdin": true, "AttachStdout": true}));
+    let (_, exec) = ask(
+        &story,
+        "POST",
+        "/containers/box/exec",
+        &json!({"Cmd": ["cat"], "AttachStdin": true, "AttachStdout": true}),
+    );
     let exec_path = format!("/exec/{}/start", exec["Id"].as_str().unwrap());
     let before = descriptors();
     let calls = [
@@ -520,9 +639,11 @@ fn clients_that_leave_leave_nothing() {
     for round in 0..3 {
         for (method, path) in &calls {
             let mut socket = connect(&story);
-            let upgrade = if path.contains("attach?") { "Connection: Upgrade\r\nUpgrade: tcp\r\n" } else { "" };
+            let upgrade =
+                if path.contains("attach?") { "Connection: Upgrade\r\nUpgrade: tcp\r\n" } else { "" };
             let length = if *method == "PUT" { 1 << 20 } else { 0 };
-            let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{upgrade}Content-Length: {length}\r\n\r\n");
+            let head =
+                format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{upgrade}Content-Length: {length}\r\n\r\n");
             socket.write_all(head.as_bytes()).unwrap();
             if *method == "PUT" {
                 socket.write_all(&[b'x'; 700]).unwrap();
@@ -535,7 +656,10 @@ fn clients_that_leave_leave_nothing() {
     }
     let mut socket = connect(&story);
     let body = "{\"Detach\":false}";
-    let head = format!("POST {exec_path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let head = format!(
+        "POST {exec_path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
     socket.write_all(head.as_bytes()).unwrap();
     let _ = socket.read(&mut [0; 200]);
     drop(socket);
@@ -638,7 +762,10 @@ fn normalised(text: &str) -> String {
 
 /// An engine's container and volume events as lines; what an end is made of comes in any order.
 fn events(host: &str, since: &str) -> Vec<String> {
-    let (_, text, _) = shell(host, &format!("docker events --since {since} --until $(date +%s.%N) --format '{{{{json .}}}}'"));
+    let (_, text, _) = shell(
+        host,
+        &format!("docker events --since {since} --until $(date +%s.%N) --format '{{{{json .}}}}'"),
+    );
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
         let event: Value = serde_json::from_str(line).expect("an event");
@@ -648,7 +775,8 @@ fn events(host: &str, since: &str) -> Vec<String> {
         fields.remove("execDuration");
         lines.push(normalised(&format!("{} {} {attributes}", event["Type"], event["Action"])));
     }
-    let is_end = |line: &String| ["\"die\"", "\"disconnect\"", "\"unmount\""].iter().any(|word| line.contains(word));
+    let is_end =
+        |line: &String| ["\"die\"", "\"disconnect\"", "\"unmount\""].iter().any(|word| line.contains(word));
     let mut sorted: Vec<String> = Vec::new();
     for run in lines.chunk_by(|a, b| is_end(a) && is_end(b)) {
         let mut run = run.to_vec();
@@ -667,10 +795,12 @@ fn side_by_side_with_dockerd() {
     }
     let story = Story::new();
     let dockerd = peer::Dockerd::start_in_own_network(&story.path("dockerd")).expect("a dockerd");
-    let archive = image::Image::busybox().and_then(|image| image.docker_archive("busybox:latest")).expect("an image");
+    let archive =
+        image::Image::busybox().and_then(|image| image.docker_archive("busybox:latest")).expect("an image");
     std::fs::write(story.path("busybox.tar"), archive).unwrap();
     let hosts = [dockerd.docker_host(), story.stack.docker_host()];
-    let (code, _, said) = shell(&hosts[0], &format!("docker load -i {}", story.path("busybox.tar").display()));
+    let (code, _, said) =
+        shell(&hosts[0], &format!("docker load -i {}", story.path("busybox.tar").display()));
     assert_eq!(code, 0, "{said}");
     let script = [
         "docker run --name a busybox sh -c 'echo out; echo err >&2; exit 3'",
