@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -53,6 +53,11 @@ pub fn seal() -> io::Result<()> {
 /// for a moment when no other process waits for that one.
 pub fn let_go() {
     drop(MOUNT.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
+/// The descriptor that [`let_go`] closes.
+pub fn descriptor() -> Option<RawFd> {
+    MOUNT.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|tree| tree.as_fd().as_raw_fd())
 }
 
 fn readonly_mount() -> io::Result<Tree> {

@@ -97,10 +97,14 @@ impl Init<'_> {
         for step in STEPS {
             step(self).map_err(within)?;
         }
-        let path = settle::settle(&mut self.program, &self.procfs, &self.channel).map_err(within)?;
-        if self.fifo.is_some() {
+        if let Some(fifo) = &self.fifo {
+            // Before the filter, which may know nothing of these.
+            let mut used = vec![fifo.as_raw_fd(), self.channel.as_raw_fd(), self.procfs.as_raw_fd()];
+            used.extend(seal::descriptor());
+            self.program.kept.close_others_but(&mut used).map_err(within)?;
             signals::end_when_asked();
         }
+        let path = settle::settle(&mut self.program, &self.procfs, &self.channel).map_err(within)?;
         self.channel.send(&Note::Ready)?;
         seal::let_go();
         let told = self.await_start()?;
@@ -322,8 +326,6 @@ impl Init<'_> {
             self.channel.await_go()?;
             return Ok(None);
         };
-        let used = &mut [fifo.as_raw_fd(), self.channel.as_raw_fd(), self.procfs.as_raw_fd()];
-        self.program.kept.close_others_but(used)?;
         // Waits for start.
         let writer = self.procfs.reopen(fifo.as_raw_fd(), OFlags::WRONLY).tried("open exec fifo")?;
         rustix::io::write(&writer, b"0").tried("write exec fifo")?;
