@@ -94,11 +94,14 @@ impl LogFile {
         };
         self.size += done as u64;
         self.held.drain(..done);
-        if self.held.is_empty() && self.held.capacity() > BATCH_BYTES / 4 {
-            // A container that is quiet costs no memory.
+        result
+    }
+
+    /// Nothing more comes for now: a container that is quiet costs no memory.
+    pub(crate) fn rest(&mut self) {
+        if self.held.is_empty() {
             self.held = Vec::new();
         }
-        result
     }
 
     /// How many entries were dropped for want of room.

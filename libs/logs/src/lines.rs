@@ -19,7 +19,7 @@ impl Lines {
         while !bytes.is_empty() {
             let room = PIECE_BYTES - self.rest.len();
             let window = &bytes[..bytes.len().min(room)];
-            let end = window.iter().position(|b| *b == b'\n');
+            let end = memchr::memchr(b'\n', window);
             let time = *self.began.get_or_insert(now);
             match end {
                 Some(end) => {

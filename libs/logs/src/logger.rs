@@ -23,6 +23,8 @@ pub struct Logger {
 struct Log {
     file: Option<LogFile>,
     streams: [Lines; 2],
+    /// What stands in every entry of json-file; empty is nothing.
+    attributes: String,
     /// A task tries again.
     retrying: bool,
 }
@@ -35,7 +37,8 @@ impl Logger {
             (Some(path), driver) => Some(LogFile::open(driver, path, options.max_size, options.max_file)?),
         };
         let hub = options.attach.as_deref().map(Hub::bind).transpose()?;
-        let log = Log { file, streams: Default::default(), retrying: false };
+        let attributes = options.attributes.clone().unwrap_or_default();
+        let log = Log { file, streams: Default::default(), attributes, retrying: false };
         Ok(Logger { log: Arc::new(Mutex::new(log)), hub })
     }
 
@@ -49,6 +52,13 @@ impl Logger {
         if let Some(hub) = &self.hub {
             hub.send(stream, bytes);
             hub.room().await;
+        }
+    }
+
+    /// Says that no bytes are there for now: what was kept for the next ones is given back.
+    pub fn rest(&self) {
+        if let Some(file) = &mut lock(&self.log).file {
+            file.rest();
         }
     }
 
@@ -101,14 +111,14 @@ async fn retry(log: Arc<Mutex<Log>>) {
 impl Log {
     fn push(&mut self, stream: Stream, bytes: &[u8]) {
         let Some(file) = &mut self.file else { return };
-        let mut writer = Writer::new(file, stream);
+        let mut writer = Writer::new(file, stream, &self.attributes);
         self.streams[stream as usize - 1]
             .push(Time::now(), bytes, |time, piece, ends| writer.put(time, piece, ends));
     }
 
     fn finish(&mut self, stream: Stream) {
         let Some(file) = &mut self.file else { return };
-        let mut writer = Writer::new(file, stream);
+        let mut writer = Writer::new(file, stream, &self.attributes);
         self.streams[stream as usize - 1].finish(|time, piece, ends| writer.put(time, piece, ends));
     }
 
@@ -121,12 +131,13 @@ impl Log {
 struct Writer<'a> {
     file: &'a mut LogFile,
     stream: Stream,
+    attributes: &'a str,
     moment: (Time, String),
 }
 
 impl<'a> Writer<'a> {
-    fn new(file: &'a mut LogFile, stream: Stream) -> Writer<'a> {
-        Writer { file, stream, moment: (Time(i64::MIN), String::new()) }
+    fn new(file: &'a mut LogFile, stream: Stream, attributes: &'a str) -> Writer<'a> {
+        Writer { file, stream, attributes, moment: (Time(i64::MIN), String::new()) }
     }
 
     fn put(&mut self, time: Time, piece: &[u8], ends: bool) {
@@ -138,7 +149,7 @@ impl<'a> Writer<'a> {
         if self.moment.0 != time {
             self.moment = (time, time.rfc3339());
         }
-        json_file::encode(out, self.stream, &self.moment.1, piece, ends);
+        json_file::encode(out, self.stream, self.attributes, &self.moment.1, piece, ends);
     }
 }
 

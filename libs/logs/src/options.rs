@@ -16,6 +16,8 @@ pub struct Options {
     pub max_size: Option<u64>,
     /// `max-file`: how many files to keep, the newest included; at least 1.
     pub max_file: u32,
+    /// `attrs`: a JSON object that stands in every entry of json-file.
+    pub attributes: Option<String>,
     /// `terminal`: `1` when both streams are one terminal.
     pub terminal: bool,
 }
@@ -45,6 +47,7 @@ impl Options {
             attach: None,
             max_size: None,
             max_file: 1,
+            attributes: None,
             terminal: false,
         };
         for (key, value) in pairs {
@@ -64,11 +67,18 @@ impl Options {
             "attach" => self.attach = Some(absolute(value).ok_or_else(wrong)?),
             "max-size" => self.max_size = size(value).ok_or_else(wrong)?,
             "max-file" => self.max_file = value.parse().ok().filter(|n| *n >= 1).ok_or_else(wrong)?,
+            "attrs" => self.attributes = Some(object(value).ok_or_else(wrong)?),
             "terminal" => self.terminal = matches!(value, "1" | "true"),
             _ => return Err(OptionError::Unknown(key.to_owned())),
         }
         Ok(())
     }
+}
+
+/// A JSON object on one line.
+fn object(value: &str) -> Option<String> {
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(value).ok()?;
+    (!value.contains('\n')).then(|| value.to_owned())
 }
 
 fn absolute(value: &str) -> Option<PathBuf> {
@@ -102,6 +112,9 @@ mod tests {
         let options = Options::from_pairs(pairs).unwrap();
         assert_eq!((options.driver, options.max_size, options.max_file), (Driver::Local, Some(10 << 20), 3));
         assert!(options.terminal);
+        let with_attributes = Options::from_pairs([("attrs", r#"{"a":"b"}"#), ("path", "/l")]).unwrap();
+        assert_eq!(with_attributes.attributes.as_deref(), Some(r#"{"a":"b"}"#));
+        assert!(matches!(Options::from_pairs([("attrs", "{"), ("path", "/l")]), Err(OptionError::Value(..))));
         assert_eq!(Options::from_pairs([("x", "y")]), Err(OptionError::Unknown("x".into())));
         assert!(matches!(Options::from_pairs([("driver", "syslog")]), Err(OptionError::Value(..))));
         assert!(matches!(Options::from_pairs([("max-size", "0")]), Err(OptionError::Value(..))));

@@ -97,7 +97,10 @@ async fn copy_some(from: &AsyncFd<OwnedFd>, to: &Sink, enough: usize) -> bool {
                 }
             }
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return false,
+            Err(Errno::AGAIN) => {
+                to.rest();
+                return false;
+            }
             Err(_) => return true,
         }
     }

@@ -67,6 +67,13 @@ impl Sink {
         Ok(())
     }
 
+    /// Tells the place that nothing comes for now.
+    pub(crate) fn rest(&self) {
+        if let Sink::Log(logger, _) = self {
+            logger.rest();
+        }
+    }
+
     /// Tells the place that this stream has ended.
     pub fn finish(&self) {
         if let Sink::Log(logger, stream) = self {
