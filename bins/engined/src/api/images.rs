@@ -60,7 +60,29 @@ pub async fn load(call: Call) -> Answer {
     let (report, body) = Report::new();
     let engine = call.engine.clone();
     report.clone().run(load::load(engine, call.pieces(), report));
-    pieces("application/json", body)
+    pieces("application/json", begun(body).await)
+}
+
+/// The pieces of an answer.
+type Told = tokio::sync::mpsc::Receiver<std::io::Result<bytes::Bytes>>;
+
+/// Waits for the first thing told, as Docker does: a client may take the beginning of the answer for
+/// the end of the loading, and stop sending.
+async fn begun(mut told: Told) -> Told {
+    let (send, receive) = tokio::sync::mpsc::channel(64);
+    let mut next = told.recv().await;
+    tokio::spawn(async move {
+        while let Some(piece) = next {
+            if send.send(piece).await.is_err() {
+                return;
+            }
+            next = tokio::select! {
+                piece = told.recv() => piece,
+                () = send.closed() => return,
+            };
+        }
+    });
+    receive
 }
 
 pub async fn save(call: Call) -> Answer {
