@@ -1,18 +1,20 @@
 //! Brings an archive into a root.
 
 use std::collections::HashSet;
-use std::io::{BufRead, Seek, SeekFrom, Write};
+use std::io::BufRead;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, XattrFlags, makedev};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, makedev};
 use rustix::io::Errno;
 
+use crate::body::write_body;
 use crate::entry::{Entry, Kind, Time};
 use crate::extract::Extract;
+use crate::hide::is_whiteout;
 use crate::metadata::{self, Defaults};
 use crate::reader::Reader;
-use crate::remove::{Removed, children, remove_all};
+use crate::remove::{Removed, remove_all};
 use crate::root::{Directory, Missing, Root, clean, open_in, split};
 use crate::whiteout::{Meaning, Whiteouts, meaning};
 use crate::{Error, Result};
@@ -20,9 +22,21 @@ use crate::{Error, Result};
 /// How to apply.
 pub struct Options {
     pub whiteouts: Whiteouts,
-    /// The layers below, nearest first, when the root is but the upper directory of an overlay:
-    /// directories made on the way take their looks, hard links find their targets there.
-    pub lowers: Vec<OwnedFd>,
+    pub lowers: Lowers,
+}
+
+/// The layers below, when the root is but the upper directory of an overlay: directories made on the way
+/// take their looks, hard links find their targets there.
+pub enum Lowers {
+    /// Nearest first; none for a whole tree.
+    Known(Vec<OwnedFd>),
+    /// They are not here yet: an archive that needs them is refused with [`Error::NeedsLowers`].
+    Awaited,
+}
+
+impl Lowers {
+    /// There are none.
+    pub const NONE: Lowers = Lowers::Known(Vec::new());
 }
 
 /// What was applied.
@@ -68,16 +82,16 @@ pub(crate) fn run<R: BufRead>(
     Ok(applied)
 }
 
-struct Apply {
-    root: Root,
-    whiteouts: Whiteouts,
+pub(crate) struct Apply {
+    pub root: Root,
+    pub whiteouts: Whiteouts,
     /// The archive is no layer: names mean nothing.
-    extract: Option<Extract>,
-    defaults: Defaults,
+    pub extract: Option<Extract>,
+    pub defaults: Defaults,
     /// Real paths that this archive made: its whiteouts do not hide them.
-    unpacked: HashSet<Vec<u8>>,
+    pub unpacked: HashSet<Vec<u8>>,
     /// Real paths of directories with the times they take when nothing is added to them any more.
-    times: Vec<(Vec<u8>, Time)>,
+    pub times: Vec<(Vec<u8>, Time)>,
 }
 
 impl Apply {
@@ -109,7 +123,7 @@ impl Apply {
     }
 
     /// The directory that an entry goes to, made if it has to be.
-    fn parent(&mut self, path: &[u8]) -> Result<Rc<Directory>> {
+    pub(crate) fn parent(&mut self, path: &[u8]) -> Result<Rc<Directory>> {
         let directory = self.root.directory(path, Missing::Make)?;
         for (made, time) in self.root.made.drain(..) {
             self.times.extend(time.map(|time| (made.clone(), time)));
@@ -243,7 +257,7 @@ impl Apply {
     /// Copies a file of a lower layer into the root, for a link to it.
     fn copy_up(&mut self, path: &[u8]) -> Result<()> {
         let fail = |error: std::io::Error| Error::file("find link target", path, error);
-        let lower = self.root.lower(path).ok_or_else(|| fail(Errno::NOENT.into()))?;
+        let lower = self.root.lower(path)?.ok_or_else(|| fail(Errno::NOENT.into()))?;
         let Some((mut entry, file)) = crate::pack::describe_open(&lower, path)? else {
             return Err(fail(Errno::NOENT.into()));
         };
@@ -258,7 +272,7 @@ impl Apply {
     }
 
     /// Runs `make`; when the name is taken, removes what has it and runs `make` again.
-    fn replacing<T>(
+    pub(crate) fn replacing<T>(
         &mut self,
         parent: &Directory,
         name: &[u8],
@@ -275,66 +289,12 @@ impl Apply {
         }
     }
 
-    fn remove(&mut self, parent: &Directory, name: &[u8], path: &[u8]) -> Result<()> {
+    pub(crate) fn remove(&mut self, parent: &Directory, name: &[u8], path: &[u8]) -> Result<()> {
         let removed = remove_all(parent.fd.as_fd(), name).map_err(|e| Error::file("remove", path, e))?;
         if removed == Removed::Passage {
             self.root.forget();
         }
         Ok(())
-    }
-
-    /// Hides one name of the layers below.
-    fn hide(&mut self, parent: &[u8], name: &[u8]) -> Result<()> {
-        let path = [parent, b"/", name].concat();
-        let missing = if self.whiteouts == Whiteouts::Remove { Missing::Ignore } else { Missing::Make };
-        let directory = match missing {
-            Missing::Make => self.parent(parent)?,
-            Missing::Ignore => match self.root.directory(parent, missing)? {
-                Some(directory) => directory,
-                None => return Ok(()),
-            },
-        };
-        if self.unpacked.contains(&below(&directory, name)) {
-            // What this archive brought stays; only what lies below is hidden.
-            return match self.open_child(&directory, name) {
-                Some(child) => self.hide_below(&child, &below(&directory, name), &path),
-                None => Ok(()),
-            };
-        }
-        if self.whiteouts == Whiteouts::Remove {
-            return self.remove(&directory, name, &path);
-        }
-        self.replacing(&directory, name, &path, "make whiteout", || {
-            fs::mknodat(&directory.fd, name, FileType::CharacterDevice, Mode::empty(), makedev(0, 0))
-        })
-    }
-
-    /// Hides all that the layers below have in `path`.
-    fn hide_all(&mut self, path: &[u8]) -> Result<()> {
-        let directory = self.parent(path)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = fs::openat(&directory.fd, ".", flags, Mode::empty());
-        let fd = fd.map_err(|e| Error::file("open directory", path, e))?;
-        self.hide_below(&fd, &directory.path.clone(), path)
-    }
-
-    fn hide_below(&mut self, fd: &OwnedFd, real: &[u8], path: &[u8]) -> Result<()> {
-        if self.whiteouts != Whiteouts::Remove {
-            return self.make_opaque(fd, path);
-        }
-        let result = remove_older(fd.as_fd(), real, &self.unpacked);
-        self.root.forget();
-        result.map_err(|e| Error::file("clear directory", path, e))
-    }
-
-    fn make_opaque(&self, fd: &OwnedFd, path: &[u8]) -> Result<()> {
-        let Some(attribute) = self.whiteouts.opaque_attribute() else { return Ok(()) };
-        fs::fsetxattr(fd, attribute, b"y", XattrFlags::empty()).map_err(|e| Error::file("make opaque", path, e))
-    }
-
-    fn open_child(&self, directory: &Directory, name: &[u8]) -> Option<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        fs::openat(&directory.fd, name, flags, Mode::empty()).ok()
     }
 
     fn set_directory_times(&mut self) -> Result<()> {
@@ -352,53 +312,6 @@ impl Apply {
 }
 
 /// Real path of something in a directory.
-fn below(directory: &Directory, name: &[u8]) -> Vec<u8> {
+pub(crate) fn below(directory: &Directory, name: &[u8]) -> Vec<u8> {
     if directory.path.is_empty() { name.to_vec() } else { [&directory.path, &b"/"[..], name].concat() }
-}
-
-fn is_whiteout(stat: &fs::Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
-}
-
-/// Removes all below a directory but what `kept` names.
-fn remove_older(fd: BorrowedFd<'_>, real: &[u8], kept: &HashSet<Vec<u8>>) -> rustix::io::Result<()> {
-    for (name, file_type) in children(fd)? {
-        let path = if real.is_empty() { name.clone() } else { [real, b"/", &name].concat() };
-        if !kept.contains(&path) {
-            remove_all(fd, &name)?;
-        } else if file_type == FileType::Directory {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let child = fs::openat(fd, name.as_slice(), flags, Mode::empty())?;
-            remove_older(child.as_fd(), &path, kept)?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes the body straight from the stream's buffer, leaving holes where the entry has them.
-fn write_body<R: BufRead>(file: &mut std::fs::File, entry: &Entry, body: &mut R) -> Result<()> {
-    let Some(segments) = &entry.segments else {
-        return copy(file, entry, body, entry.size);
-    };
-    let fail = |error| Error::file("write", &entry.path, error);
-    file.set_len(entry.size).map_err(fail)?;
-    for segment in segments {
-        file.seek(SeekFrom::Start(segment.offset)).map_err(fail)?;
-        copy(file, entry, body, segment.length)?;
-    }
-    Ok(())
-}
-
-fn copy<R: BufRead>(file: &mut std::fs::File, entry: &Entry, body: &mut R, mut count: u64) -> Result<()> {
-    while count > 0 {
-        let bytes = body.fill_buf().map_err(Error::Read)?;
-        if bytes.is_empty() {
-            return Err(Error::Read(std::io::ErrorKind::UnexpectedEof.into()));
-        }
-        let step = bytes.len().min(usize::try_from(count).unwrap_or(usize::MAX));
-        file.write_all(&bytes[..step]).map_err(|e| Error::file("write", &entry.path, e))?;
-        body.consume(step);
-        count -= step as u64;
-    }
-    Ok(())
 }

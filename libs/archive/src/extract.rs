@@ -7,7 +7,7 @@ use rustix::fs::{self, AtFlags, FileType};
 
 use crate::entry::{Entry, Kind};
 use crate::root::Directory;
-use crate::{Applied, Error, Options, Result, Whiteouts, apply};
+use crate::{Applied, Error, Lowers, Options, Result, Whiteouts, apply};
 
 /// How to extract.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +23,7 @@ pub struct Extract {
 /// # Errors
 /// As [`apply()`](crate::apply()), and when kinds are to be kept and differ.
 pub fn extract<R: BufRead>(root: BorrowedFd<'_>, stream: R, extract: Extract) -> Result<Applied> {
-    let options = Options { whiteouts: Whiteouts::Remove, lowers: Vec::new() };
+    let options = Options { whiteouts: Whiteouts::Remove, lowers: Lowers::NONE };
     apply::run(root, stream, options, Some(extract))
 }
 

@@ -5,10 +5,12 @@
 //! [`pack`] writes a tree out.
 
 mod apply;
+mod body;
 mod entry;
 mod error;
 mod extract;
 mod header;
+mod hide;
 mod metadata;
 mod pack;
 mod pax;
@@ -19,7 +21,7 @@ mod sparse;
 mod whiteout;
 mod writer;
 
-pub use apply::{Applied, Options, apply};
+pub use apply::{Applied, Lowers, Options, apply};
 pub use entry::{Entry, Kind, Segment, Time};
 pub use error::{Error, Result};
 pub use extract::{Extract, extract};

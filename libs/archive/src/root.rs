@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
-use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use crate::apply::Lowers;
 use crate::entry::Time;
+use crate::hide::is_whiteout;
 use crate::metadata;
 use crate::{Error, Result};
 
@@ -38,13 +40,13 @@ pub(crate) struct Root {
     /// Path of the root as the kernel tells it, to be cut off.
     prefix: Vec<u8>,
     cache: HashMap<Vec<u8>, Rc<Directory>>,
-    lowers: Vec<OwnedFd>,
+    lowers: Lowers,
     /// Directories made because an entry needed them, with the time they take at the end.
     pub made: Vec<(Vec<u8>, Option<Time>)>,
 }
 
 impl Root {
-    pub(crate) fn open(root: BorrowedFd<'_>, lowers: Vec<OwnedFd>) -> Result<Root> {
+    pub(crate) fn open(root: BorrowedFd<'_>, lowers: Lowers) -> Result<Root> {
         let fd = open_in(root, b".", OFlags::PATH | OFlags::DIRECTORY).map_err(|e| Error::file("open", b"/", e))?;
         let prefix = real_path(&fd)?;
         let inherits_group = inherits_group(&fd)?;
@@ -80,14 +82,14 @@ impl Root {
     }
 
     /// Opens what is at `path` in the nearest lower layer that has it, symlinks not followed.
-    pub(crate) fn lower(&self, path: &[u8]) -> Option<OwnedFd> {
-        for lower in &self.lowers {
+    pub(crate) fn lower(&self, path: &[u8]) -> Result<Option<OwnedFd>> {
+        let Lowers::Known(lowers) = &self.lowers else { return Err(Error::needs_lowers(path)) };
+        for lower in lowers {
             let Ok(fd) = open_in(lower.as_fd(), path, OFlags::PATH | OFlags::NOFOLLOW) else { continue };
-            let stat = fs::fstat(&fd).ok()?;
-            let is_whiteout = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0;
-            return (!is_whiteout).then_some(fd);
+            let Ok(stat) = fs::fstat(&fd) else { return Ok(None) };
+            return Ok((!is_whiteout(&stat)).then_some(fd));
         }
-        None
+        Ok(None)
     }
 
     pub(crate) fn top(&self) -> BorrowedFd<'_> {
@@ -140,7 +142,7 @@ impl Root {
     fn adorn(&mut self, path: &[u8]) -> Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let fd = open_in(self.top(), path, flags).map_err(|e| Error::file("open directory", path, e))?;
-        let time = match self.lower(path) {
+        let time = match self.lower(path)? {
             Some(lower) => metadata::copy_directory(&lower, &fd, path)?,
             None => None,
         };

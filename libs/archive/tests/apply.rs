@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use wherry_archive::{self as archive, Applied, Entry, Error, Kind, Options, Reader, Result, Time, Whiteouts, Writer, apply};
+use wherry_archive::{self as archive, Applied, Entry, Error, Kind, Lowers, Options, Reader, Result, Time, Whiteouts, Writer, apply};
 use proptest::prelude::*;
 
 fn file(path: &str, text: &str) -> (Entry, Vec<u8>) {
@@ -45,7 +45,7 @@ fn open(path: &Path) -> OwnedFd {
 }
 
 fn bring(root: &Path, bytes: &[u8], whiteouts: Whiteouts) -> Result<Applied> {
-    apply(open(root).as_fd(), bytes, Options { whiteouts, lowers: Vec::new() })
+    apply(open(root).as_fd(), bytes, Options { whiteouts, lowers: Lowers::NONE })
 }
 
 /// A root two levels below a directory whose every byte must stay as it is.
@@ -391,11 +391,30 @@ fn link_targets_in_lower_layers_are_copied_up() {
     fs::set_permissions(lower.path().join("d"), fs::Permissions::from_mode(0o750)).unwrap();
     fs::write(lower.path().join("d/a"), "lower").unwrap();
     let cage = Cage::new();
-    let options = Options { whiteouts: Whiteouts::Overlay, lowers: vec![open(lower.path())] };
+    let options = Options { whiteouts: Whiteouts::Overlay, lowers: Lowers::Known(vec![open(lower.path())]) };
     apply(open(&cage.root()).as_fd(), tar(&[hard("d/a", "d/b")]).as_slice(), options).unwrap();
     assert!(same_inode(&cage, "d/a", "d/b"));
     assert_eq!(cage.text("d/b"), "lower");
     assert_eq!(fs::metadata(cage.root().join("d")).unwrap().mode() & 0o777, 0o750);
+}
+
+#[test]
+fn layers_that_need_those_below_are_told_apart() {
+    let bring = |entries: &[(Entry, Vec<u8>)]| {
+        let root = tempfile::tempdir().unwrap();
+        let options = Options { whiteouts: Whiteouts::Overlay, lowers: Lowers::Awaited };
+        apply(open(root.path()).as_fd(), tar(entries).as_slice(), options)
+    };
+    bring(&[dir("a", 0o755), file("a/b", "x"), hard("a/b", "a/c"), file("top", ""), dir("d", 0o700), file("d/.wh.gone", "")]).unwrap();
+    bring(&[dir("a", 0o755), file("a/.wh..wh..opq", ""), file(".wh.x", "")]).unwrap();
+    for entries in [
+        vec![file("dir/of/another/layer", "x")],
+        vec![hard("of-another-layer", "here")],
+        vec![file("dir/.wh.x", "")],
+        vec![file("dir/.wh..wh..opq", "")],
+    ] {
+        assert!(matches!(bring(&entries), Err(Error::NeedsLowers(_))), "{entries:?}");
+    }
 }
 
 fn paths() -> impl Strategy<Value = String> {

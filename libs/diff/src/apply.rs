@@ -67,6 +67,12 @@ fn apply_hashing(plain: Box<dyn Read + Send + '_>, target: &Target) -> Result<Ap
     })
 }
 
+/// Whether a layer could not be applied because it builds on layers that are not here yet.
+pub fn needs_lowers(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<archive::Error>());
+    matches!(cause, Some(archive::Error::NeedsLowers(_)))
+}
+
 /// Applies, then reads what follows the end mark: it counts for the digest.
 fn untar(stream: &mut impl BufRead, target: &Target) -> Result<()> {
     let fail = |kind, cause: archive::Error| Error::new(kind, "failed to extract layer").with_source(cause);

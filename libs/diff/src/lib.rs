@@ -11,7 +11,7 @@ mod target;
 mod upper;
 mod write;
 
-pub use apply::{Applied, Layer, apply};
+pub use apply::{Applied, Layer, apply, needs_lowers};
 pub use compression::{Compression, decompress};
 pub use hash::HashWriter;
 pub use target::Target;

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use archive::{Options, Whiteouts};
+use archive::{Lowers, Options, Whiteouts};
 use containerd_api::types::Mount;
 use errdefs::{Error, Result};
 use rustix::fs::{self, CWD, Mode, OFlags};
@@ -16,7 +16,14 @@ use rustix::mount::{
 pub struct Target {
     root: OwnedFd,
     whiteouts: Whiteouts,
-    lowers: Vec<String>,
+    lowers: Below,
+}
+
+/// The layers below.
+enum Below {
+    /// Paths, nearest first.
+    Known(Vec<String>),
+    Awaited,
 }
 
 impl Target {
@@ -25,7 +32,16 @@ impl Target {
     /// # Errors
     /// It cannot be opened.
     pub fn directory(path: &Path) -> Result<Target> {
-        Ok(Target { root: open_directory(path)?, whiteouts: Whiteouts::Remove, lowers: Vec::new() })
+        Ok(Target { root: open_directory(path)?, whiteouts: Whiteouts::Remove, lowers: Below::Known(Vec::new()) })
+    }
+
+    /// What `mounts` of a snapshot over nothing give to write to, for a layer whose place is on others that
+    /// are not here yet: what it takes away from them is kept as `whiteouts` say. See [`crate::needs_lowers`].
+    ///
+    /// # Errors
+    /// As [`Target::writable`].
+    pub fn awaiting(mounts: &[Mount], whiteouts: Whiteouts) -> Result<Target> {
+        Ok(Target { whiteouts, lowers: Below::Awaited, ..Target::writable(mounts)? })
     }
 
     /// What `mounts` give to write to: the upper directory of an overlay, with overlay's whiteouts; the
@@ -40,7 +56,7 @@ impl Target {
         {
             let user = mount.options.iter().any(|option| option == "userxattr");
             let whiteouts = if user { Whiteouts::OverlayUser } else { Whiteouts::Overlay };
-            return Ok(Target { root: open_directory(Path::new(upper))?, whiteouts, lowers: lowers(mount) });
+            return Ok(Target { root: open_directory(Path::new(upper))?, whiteouts, lowers: Below::Known(lowers(mount)) });
         }
         Target::readable(mounts)
     }
@@ -55,7 +71,7 @@ impl Target {
         if is_bind {
             return Target::directory(Path::new(&mount.source));
         }
-        Ok(Target { root: detached(mount)?, whiteouts: Whiteouts::Remove, lowers: Vec::new() })
+        Ok(Target { root: detached(mount)?, whiteouts: Whiteouts::Remove, lowers: Below::Known(Vec::new()) })
     }
 
     /// The top directory.
@@ -73,7 +89,12 @@ impl Target {
     }
 
     pub(crate) fn options(&self) -> Result<Options> {
-        let lowers = self.lowers.iter().map(|path| open_directory(Path::new(path))).collect::<Result<_>>()?;
+        let lowers = match &self.lowers {
+            Below::Awaited => Lowers::Awaited,
+            Below::Known(paths) => {
+                Lowers::Known(paths.iter().map(|path| open_directory(Path::new(path))).collect::<Result<_>>()?)
+            }
+        };
         Ok(Options { whiteouts: self.whiteouts, lowers })
     }
 }

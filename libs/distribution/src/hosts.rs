@@ -318,4 +318,21 @@ mod tests {
         assert_eq!(shown(&config.hosts("q.example").unwrap()), ["Https all.example/v2", "Https q.example/v2"]);
         assert_eq!(config.hosts("bad.example").unwrap_err().kind(), errdefs::Kind::InvalidArgument);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_file_gives_hosts_or_an_error_with_its_name(
+            lines in proptest::collection::vec(
+                ("(server|ca|client|capabilities|skip_verify|override_path|header|\\[host.\"[a-z:/.]{1,12}\"\\]|[a-z]{1,4})",
+                 "( = (true|1|\"[a-z:/.@]{0,12}\"|\\[(\"[a-z]{0,6}\",?){0,3}\\]|\\[\\[\"c\",\"k\"\\]\\]))?"),
+                0..8),
+        ) {
+            let text: String = lines.iter().map(|(key, value)| format!("{key}{value}\n")).collect();
+            let (_root, config) = config(&[("r.example/hosts.toml", &text)]);
+            match config.hosts("r.example") {
+                Ok(hosts) => proptest::prop_assert!(!hosts.is_empty() && hosts.iter().all(|host| !host.authority.is_empty())),
+                Err(error) => proptest::prop_assert!(error.chain().contains("hosts.toml"), "{}", error.chain()),
+            }
+        }
+    }
 }

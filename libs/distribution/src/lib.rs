@@ -21,6 +21,7 @@ mod tags;
 mod tls;
 mod transport;
 mod upload;
+pub mod url;
 
 pub use auth::{Anonymous, Credential, Credentials};
 pub use challenge::Challenge;

@@ -17,7 +17,7 @@ use crate::response::header;
 use crate::transport::Transport;
 
 pub(crate) const AGENT: &str = concat!("wherry/", env!("CARGO_PKG_VERSION"));
-const REDIRECT_LIMIT: usize = 10;
+pub(crate) const REDIRECT_LIMIT: usize = 10;
 
 /// How hard to try.
 #[derive(Clone, Copy, Debug)]
@@ -216,7 +216,7 @@ impl Repository {
     }
 }
 
-fn follows(method: &Method, status: StatusCode) -> bool {
+pub(crate) fn follows(method: &Method, status: StatusCode) -> bool {
     let asks = matches!(*method, Method::GET | Method::HEAD);
     asks && matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
@@ -257,7 +257,7 @@ fn same_origin(a: &Uri, b: &Uri) -> bool {
     a.scheme() == b.scheme() && a.host() == b.host() && port(a) == port(b)
 }
 
-fn parse_url(text: &str) -> Result<Uri> {
+pub(crate) fn parse_url(text: &str) -> Result<Uri> {
     text.parse::<Uri>()
         .ok()
         .filter(|uri| uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https")))

@@ -84,6 +84,8 @@ fn read<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
     use crate::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -111,6 +113,51 @@ mod tests {
         let old = br#"{"schemaVersion":1,"fsLayers":[],"history":[]}"#;
         for media_type in ["application/vnd.docker.distribution.manifest.v1+prettyjws", DOCKER_MANIFEST, OCI_INDEX] {
             assert_eq!(parse(old, media_type).unwrap_err().to_string(), schema1().to_string());
+        }
+    }
+
+    /// JSON that looks like documents: their keys, any values.
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<i64>().prop_map(Into::into),
+            Just(DIGEST.into()),
+            Just(OCI_MANIFEST.into()),
+            "[a-z:/]{0,12}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            let key = prop::sample::select(vec![
+                "schemaVersion", "mediaType", "config", "layers", "manifests", "digest", "size", "platform", "rootfs",
+                "diff_ids", "os", "architecture", "annotations", "urls", "fsLayers",
+            ]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                prop::collection::hash_map(key, inner, 0..7)
+                    .prop_map(|map| map.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn one_document_is_one_kind(json in json()) {
+            let bytes = json.to_string();
+            let as_index = parse(bytes.as_bytes(), OCI_INDEX);
+            let as_manifest = parse(bytes.as_bytes(), OCI_MANIFEST);
+            let own_type = json.get("mediaType").is_some_and(|own| !own.is_null() && own != "");
+            prop_assert!(!(as_index.is_ok() && as_manifest.is_ok() && own_type));
+            prop_assert!(!matches!(as_index, Ok(Document::Manifest(_))));
+            prop_assert!(!matches!(as_manifest, Ok(Document::Index(_))));
+            let _ = parse_config(bytes.as_bytes());
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            for media_type in [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST] {
+                let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+                prop_assert!(parse(&bytes, media_type).is_err() || is_json);
+            }
+            let _ = parse_config(&bytes);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use containerd_api::services::leases::v1::Resource;
 use errdefs::{Error, Kind, Result};
-use metadata::Namespace;
+use metadata::{Namespace, Snapshots};
 use reference::Digest;
 
 use crate::labels;
@@ -85,37 +85,81 @@ impl Unpacker {
             return Ok(());
         }
         let snapshots = self.namespace.snapshots(&self.snapshotter)?;
-        let key = format!("extract-{} {}", random(), step.chain_id);
         let parent = step.parent.as_ref().map(Digest::as_str).unwrap_or_default();
-        let labels = HashMap::from([(SNAPSHOT_REF.to_owned(), step.chain_id.to_string())]);
-        let mounts = match snapshots.prepare(&key, parent, &labels) {
-            Ok(mounts) => mounts,
-            Err(error) if error.kind() == Kind::AlreadyExists && self.has(&step.chain_id)? => return Ok(()),
-            Err(error) => return Err(wrap(error, step)),
-        };
-        let result = self.fill(step, &mounts, progress).and_then(|()| {
-            match snapshots.commit(step.chain_id.as_str(), &key, "", &labels) {
-                Err(error) if error.kind() == Kind::AlreadyExists && self.has(&step.chain_id)? => {
-                    snapshots.remove(&key)
-                }
-                other => other,
-            }
-        });
-        if result.is_err() {
-            // The first error counts; what could not be removed the collector will.
-            let _ = snapshots.remove(&key);
-        }
-        result.map_err(|error| wrap(error, step))
+        let Some(active) = self.prepare(step, &snapshots, parent)? else { return Ok(()) };
+        let target = diff::Target::writable(&active.mounts);
+        target.and_then(|target| self.fill(step, &target, progress)).map_err(|error| wrap(error, step))?;
+        self.commit(step, active, "")
     }
 
-    fn fill(&self, step: &Step, mounts: &[metadata::Mount], progress: &(dyn Fn(u64) + Sync)) -> Result<()> {
+    /// Whether layers can be unpacked before those below them are.
+    ///
+    /// # Errors
+    /// The snapshotter is not known.
+    pub fn can_rebase(&self) -> Result<bool> {
+        Ok(self.namespace.snapshots(&self.snapshotter)?.capabilities().contains(&"rebase"))
+    }
+
+    /// Unpacks a layer whose parent need not be there yet; `None` when its snapshot is there already, or when
+    /// it cannot be unpacked without the layers below: then [`Unpacker::step`] has to do it.
+    ///
+    /// # Errors
+    /// As [`Unpacker::step`].
+    pub fn ahead(&self, step: &Step, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<Active>> {
+        if self.has(&step.chain_id)? {
+            return Ok(None);
+        }
+        let snapshots = self.namespace.snapshots(&self.snapshotter)?;
+        let whiteouts = match snapshots.whiteouts() {
+            metadata::Whiteouts::Remove => return Ok(None),
+            metadata::Whiteouts::Overlay => archive::Whiteouts::Overlay,
+            metadata::Whiteouts::OverlayUser => archive::Whiteouts::OverlayUser,
+        };
+        let Some(active) = self.prepare(step, &snapshots, "")? else { return Ok(None) };
+        let target = diff::Target::awaiting(&active.mounts, whiteouts);
+        match target.and_then(|target| self.fill(step, &target, progress)) {
+            Ok(()) => Ok(Some(active)),
+            Err(error) if diff::needs_lowers(&error) => Ok(None),
+            Err(error) => Err(wrap(error, step)),
+        }
+    }
+
+    /// Puts what [`Unpacker::ahead`] made on its parent, which is there by now.
+    ///
+    /// # Errors
+    /// What the snapshotter says; then nothing is left behind.
+    pub fn settle(&self, step: &Step, active: Active) -> Result<()> {
+        self.commit(step, active, step.parent.as_ref().map(Digest::as_str).unwrap_or_default())
+    }
+
+    fn prepare(&self, step: &Step, snapshots: &Snapshots, parent: &str) -> Result<Option<Active>> {
+        let key = format!("extract-{} {}", random(), step.chain_id);
+        match snapshots.prepare(&key, parent, &labels_of(step)) {
+            Ok(mounts) => Ok(Some(Active { snapshots: snapshots.clone(), key, mounts, is_committed: false })),
+            Err(error) if error.kind() == Kind::AlreadyExists && self.has(&step.chain_id)? => Ok(None),
+            Err(error) => Err(wrap(error, step)),
+        }
+    }
+
+    fn commit(&self, step: &Step, mut active: Active, parent: &str) -> Result<()> {
+        match active.snapshots.commit(step.chain_id.as_str(), &active.key, parent, &labels_of(step)) {
+            // Somebody else was faster: ours goes.
+            Err(error) if error.kind() == Kind::AlreadyExists && self.has(&step.chain_id)? => Ok(()),
+            Err(error) => Err(wrap(error, step)),
+            Ok(()) => {
+                active.is_committed = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn fill(&self, step: &Step, target: &diff::Target, progress: &(dyn Fn(u64) + Sync)) -> Result<()> {
         diff::Compression::of_media_type(&step.layer.media_type)?;
         let content = self.namespace.content();
         let reader = content.reader(&step.layer.digest)?;
         let stream = Told { inner: reader, count: 0, told: 0, progress };
-        let target = diff::Target::writable(mounts)?;
         let layer = diff::Layer { stream, verified: Some(&step.layer.digest) };
-        let applied = diff::apply(layer, &target)?;
+        let applied = diff::apply(layer, target)?;
         if applied.diff_id != step.diff_id {
             return Err(Error::failed_precondition(format!(
                 "wrong diff id {} calculated on extraction, expected {}",
@@ -138,6 +182,27 @@ impl Unpacker {
     pub fn finish(&self, config: &Digest, chain_id: &Digest) -> Result<()> {
         labels::add(&self.namespace.content(), config, labels::snapshot(&self.snapshotter, chain_id))
     }
+}
+
+/// A snapshot under work; dropped before its commit it is removed.
+pub struct Active {
+    snapshots: Snapshots,
+    key: String,
+    mounts: Vec<metadata::Mount>,
+    is_committed: bool,
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        if !self.is_committed {
+            // What cannot be removed now the collector will.
+            let _ = self.snapshots.remove(&self.key);
+        }
+    }
+}
+
+fn labels_of(step: &Step) -> HashMap<String, String> {
+    HashMap::from([(SNAPSHOT_REF.to_owned(), step.chain_id.to_string())])
 }
 
 fn wrap(error: Error, step: &Step) -> Error {

@@ -69,10 +69,7 @@ impl Work {
         let parents = [descriptor.reference()];
         for destination in destinations.iter().filter(|destination| destination.takes(manifest, &platform)) {
             let steps = unpack::steps(&manifest.layers, &config.rootfs.diff_ids)?;
-            for step in &steps {
-                let meter = self.progress.meter(&step.layer, &parents);
-                self.unpack_step(&destination.unpacker, step, &meter).await?;
-            }
+            self.unpack_stack(&destination.unpacker, &steps, &parents, &mut []).await?;
             self.unpack_finish(&destination.unpacker, &manifest.config.digest, &steps).await?;
         }
         Ok(())

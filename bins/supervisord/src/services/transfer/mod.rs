@@ -10,6 +10,7 @@ mod naming;
 mod progress;
 mod pull;
 mod push;
+mod task;
 mod unpacking;
 
 use super::records::{Answer, namespace_in, required};

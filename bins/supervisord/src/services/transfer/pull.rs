@@ -12,9 +12,9 @@ use images::media_type::{is_index, is_manifest, is_schema1};
 use images::{Descriptor, Manifest, Matcher, Platform, labels, tree, unpack};
 use reference::Reference;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 
 use super::download::target;
+use super::task::Task;
 use super::unpacking::{Destination, platform_of};
 use super::{Work, blocking, credentials, naming};
 use crate::services::streaming::Streams;
@@ -27,15 +27,6 @@ struct Pull {
     matcher: Matcher,
     destinations: Vec<Destination>,
     slots: Arc<Semaphore>,
-}
-
-/// A task that ends with its owner.
-struct Task(JoinHandle<Result<()>>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// What goes to a registry and comes back, credentials among it, is shown to nobody.
@@ -159,7 +150,7 @@ impl Pull {
             .iter()
             .map(|layer| {
                 let (pull, layer, parents) = (self.clone(), layer.clone(), parents.clone());
-                Some(Task(tokio::spawn(async move { pull.blob(&layer, &parents).await })))
+                Some(Task::start(async move { pull.blob(&layer, &parents).await }))
             })
             .collect();
         self.blob(&manifest.config, &parents).await?;
@@ -167,12 +158,12 @@ impl Pull {
             self.unpack(&descriptor, &manifest, &parents, &mut tasks).await?;
         }
         for task in tasks.iter_mut().filter_map(Option::take) {
-            finish(task).await?;
+            task.finish().await?;
         }
         Ok(())
     }
 
-    /// Unpacks layers as they arrive, bottom first.
+    /// Unpacks layers as they arrive.
     async fn unpack(
         &self,
         descriptor: &Descriptor,
@@ -190,13 +181,7 @@ impl Pull {
             self.destinations.iter().filter(|destination| destination.takes(manifest, &platform))
         {
             let steps = unpack::steps(&manifest.layers, &config.rootfs.diff_ids)?;
-            for (step, task) in steps.iter().zip(tasks.iter_mut()) {
-                if let Some(task) = task.take() {
-                    finish(task).await?;
-                }
-                let meter = self.work.progress.meter(&step.layer, parents);
-                self.work.unpack_step(&destination.unpacker, step, &meter).await?;
-            }
+            self.work.unpack_stack(&destination.unpacker, &steps, parents, tasks).await?;
             self.work.unpack_finish(&destination.unpacker, &manifest.config.digest, &steps).await?;
         }
         Ok(())
@@ -243,10 +228,6 @@ impl Pull {
         let wanted = labels::of_children(children);
         blocking(move || labels::add(&content, &digest, wanted)).await
     }
-}
-
-async fn finish(mut task: Task) -> Result<()> {
-    (&mut task.0).await.map_err(|cause| Error::internal("cannot finish download").with_source(cause))?
 }
 
 pub fn wrap(error: Error, what: &str) -> Error {
