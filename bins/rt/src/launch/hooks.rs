@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -70,9 +70,10 @@ fn run(hook: &Hook, state: &State, text: &[u8]) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
-    let how = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit status {code}"),
-        (None, signal) => format!("signal {}", signal.unwrap_or_default()),
+    let how = match status.code() {
+        Some(code) => format!("exit status {code}"),
+        // With the signal's name.
+        None => status.to_string(),
     };
     let (out, err) = (content(&mut stdout), content(&mut stderr));
     Err(Failure::new(format!("{how}, stdout: {out}, stderr: {err}")))

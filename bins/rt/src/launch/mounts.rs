@@ -1,6 +1,7 @@
 //! The mounts of a configuration, made ready by the runtime for init.
 
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
 
 use cgroups::{Cgroup, Host};
 use namespaces::{Kind, Plan};
@@ -8,7 +9,7 @@ use rootfs::{Hierarchy, Prepared};
 use runtime_spec::{IdMapping, Linux, Mount};
 
 use super::Bundle;
-use crate::failure::Failure;
+use crate::failure::{Failure, Tried};
 
 /// Reads the mounts, and opens what the container itself could not: with a user namespace the
 /// sources of binds, and trees whose ids are mapped.
@@ -20,8 +21,7 @@ pub fn prepare(bundle: &Bundle, linux: &Linux, plan: &Plan) -> Result<Vec<Prepar
         let mut mount = Prepared::read(entry, &bundle.directory, &bundle.rootfs)?;
         let mapped = !entry.uid_mappings.is_empty() || mount.options.idmap.is_some();
         if mapped && mount.options.bind {
-            let (uids, gids) = mappings(&mount.options, entry, linux);
-            let namespace = namespaces::user_namespace_with(&uids, &gids)?;
+            let namespace = user_namespace(&mount.options, entry, linux, plan)?;
             match mount.inside {
                 Some(_) => mount.user_namespace = Some(namespace),
                 None => mount.open(Some(namespace.as_fd()))?,
@@ -34,17 +34,27 @@ pub fn prepare(bundle: &Bundle, linux: &Linux, plan: &Plan) -> Result<Vec<Prepar
     Ok(mounts)
 }
 
-/// Whose ids a mount is mapped by: its option's, its own, or the container's.
-fn mappings(options: &mount::Options, entry: &Mount, linux: &Linux) -> (Vec<IdMapping>, Vec<IdMapping>) {
+/// Whose ids a mount is mapped by: its option's, its own, or the container's, which may be those of
+/// a namespace that it joins.
+fn user_namespace(
+    options: &mount::Options,
+    entry: &Mount,
+    linux: &Linux,
+    plan: &Plan,
+) -> Result<OwnedFd, Failure> {
     let read = |ranges: &[mount::Range]| {
         let mapping = |[container_id, host_id, size]: [u32; 3]| IdMapping { container_id, host_id, size };
-        ranges.iter().copied().map(mapping).collect()
+        ranges.iter().copied().map(mapping).collect::<Vec<_>>()
     };
-    match &options.ranges {
-        Some(ranges) => (read(&ranges.uids), read(&ranges.gids)),
-        None if entry.uid_mappings.is_empty() => (linux.uid_mappings.clone(), linux.gid_mappings.clone()),
-        None => (entry.uid_mappings.clone(), entry.gid_mappings.clone()),
-    }
+    let joined = plan.joined.iter().find(|(kind, _)| *kind == Kind::User);
+    Ok(match (&options.ranges, joined) {
+        (Some(ranges), _) => namespaces::user_namespace_with(&read(&ranges.uids), &read(&ranges.gids))?,
+        (None, _) if !entry.uid_mappings.is_empty() => {
+            namespaces::user_namespace_with(&entry.uid_mappings, &entry.gid_mappings)?
+        }
+        (None, Some((_, path))) => File::open(path).tried(format!("cannot open {}", path.display()))?.into(),
+        (None, None) => namespaces::user_namespace_with(&linux.uid_mappings, &linux.gid_mappings)?,
+    })
 }
 
 /// The host's v1 hierarchies as a container with a cgroup mount sees them.

@@ -125,3 +125,20 @@ fn a_created_container_holds_nothing_of_its_caller() {
         .collect();
     assert_eq!(open, Vec::<String>::new());
 }
+
+/// Many short lives at once: none hangs, and each tells its own code. WHERRY_RUNS says how many.
+#[test]
+fn many_short_lives_end_with_their_codes() {
+    let runs: usize = std::env::var("WHERRY_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(48);
+    std::thread::scope(|scope| {
+        for code in 0..4 {
+            scope.spawn(move || {
+                let bundle = Bundle::script(&format!("exit {code}"));
+                for _ in 0..runs / 4 {
+                    assert_eq!(bundle.run().code, code);
+                }
+                bundle.assert_clean();
+            });
+        }
+    });
+}

@@ -2,6 +2,7 @@
 
 mod annotations;
 mod as_runc;
+mod attacks;
 mod bundle;
 mod checkpoint;
 mod devices;

@@ -111,3 +111,39 @@ fn a_limit_that_cannot_be_set_is_an_error() {
     assert!(answer.code == 1 && answer.stderr.contains("rootless needs no limits"), "{answer:?}");
     bundle.assert_clean();
 }
+
+/// With ranges of subuid(5), written by newuidmap(1). The user exists in a mount namespace of the
+/// test's own alone: the host's files stay as they are.
+#[test]
+fn a_grant_gives_many_ids() {
+    if !Path::new("/usr/bin/newuidmap").exists() {
+        return;
+    }
+    let range = json!([
+        {"containerID": 0, "hostID": USER, "size": 1},
+        {"containerID": 1, "hostID": 900_000, "size": 1000}
+    ]);
+    let bundle = bundle("cat /proc/self/uid_map; id", range.clone(), range)
+        .with(|spec| spec["process"]["user"] = json!({"uid": 7, "gid": 8, "additionalGids": [9]}));
+    let etc = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        std::fs::write(etc.path().join(name), text).unwrap();
+        format!("mount --bind {}/{name} /etc/{name}", etc.path().display())
+    };
+    let grant = format!("boatman:900000:1000\n{USER}:900000:1000\n");
+    let script = [
+        file("passwd", format!("root:x:0:0::/root:/bin/sh\nboatman:x:{USER}:{USER}::/:/bin/sh\n")),
+        file("subuid", grant.clone()),
+        file("subgid", grant),
+        format!("exec setpriv --reuid {USER} --regid {USER} --clear-groups \"$@\""),
+    ]
+    .join(" && ");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script, "sh"]).arg(runtime(&bundle));
+    command.arg("--root").arg(bundle.root()).args(["run", &bundle.id]).current_dir(bundle.path());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text.contains("900000       1000") && text.contains("uid=7 gid=8 groups=9"), "{text}");
+    bundle.assert_clean();
+}

@@ -53,7 +53,7 @@ fn exec_cannot_start_outside_either() {
     }
 }
 
-/// CVE-2019-16884, CVE-2019-19921: something else in the place of procfs.
+/// CVE-2019-16884, CVE-2019-19921, CVE-2023-27561, CVE-2023-28642: something else in the place of procfs.
 #[test]
 fn procfs_and_sysfs_stand_where_they_are_told() {
     let on_proc = json!({"destination": "/proc", "type": "tmpfs", "source": "tmpfs"});
@@ -86,7 +86,7 @@ fn an_images_dev_link_stays_inside() {
     bundle.assert_clean();
 }
 
-/// CVE-2021-30465: the destination of a mount is exchanged for a link while containers start.
+/// CVE-2021-30465, CVE-2024-45310: the destination of a mount is exchanged for a link while containers start.
 #[test]
 fn an_exchanged_destination_does_not_lead_out() {
     use std::sync::atomic::{AtomicBool, Ordering};
