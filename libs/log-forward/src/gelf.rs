@@ -46,7 +46,8 @@ impl Gelf {
             other => return Err(Error::Option(format!("gelf: invalid compression type {other:?}"))),
         };
         let level = options.text("gelf-compression-level").parse::<i32>().unwrap_or(1);
-        let level = u32::try_from(level).map_or_else(|_| Compression::default(), |level| Compression::new(level.min(9)));
+        let level = u32::try_from(level)
+            .map_or_else(|_| Compression::default(), |level| Compression::new(level.min(9)));
         let target = address.to_string();
         let wire = Wire::open(address).await.map_err(|source| Error::Reach { target, source })?;
         Ok(Gelf { wire, is_stream, packing, level, fields: fields(about) })

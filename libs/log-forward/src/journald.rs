@@ -134,14 +134,18 @@ mod tests {
             String::from_utf8_lossy(&buffer[..length]).into_owned()
         };
         let whole = receive("hello\n").await;
-        for part in ["CONTAINER_ID=0123456789ab\n", "MESSAGE=hello\n", "PRIORITY=3\n", "CONTAINER_LOG_ORDINAL=1\n"] {
+        for part in
+            ["CONTAINER_ID=0123456789ab\n", "MESSAGE=hello\n", "PRIORITY=3\n", "CONTAINER_LOG_ORDINAL=1\n"]
+        {
             assert!(whole.contains(part), "{part} in {whole}");
         }
         assert!(whole.contains("LABEL_A\n\u{9}\0\0\0\0\0\0\0two\nlines\n"), "{whole:?}");
         assert!(!whole.contains("PARTIAL"));
         assert!(receive("begin").await.contains("CONTAINER_PARTIAL_MESSAGE=true\n"));
         let end = receive("end\n").await;
-        assert!(end.contains("CONTAINER_PARTIAL_ORDINAL=2\n") && end.contains("CONTAINER_PARTIAL_LAST=true\n"));
+        assert!(
+            end.contains("CONTAINER_PARTIAL_ORDINAL=2\n") && end.contains("CONTAINER_PARTIAL_LAST=true\n")
+        );
         assert!(!receive("next\n").await.contains("PARTIAL"));
     }
 }

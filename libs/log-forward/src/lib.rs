@@ -109,7 +109,12 @@ impl Target {
 ///
 /// # Errors
 /// The log cannot be read.
-pub async fn forward(target: &mut Target, reader: &mut Reader, is_over: impl Fn() -> bool, last: Duration) -> io::Result<u64> {
+pub async fn forward(
+    target: &mut Target,
+    reader: &mut Reader,
+    is_over: impl Fn() -> bool,
+    last: Duration,
+) -> io::Result<u64> {
     let mut lost = 0;
     while let Some(entry) = reader.next().await? {
         let mut pause = FIRST_PAUSE;

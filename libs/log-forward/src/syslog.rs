@@ -14,8 +14,8 @@ const LOCAL: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
 const ERROR: u8 = 3;
 const INFO: u8 = 6;
 const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "", "", "",
-    "", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "",
+    "", "", "", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,9 @@ enum Format {
     /// As programs of the host write.
     Local,
     Rfc3164,
-    Rfc5424 { with_micros: bool },
+    Rfc5424 {
+        with_micros: bool,
+    },
 }
 
 /// A syslog server or the local daemon.
@@ -122,7 +124,8 @@ fn stamp(time: Time) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let text = time.rfc3339();
-    let number = |from: usize| text.get(from..from + 2).and_then(|digits| digits.parse::<usize>().ok()).unwrap_or(1);
+    let number =
+        |from: usize| text.get(from..from + 2).and_then(|digits| digits.parse::<usize>().ok()).unwrap_or(1);
     let month = MONTHS.get(number(5).wrapping_sub(1)).unwrap_or(&MONTHS[0]);
     format!("{month} {:>2} {}", number(8), text.get(11..19).unwrap_or("00:00:00"))
 }

@@ -69,6 +69,7 @@ pub async fn logs(call: Call) -> Answer {
         stdout: call.query.is("stdout"),
         stderr: call.query.is("stderr"),
         timestamps: call.query.is("timestamps"),
+        details: call.query.is("details"),
         since: call.query.time("since")?,
         until: call.query.time("until")?,
         tail,
@@ -78,7 +79,7 @@ pub async fn logs(call: Call) -> Answer {
     } else {
         "application/vnd.docker.multiplexed-stream"
     };
-    pieces(kind, logs::logs(&container, wish)?)
+    pieces(kind, logs::logs(&call.engine, &container, wish)?)
 }
 
 pub async fn changes(call: Call) -> Answer {

@@ -53,12 +53,13 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
     POST "/containers/{id}/pause" => containers::pause,
     POST "/containers/{id}/unpause" => containers::unpause,
     POST "/containers/{id}/attach" => containers::attach,
+    GET "/containers/{id}/attach/ws" => containers::attach_ws,
     POST "/containers/{id}/wait" => containers::wait,
     POST "/containers/{id}/exec" => execs::create,
     HEAD "/containers/{id}/archive" => containers::stat_path,
     GET "/containers/{id}/archive" => containers::get_archive,
     PUT "/containers/{id}/archive" => containers::put_archive,
-    DELETE "/containers/{id}" => containers::remove,
+    DELETE "/containers/{id*}" => containers::remove,
     POST "/exec/{id}/start" => execs::start,
     POST "/exec/{id}/resize" => execs::resize,
     GET "/exec/{id}/json" => execs::inspect,
@@ -90,12 +91,11 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
 };
 
 /// Docker has these, and we do not yet.
-const MISSING: [(&str, &str); 9] = [
+const MISSING: [(&str, &str); 8] = [
     ("/build", "builds"),
     ("/build/cancel", "builds"),
     ("/session", "sessions"),
     ("/grpc", "gRPC"),
-    ("/containers/{id}/attach/ws", "attaching by websocket"),
     ("/containers/{id}/checkpoints", "checkpoints"),
     ("/images/search", "searching a registry"),
     ("/images/{name*}/attestations", "attestations"),

@@ -1,5 +1,6 @@
 //! Reading what a container wrote.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use errdefs::{Error, Result};
 use tokio::sync::mpsc;
 
 use super::{Container, stdio};
+use crate::engine::Engine;
 use crate::time::Time;
 
 /// Which part of a log a client wants, and how.
@@ -17,6 +19,8 @@ pub struct Wish {
     pub stdout: bool,
     pub stderr: bool,
     pub timestamps: bool,
+    /// What was chosen of labels and variables goes before each line.
+    pub details: bool,
     pub since: Option<Time>,
     pub until: Option<Time>,
     pub tail: Option<u64>,
@@ -55,7 +59,11 @@ pub fn stream_number(stream: logs::Stream) -> u8 {
 ///
 /// # Errors
 /// The wish is malformed, or the log cannot be opened.
-pub fn logs(container: &Arc<Container>, wish: Wish) -> Result<mpsc::Receiver<std::io::Result<Bytes>>> {
+pub fn logs(
+    engine: &Engine,
+    container: &Arc<Container>,
+    wish: Wish,
+) -> Result<mpsc::Receiver<std::io::Result<Bytes>>> {
     if !wish.stdout && !wish.stderr {
         return Err(Error::invalid_argument("Bad parameters: you must choose at least one stream"));
     }
@@ -70,6 +78,8 @@ pub fn logs(container: &Arc<Container>, wish: Wish) -> Result<mpsc::Receiver<std
             let _ = progress.wait_for(|now| now.is_removed || (!now.is_running && now.exits > before)).await;
         });
     }
+    let details =
+        if wish.details { Some(details(&super::logging::attributes(engine, &record)?)) } else { None };
     let (send, receive) = mpsc::channel(16);
     let is_tty = record.is_tty();
     tokio::spawn(async move {
@@ -95,6 +105,9 @@ pub fn logs(container: &Arc<Container>, wish: Wish) -> Result<mpsc::Receiver<std
                 line.extend_from_slice(entry.time.rfc3339().as_bytes());
                 line.push(b' ');
             }
+            if let Some(details) = &details {
+                line.extend_from_slice(details.as_bytes());
+            }
             line.extend_from_slice(&entry.line);
             let bytes = if is_tty { Bytes::from(line) } else { stdio::frame(stream, &line) };
             if send.send(Ok(bytes)).await.is_err() {
@@ -103,6 +116,14 @@ pub fn logs(container: &Arc<Container>, wish: Wish) -> Result<mpsc::Receiver<std
         }
     });
     Ok(receive)
+}
+
+/// `a=1,b=2 `, with what has a meaning there escaped.
+fn details(attributes: &BTreeMap<String, String>) -> String {
+    let escape = super::stdio::encode;
+    let pairs: Vec<String> =
+        attributes.iter().map(|(key, value)| format!("{}={}", escape(key), escape(value))).collect();
+    format!("{} ", pairs.join(","))
 }
 
 fn log_time(time: Time) -> logs::Time {

@@ -67,6 +67,9 @@ pub fn wants_start_at_boot(record: &Record) -> bool {
     match record.host_config.restart_policy.name.as_str() {
         "always" => record.has_started,
         "unless-stopped" => record.has_started && !record.is_stopped_by_hand,
+        "on-failure" => {
+            record.has_started && !record.is_stopped_by_hand && wants_restart(record, record.state.exit_code)
+        }
         _ => false,
     }
 }
@@ -137,6 +140,24 @@ mod tests {
         assert!(wants_restart(&stopped, 0));
         stopped.is_stopped_by_hand = true;
         assert!(!wants_restart(&stopped, 0));
+    }
+
+    #[test]
+    fn what_ended_badly_comes_back_with_the_host() {
+        let ended = |policy: &str, code| {
+            let mut record = Record { has_started: true, ..record(policy, 2) };
+            record.state.exit_code = code;
+            record
+        };
+        assert!(
+            wants_start_at_boot(&ended("on-failure", 1)) && !wants_start_at_boot(&ended("on-failure", 0))
+        );
+        assert!(!wants_start_at_boot(&Record { restart_count: 2, ..ended("on-failure", 1) }));
+        let stopped = |policy: &str| Record { is_stopped_by_hand: true, ..ended(policy, 1) };
+        assert!(wants_start_at_boot(&stopped("always")));
+        assert!(
+            !wants_start_at_boot(&stopped("unless-stopped")) && !wants_start_at_boot(&stopped("on-failure"))
+        );
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl LogTarget<'_> {
 }
 
 /// Percent-encodes what has a meaning in a query.
-fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {

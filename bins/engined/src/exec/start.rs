@@ -89,7 +89,8 @@ async fn begin(
     let more = record.host_config.group_add.clone().unwrap_or_default();
     let (user, home) = accounts.resolve(user, &more)?;
     let wish = ExecCreate { console_size: console_size.or(exec.wish.console_size), ..exec.wish.clone() };
-    let process = spec::exec_process(&record, &wish, user, &home, &plan::all_capabilities())?;
+    let limits: Vec<_> = engine.config.default_ulimits.values().cloned().collect();
+    let process = spec::exec_process(&record, &wish, user, &home, &plan::all_capabilities(), &limits)?;
     let json = serde_json::to_vec(&process)
         .map_err(|cause| Error::internal("cannot encode a process").with_source(cause))?;
     let text = |path: &Option<PathBuf>| {

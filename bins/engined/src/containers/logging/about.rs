@@ -42,17 +42,15 @@ pub fn check(options: &Options) -> Result<()> {
 pub fn of(engine: &Engine, record: &Record) -> Result<Vec<(String, String)>> {
     let options = &record.host_config.log_config.config;
     let extra = extra(record, options)?;
-    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let command = std::iter::once(&record.path).chain(&record.args).cloned().collect::<Vec<_>>().join(" ");
     let fields = [
         ("id", record.id.clone()),
         ("name", record.name.clone()),
         ("image-id", record.image_id.clone()),
         ("image-name", record.config.image.clone()),
-        ("command", command.clone()),
+        ("command", command(record)),
         ("created", record.created.rfc3339()),
-        ("hostname", hostname.clone()),
-        ("tag", tag(engine, record, &hostname, &command, &extra)?),
+        ("hostname", hostname()),
+        ("tag", tag(engine, record, &extra)?),
     ];
     let mut pairs: Vec<(String, String)> =
         fields.into_iter().map(|(key, value)| (format!("about.{key}"), value)).collect();
@@ -60,13 +58,29 @@ pub fn of(engine: &Engine, record: &Record) -> Result<Vec<(String, String)>> {
     Ok(pairs)
 }
 
-fn tag(
-    engine: &Engine,
-    record: &Record,
-    hostname: &str,
-    command: &str,
-    extra: &BTreeMap<String, String>,
-) -> Result<String> {
+/// What stands with every entry of a log file: what was chosen, and the tag if one was asked for.
+///
+/// # Errors
+/// As [`of`].
+pub fn attributes(engine: &Engine, record: &Record) -> Result<BTreeMap<String, String>> {
+    let options = &record.host_config.log_config.config;
+    let mut all = extra(record, options)?;
+    if options.contains_key("tag") {
+        let tag = tag(engine, record, &all)?;
+        all.insert("tag".to_owned(), tag);
+    }
+    Ok(all)
+}
+
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn command(record: &Record) -> String {
+    std::iter::once(&record.path).chain(&record.args).cloned().collect::<Vec<_>>().join(" ")
+}
+
+fn tag(engine: &Engine, record: &Record, extra: &BTreeMap<String, String>) -> Result<String> {
     let text = record.host_config.log_config.config.get("tag").map_or(DEFAULT_TAG, String::as_str);
     let image_id = record.image_id.trim_start_matches("sha256:");
     let word = |text: &str| Value::String(text.into());
@@ -88,8 +102,8 @@ fn tag(
         ("ImageID", word(crate::identity::short(image_id))),
         ("ImageFullID", word(&record.image_id)),
         ("ImageName", word(&record.config.image)),
-        ("Command", word(command)),
-        ("Hostname", word(hostname)),
+        ("Command", word(&command(record))),
+        ("Hostname", word(&hostname())),
         ("DaemonName", word("docker")),
         ("EngineID", word(&engine.id)),
         ("ExtraAttributes", map(extra)),

@@ -9,6 +9,7 @@ use errdefs::{Error, Result};
 use super::Container;
 use crate::engine::Engine;
 
+pub use about::attributes;
 pub use options::check;
 
 /// The drivers, in the words of `--log-driver`.
@@ -44,7 +45,18 @@ pub fn pairs(engine: &Engine, container: &Container) -> Result<Vec<(String, Stri
     let given = log.config.iter().map(|(key, value)| (key.clone(), value.clone()));
     if !is_sent(&log.kind) {
         // A file takes every line at once: no mode slows a container.
-        return Ok(given.filter(|(key, _)| matches!(key.as_str(), "max-size" | "max-file")).collect());
+        let mut pairs: Vec<(String, String)> =
+            given.filter(|(key, _)| matches!(key.as_str(), "max-size" | "max-file")).collect();
+        if log.kind == "json-file" {
+            let attributes = about::attributes(engine, &record)?;
+            if !attributes.is_empty() {
+                let json = serde_json::to_string(&attributes).map_err(|cause| {
+                    Error::internal("cannot encode a log's attributes").with_source(cause)
+                })?;
+                pairs.push(("attrs".to_owned(), json));
+            }
+        }
+        return Ok(pairs);
     }
     let mut pairs: Vec<(String, String)> =
         given.filter(|(key, _)| key.starts_with(log.kind.as_str())).collect();

@@ -75,7 +75,7 @@ pub fn check(log: &LogConfig) -> Result<()> {
         let is_known = if is_sent(kind) {
             ATTRIBUTES.contains(&option) || own(kind).contains(&option)
         } else {
-            FILES.contains(&option)
+            FILES.contains(&option) || (kind == "json-file" && ATTRIBUTES.contains(&option))
         };
         if !is_general && !is_known {
             let quote = if kind == "gelf" { "\"" } else { "'" };
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn what_makes_sense_is_taken() {
         for (kind, options) in [
-            ("json-file", &[("max-size", "10m"), ("max-file", "3")][..]),
+            ("json-file", &[("max-size", "10m"), ("max-file", "3"), ("tag", "x"), ("labels", "a")][..]),
             ("local", &[("mode", "non-blocking"), ("max-buffer-size", "4m")]),
             ("none", &[("anything", "goes")]),
             (
@@ -344,6 +344,7 @@ mod tests {
         for (kind, options, text) in [
             ("cloud", &[][..], "error looking up logging plugin cloud: plugin \"cloud\" not found"),
             ("json-file", &[("foo", "1")], "unknown log opt 'foo' for json-file log driver"),
+            ("local", &[("tag", "x")], "unknown log opt 'tag' for local log driver"),
             ("json-file", &[("max-file", "0")], "max-file cannot be less than 1"),
             ("json-file", &[("mode", "x")], "logger: logging mode not supported: x"),
             (

@@ -55,6 +55,7 @@ pub fn exec_process(
     user: User,
     home: &str,
     all: &[String],
+    default_ulimits: &[Ulimit],
 ) -> Result<Process> {
     let host = &record.host_config;
     let set = if exec.privileged || host.privileged {
@@ -74,6 +75,8 @@ pub fn exec_process(
         env: environment(record, home, exec.tty, &[], exec.env.as_deref().unwrap_or_default()),
         cwd: cwd.cloned().unwrap_or_else(|| "/".into()),
         no_new_privileges: super::SecurityOptions::parse(record)?.no_new_privileges,
+        rlimits: rlimits(host.resources.ulimits.as_deref().unwrap_or_default(), default_ulimits)?,
+        oom_score_adj: Some(i32::try_from(host.oom_score_adj).unwrap_or(0)),
         ..Process::default()
     })
 }
