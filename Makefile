@@ -9,7 +9,7 @@ CARGO   ?= cargo
 # Kernel and disk of the emulated machine.
 GUEST   ?= target/guest
 
-.PHONY: help build demo demo-stop test unit integration up down bench install uninstall guest guest-smoke fmt lint
+.PHONY: help build demo demo-stop test unit integration soak up down bench install uninstall guest guest-smoke fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -43,6 +43,15 @@ unit: ## the tests beside the code
 
 integration: ## user stories and the interoperability matrix, on private stacks
 	WHERRY_REQUIRE_PEERS=1 $(CARGO) nextest run -p integration
+
+soak: ## kill every daemon a hundred times and more, cut the power a thousand times (half an hour)
+	deploy/needs test
+	$(MAKE) build
+	$(CARGO) build -p shim -p rt
+	WHERRY_KILLS=200 $(CARGO) test -p supervisord --test survival -- crash --nocapture --test-threads=1
+	WHERRY_SCALE=500 $(CARGO) test -p supervisord --test survival -- scale --nocapture
+	WHERRY_POWER_CUTS=1000 $(CARGO) test -p wherry-metadata --test power -- --nocapture
+	WHERRY_KILLS=100 $(CARGO) test -p integration --test crash -- --nocapture
 
 up: $(OUT)/stack ## start a private stack: make up STATE=DIR
 	@test -n "$(STATE)" || { echo "make up needs STATE=DIR" >&2; exit 2; }
