@@ -35,7 +35,7 @@ demo-stop: ## stop the daemons of the demo and remove its containers
 test: ## install what the tests need, build, run every test
 	deploy/needs test
 	$(MAKE) build
-	$(MAKE) unit integration
+	$(MAKE) unit integration guest-smoke
 
 unit: ## the tests beside the code
 	$(CARGO) nextest run --workspace --exclude integration
@@ -75,10 +75,10 @@ guest: ## rt, the stack and the units under cgroup v2 and systemd, in an emulate
 	$(CARGO) build --release -p integration
 	integration/guest/stories/run $(GUEST)
 
-guest-smoke: ## the short part of it: limits and life of containers under cgroup v2
+guest-smoke: ## the short part of it: a container's limits and life under cgroup v2
 	deploy/needs guest
 	integration/guest/make $(GUEST)
-	integration/guest/check $(GUEST) v2 limits:: lifecycle::
+	integration/guest/check $(GUEST) v2 limits_are_set a_container_lives
 
 install: ## programs, units and default configuration below DESTDIR/PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/wherry $(DESTDIR)/usr/lib/systemd/system $(DESTDIR)/usr/lib/sysusers.d

@@ -23,6 +23,11 @@ pub fn is_v2() -> bool {
     Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
 }
 
+/// Whether the kernel limits memory by group: newer ones have no v1 hierarchy for it.
+pub fn limits_memory() -> bool {
+    is_v2() || Path::new("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists()
+}
+
 /// One bundle and its one container.
 pub struct Bundle {
     pub directory: tempfile::TempDir,
