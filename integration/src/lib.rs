@@ -1,5 +1,6 @@
 //! Stacks of their own for tests and trials: started, used, taken down, and the host found clean after.
 
+pub mod containerd;
 mod daemon;
 mod host;
 pub mod image;

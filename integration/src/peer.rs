@@ -30,6 +30,28 @@ pub fn require(program: &str) -> bool {
     false
 }
 
+/// Where the programs of Debian 13's containerd are unpacked by `interop/containerd-1.7`.
+pub fn containerd_1_7() -> PathBuf {
+    let unpacked = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers/containerd-1.7/usr/bin");
+    std::env::var_os("WHERRY_CONTAINERD_1_7").map_or_else(unpacked, PathBuf::from)
+}
+
+/// [`require`] for it.
+#[track_caller]
+pub fn require_containerd_1_7() -> bool {
+    let program = containerd_1_7().join("containerd");
+    if program.is_file() {
+        return true;
+    }
+    assert!(
+        std::env::var_os("WHERRY_REQUIRE_PEERS").is_none(),
+        "{} is not there: run integration/interop/containerd-1.7",
+        program.display()
+    );
+    eprintln!("NOT RUN: {} is not there", program.display());
+    false
+}
+
 /// Debian's docker-registry on a loopback port of its own.
 pub struct Registry {
     daemon: Daemon,

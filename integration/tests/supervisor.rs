@@ -1,153 +1,37 @@
 //! `supervisord` and `shim` in other people's places: under Debian's dockerd, under Debian's containerd, below
 //! every command of its `ctr`.
 
+use integration::containerd::{IMAGE, Peer, containerd, containerd_1_7, supervisord};
 use integration::image::Image;
-use integration::peer::{find, require};
-use integration::{Daemon, Invocation, Leftovers, Programs, until};
+use integration::peer::require;
+use integration::{Daemon, Invocation, Programs, until};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use tempfile::TempDir;
 
-const IMAGE: &str = "docker.io/library/boat:latest";
 const OURS: &str = "io.containerd.wherry.v1";
 
-/// A containerd, ours or Debian's, with `ctr` for it, and everything in one directory.
-struct Peer {
-    dir: PathBuf,
-    daemon: Option<Daemon>,
-    launch: fn(&Path) -> Command,
-    /// The containerd namespace: the runtime's records below /run are apart by it.
-    namespace: String,
-    _scratch: TempDir,
-}
-
-/// Our supervisord, and nothing above it.
-fn supervisord(dir: &Path) -> Command {
-    let mut command = Command::new(Programs::find().path("supervisord"));
-    command.arg("--address").arg(dir.join("c.sock"));
-    command.arg("--root").arg(dir.join("root")).arg("--state").arg(dir.join("st"));
-    command
-}
-
-/// Debian's containerd, that finds our shim by its runtime's name.
-fn containerd(dir: &Path) -> Command {
-    let bin = dir.join("bin");
-    let shim = bin.join("containerd-shim-wherry-v1");
-    if !shim.exists() {
-        std::fs::create_dir_all(&bin).unwrap();
-        std::os::unix::fs::symlink(Programs::find().path("shim"), &shim).unwrap();
-    }
-    let config = dir.join("containerd.toml");
-    let at = dir.display();
-    std::fs::write(
-        &config,
-        format!(
-            "version = 2\nroot = '{at}/root'\nstate = '{at}/st'\n\
-             disabled_plugins = ['io.containerd.grpc.v1.cri', 'io.containerd.internal.v1.opt']\n\
-             [grpc]\naddress = '{at}/c.sock'\n"
-        ),
-    )
-    .unwrap();
-    let mut path = bin.into_os_string();
-    path.push(":");
-    path.push(std::env::var_os("PATH").unwrap_or_default());
-    let mut command = Command::new("containerd");
-    command.arg("--config").arg(config).env("PATH", path);
-    command
-}
-
-impl Peer {
-    fn start(launch: fn(&Path) -> Command) -> Peer {
-        let scratch = tempfile::Builder::new().prefix("wh").tempdir_in("/tmp").unwrap();
-        let dir = scratch.path().canonicalize().unwrap();
-        let namespace = dir.file_name().unwrap().to_string_lossy().into_owned();
-        let mut peer = Peer { dir, daemon: None, launch, namespace, _scratch: scratch };
-        peer.up();
-        peer
-    }
-
-    fn up(&mut self) {
-        let daemon = Daemon::start_ready((self.launch)(&self.dir), &self.dir.join("daemon.log"));
-        self.daemon = Some(daemon.unwrap());
-    }
-
-    fn daemon(&self) -> &Daemon {
-        self.daemon.as_ref().expect("the daemon was started")
-    }
-
-    fn ctr<const N: usize>(&self, arguments: [&str; N]) -> Invocation {
-        let address = self.dir.join("c.sock").display().to_string();
-        let ctr = find("ctr").unwrap().display().to_string();
-        // No call of it takes long, and one that hangs is a failure.
-        Invocation::new(&find("timeout").unwrap())
-            .args(["60", &ctr, "-a", &address, "-n", &self.namespace])
-            .args(arguments)
-    }
-
-    fn import(&self) {
-        let archive = self.dir.join("image.tar");
-        std::fs::write(&archive, Image::busybox().unwrap().docker_archive(IMAGE).unwrap()).unwrap();
-        self.ctr(["images", "import", archive.to_str().unwrap()]).expect();
-    }
-
-    /// `ctr events` in the background, once it listens: what it says is read to the end of the daemon.
-    fn events(&self) -> Events {
-        let address = self.dir.join("c.sock");
-        let mut command = Command::new("ctr");
-        command.arg("-a").arg(address).args(["-n", &self.namespace, "events"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        // It has no way to say that it listens: an event is made again and again until it shows one.
-        let listens = std::thread::spawn(move || {
-            lines.next();
-            lines
-        });
-        let mut count = 0;
-        until("an event", || {
-            count += 1;
-            self.ctr(["namespaces", "create", &format!("n{count}")]).expect();
-            self.ctr(["namespaces", "remove", &format!("n{count}")]).expect();
-            listens.is_finished().then_some(())
-        });
-        let lines = listens.join().unwrap();
-        Events { child, lines: std::thread::spawn(move || lines.map_while(Result::ok).collect()) }
-    }
-
-    /// Where the namespace's bundles are.
-    fn bundles(&self) -> PathBuf {
-        self.dir.join("st/io.containerd.runtime.v2.task").join(&self.namespace)
-    }
-
-    /// Ends the daemon and looks at what is left.
-    fn end(&mut self) {
-        self.daemon.take().unwrap().stop().unwrap();
-        let name = self.dir.file_name().unwrap().to_string_lossy().into_owned();
-        // Runtimes leave the directory that clients put containers' cgroups in; what is in it is theirs.
-        for hierarchy in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
-            let _ = std::fs::remove_dir(hierarchy.path().join(&name));
-        }
-        let _ = std::fs::remove_dir(Path::new("/sys/fs/cgroup").join(&name));
-        Leftovers::find(&self.dir, &name, &name).expect_none();
-        let bundles = self.bundles();
-        let left = std::fs::read_dir(bundles).into_iter().flatten().flatten();
-        assert_eq!(left.map(|entry| entry.path()).collect::<Vec<_>>(), Vec::<PathBuf>::new(), "bundles");
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        if let Some(daemon) = self.daemon.take() {
-            let tasks = self.ctr(["tasks", "ls", "-q"]).run().map(|ran| ran.stdout).unwrap_or_default();
-            for task in tasks.lines() {
-                let _ = self.ctr(["tasks", "delete", "--force", task]).run();
-            }
-            let text = daemon.log_text();
-            let from = text.char_indices().rev().nth(4000).map_or(0, |(at, _)| at);
-            eprintln!("--- the end of the daemon's log\n{}", &text[from..]);
-            let _ = daemon.stop();
-        }
-    }
+/// `ctr events` in the background, once it listens: what it says is read to the end of the daemon.
+fn events(peer: &Peer) -> Events {
+    let address = peer.dir.join("c.sock");
+    let mut command = Command::new("ctr");
+    command.arg("-a").arg(address).args(["-n", &peer.namespace, "events"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // It has no way to say that it listens: an event is made again and again until it shows one.
+    let listens = std::thread::spawn(move || {
+        lines.next();
+        lines
+    });
+    let mut count = 0;
+    until("an event", || {
+        count += 1;
+        peer.ctr(["namespaces", "create", &format!("n{count}")]).expect();
+        peer.ctr(["namespaces", "remove", &format!("n{count}")]).expect();
+        listens.is_finished().then_some(())
+    });
+    let lines = listens.join().unwrap();
+    Events { child, lines: std::thread::spawn(move || lines.map_while(Result::ok).collect()) }
 }
 
 struct Events {
@@ -182,7 +66,7 @@ impl Events {
 
 /// The life of a container by `ctr`, the same on any containerd and under any shim.
 fn a_life(peer: &mut Peer, runtime: &str) {
-    let events = peer.events();
+    let events = events(peer);
     let run = |arguments: &[&str]| peer.ctr(["run", "--runtime", runtime]).args(arguments.to_vec());
     let once = run(&["--rm", IMAGE, "once", "sh", "-c", "echo out; echo err >&2; exit 4"]);
     let once = once.run().unwrap().expect_code(4);
@@ -264,6 +148,29 @@ fn our_shim_serves_under_debians_containerd() {
     peer.import();
     a_life(&mut peer, OURS);
     a_death(&mut peer, OURS);
+    peer.end();
+}
+
+/// Debian 13's, which asks for shims in a newer way.
+#[test]
+fn our_shim_serves_under_containerd_1_7() {
+    if !require("ctr") || !integration::peer::require_containerd_1_7() {
+        return;
+    }
+    let mut peer = Peer::start(containerd_1_7);
+    peer.import();
+    a_life(&mut peer, OURS);
+    // Killed and started again it goes on with what runs; a task that ended meanwhile it removes by itself.
+    peer.ctr(["run", "-d", "--runtime", OURS, IMAGE, "still", "sleep", "1000"]).expect();
+    peer.daemon.take().unwrap().kill().unwrap();
+    peer.up();
+    let exec = peer.ctr(["tasks", "exec", "--exec-id", "f", "still", "echo", "alive"]);
+    assert_eq!(exec.expect(), "alive");
+    peer.ctr(["tasks", "kill", "-s", "SIGKILL", "still"]).expect();
+    until("its end", || (!peer.ctr(["tasks", "ls"]).expect().contains("RUNNING")).then_some(()));
+    let deleted = peer.ctr(["tasks", "delete", "still"]).run().unwrap();
+    assert!(deleted.stderr.contains("137"), "{deleted:?}");
+    peer.ctr(["containers", "delete", "still"]).expect();
     peer.end();
 }
 
@@ -600,7 +507,7 @@ fn a_stuck_shim_delays_nobody_and_a_dead_one_is_told_once() {
     assert_eq!(peer.ctr(["tasks", "exec", "--exec-id", "f", "free", "echo", "in"]).expect(), "in");
     signal(rustix::process::Signal::CONT);
     until("it is back", || (!peer.ctr(["tasks", "ls"]).expect().contains("UNKNOWN")).then_some(()));
-    let events = peer.events();
+    let events = events(&peer);
     signal(rustix::process::Signal::KILL);
     until("its end", || (!peer.ctr(["tasks", "ls", "-q"]).expect().contains("stuck")).then_some(()));
     until("its process to be gone", || (!Path::new(&format!("/proc/{init}")).exists()).then_some(()));
@@ -636,7 +543,7 @@ fn an_end_that_was_missed_is_told_once() {
         pids.iter().all(|pid| !Path::new(&format!("/proc/{pid}/root/go")).exists()).then_some(())
     });
     peer.up();
-    let events = peer.events();
+    let events = events(&peer);
     // Twice the time in which a shim may send again what it could not, and the daemon tells it otherwise.
     std::thread::sleep(std::time::Duration::from_secs(5));
     let said = events.all();
