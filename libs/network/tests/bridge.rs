@@ -4,7 +4,9 @@ mod world;
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
-use wherry_network::{ConnectRequest, Error, HostPorts, Netns, NetnsPool, PortRequest, Protocol, Stack};
+use wherry_network::{
+    BridgeConfig, ConnectRequest, Error, HostPorts, Netns, NetnsPool, Network, PortRequest, Protocol, Stack,
+};
 use world::*;
 
 #[test]
@@ -398,5 +400,21 @@ fn an_address_used_again_answers_at_once() {
             eprintln!("round {round}: {:?}", start.elapsed());
             world.end(&stack, web);
         }
+    });
+}
+
+#[test]
+fn a_bridge_that_nobody_wrote_down_goes() {
+    world(|world| {
+        let first = stack("t");
+        first.add_bridge(BridgeConfig::new("lost")).unwrap();
+        // Its daemon is killed before it has noted the network; the next one knows of no such.
+        let second = Stack::open("t").unwrap();
+        let known = Network { bridge: BridgeConfig::new(BRIDGE), endpoints: vec![] };
+        assert_eq!(second.restore(vec![known]).unwrap().warnings, [""; 0]);
+        let links = run("ip", &["-o", "link"]);
+        assert!(links.contains(BRIDGE) && !links.contains("lost"), "{links}");
+        second.destroy(None).unwrap();
+        world.assert_clean();
     });
 }

@@ -67,6 +67,23 @@ impl Stack {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
+    /// Removes the bridges that carry this stack's mark, are none of `state` and have nothing plugged in: a daemon
+    /// that died had not written them down yet, or had written down that they go. What stays is told.
+    pub(super) fn remove_stray_bridges(&self, state: &State) -> Result<Vec<String>> {
+        let links =
+            Link::list(&mut self.route()).map_err(Error::netlink("list links of stack", &self.name))?;
+        let mark = Some(bridge::alias(&self.name));
+        let is_known = |name: &str| state.bridges.iter().any(|attached| attached.standing.bridge.name == name);
+        let is_stray = |link: &&Link| {
+            link.alias == mark
+                && link.kind.as_deref() == Some("bridge")
+                && !is_known(&link.name)
+                && !links.iter().any(|port| port.master == Some(link.index))
+        };
+        let removed = links.iter().filter(is_stray).map(|link| bridge::delete(&mut self.route(), &link.name));
+        Ok(removed.filter_map(|removed| removed.err()).map(|error| error.to_string()).collect())
+    }
+
     /// The links with this stack's mark: ends of pairs first, then bridges.
     fn own_links(&self) -> Result<Vec<String>> {
         let links =

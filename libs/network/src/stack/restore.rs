@@ -48,6 +48,7 @@ impl Stack {
             }
         }
         warnings.extend(self.firewall.install(&state.standing(), &state.published())?);
+        warnings.extend(self.remove_stray_bridges(&state)?);
         Ok(Restored {
             bridges: state.bridges.iter().map(|attached| attached.standing.bridge.clone()).collect(),
             warnings,
