@@ -23,7 +23,9 @@ pub async fn serve(
                 Error::invalid_argument("cannot use the certificates of the TCP server").with_source(cause)
             })?;
         }
-        None => tracing::warn!("whoever reaches {} is root on this host: no certificates are asked", at.address),
+        None => {
+            tracing::warn!("whoever reaches {} is root on this host: no certificates are asked", at.address)
+        }
     }
     let listener = TcpListener::bind(&at.address)
         .await
@@ -37,7 +39,10 @@ pub async fn serve(
     })
 }
 
-fn tls((certificate, key): &(impl AsRef<Path>, impl AsRef<Path>), authority: Option<&Path>) -> Result<ServerTlsConfig> {
+fn tls(
+    (certificate, key): &(impl AsRef<Path>, impl AsRef<Path>),
+    authority: Option<&Path>,
+) -> Result<ServerTlsConfig> {
     let tls = ServerTlsConfig::new().identity(Identity::from_pem(read(certificate)?, read(key)?));
     Ok(match authority {
         Some(path) => tls.client_ca_root(Certificate::from_pem(read(path)?)),
@@ -47,6 +52,7 @@ fn tls((certificate, key): &(impl AsRef<Path>, impl AsRef<Path>), authority: Opt
 
 fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
-    std::fs::read(path)
-        .map_err(|cause| Error::invalid_argument(format!("cannot read {}", path.display())).with_source(cause))
+    std::fs::read(path).map_err(|cause| {
+        Error::invalid_argument(format!("cannot read {}", path.display())).with_source(cause)
+    })
 }

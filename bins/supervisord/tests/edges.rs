@@ -39,7 +39,8 @@ async fn prometheus_finds_calls_and_process() {
     }
     let page = get(&address, "/v1/metrics");
     assert!(page.starts_with("HTTP/1.1 200"), "{page}");
-    let labels = "grpc_method=\"Version\",grpc_service=\"containerd.services.version.v1.Version\",grpc_type=\"unary\"";
+    let labels =
+        "grpc_method=\"Version\",grpc_service=\"containerd.services.version.v1.Version\",grpc_type=\"unary\"";
     for line in [
         &format!("grpc_server_started_total{{{labels}}} 3"),
         &format!("grpc_server_handled_total{{grpc_code=\"OK\",{labels}}} 3"),
@@ -94,7 +95,8 @@ async fn over_tcp_only_certificates_of_the_authority_are_let_in() {
     );
     let _stage = Stage::with(&config).await;
     let ask = async |identity: Option<(String, String)>| {
-        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&ours.pem)).domain_name("localhost");
+        let mut tls =
+            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&ours.pem)).domain_name("localhost");
         if let Some((certificate, key)) = identity {
             tls = tls.identity(Identity::from_pem(certificate, key));
         }
@@ -122,8 +124,11 @@ async fn reflection_tells_the_services_and_their_files() {
     let listed = ask(MessageRequest::ListServices(String::new())).await.message_response.unwrap();
     let MessageResponse::ListServicesResponse(listed) = listed else { panic!("{listed:?}") };
     let names: Vec<&str> = listed.service.iter().map(|service| service.name.as_str()).collect();
-    for name in ["containerd.services.tasks.v1.Tasks", "containerd.services.content.v1.Content", "grpc.health.v1.Health"]
-    {
+    for name in [
+        "containerd.services.tasks.v1.Tasks",
+        "containerd.services.content.v1.Content",
+        "grpc.health.v1.Health",
+    ] {
         assert!(names.contains(&name), "{names:?}");
     }
     assert!(!names.contains(&"containerd.task.v2.Task"), "shims' services are not ours: {names:?}");
@@ -154,7 +159,9 @@ fn configurations_are_shown_and_migrated() {
         String::from_utf8(output.stdout).unwrap()
     };
     let migrated = said(&["config", "migrate"]);
-    assert!(migrated.contains("version = 4") && migrated.contains("[plugins.\"io.containerd.server.v1.grpc\"]"));
+    assert!(
+        migrated.contains("version = 4") && migrated.contains("[plugins.\"io.containerd.server.v1.grpc\"]")
+    );
     assert!(!migrated.contains("upperdir_label") && migrated.contains("more*.toml"), "{migrated}");
     let dumped = said(&["--address", "/b.sock", "config", "dump"]);
     for line in ["address = \"/b.sock\"", "root = \"/r\"", "sync_remove = true", "upperdir_label = true"] {
@@ -177,8 +184,12 @@ fn configurations_are_shown_and_migrated() {
         assert!(!output.status.success() && said.contains(complaint), "{said}");
     }
     let top = top.path().display();
-    let text = format!("version = 2\nroot = '{top}/root'\nstate = '{top}/state'\nrequired_plugins = ['io.containerd.x.v1.y']");
+    let text = format!(
+        "version = 2\nroot = '{top}/root'\nstate = '{top}/state'\nrequired_plugins = ['io.containerd.x.v1.y']"
+    );
     std::fs::write(&file, text).unwrap();
     let said = supervisord(&file, &["--address", &format!("{top}/s.sock")]);
-    assert!(String::from_utf8(said.stderr).unwrap().contains("required plugin io.containerd.x.v1.y not included"));
+    assert!(
+        String::from_utf8(said.stderr).unwrap().contains("required plugin io.containerd.x.v1.y not included")
+    );
 }

@@ -85,7 +85,8 @@ impl Calls {
         let labelled = || {
             methods.iter().map(|(path, method)| {
                 let (service, name) = path.trim_start_matches('/').rsplit_once('/').unwrap_or(("", path));
-                let kind = STREAMS.iter().find(|(stream, _)| stream == path).map_or("unary", |(_, kind)| kind);
+                let kind =
+                    STREAMS.iter().find(|(stream, _)| stream == path).map_or("unary", |(_, kind)| kind);
                 (method, [("grpc_method", name), ("grpc_service", service), ("grpc_type", kind)])
             })
         };

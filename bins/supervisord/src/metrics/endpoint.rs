@@ -40,7 +40,8 @@ impl Endpoint {
         for namespace in self.records.namespaces().list().unwrap_or_default() {
             // A namespace whose tasks cannot be asked has none to show.
             let metrics = self.tasks.metrics(&namespace.name, |_| true).await.unwrap_or_default();
-            tasks.extend(metrics.into_iter().filter_map(|metric| cgroups::Task::new(&namespace.name, metric)));
+            tasks
+                .extend(metrics.into_iter().filter_map(|metric| cgroups::Task::new(&namespace.name, metric)));
         }
         cgroups::write(&tasks, &mut page);
         self.calls.write(&mut page);
@@ -48,7 +49,10 @@ impl Endpoint {
         page.text()
     }
 
-    async fn answer(self, request: Request<Incoming>) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
+    async fn answer(
+        self,
+        request: Request<Incoming>,
+    ) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
         let (status, kind, text) = match (request.uri().path(), request.method()) {
             (PATH, &Method::GET | &Method::HEAD) => {
                 (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.page().await)

@@ -47,6 +47,9 @@ mod tests {
         page.metric("a_total", "counter");
         page.sample("a_total", &[], 1);
         page.sample("a_total", &[("x", "q\"\\\n"), ("y", "z")], 0.5);
-        assert_eq!(page.text(), "# TYPE a_total counter\na_total 1\na_total{x=\"q\\\"\\\\\\n\",y=\"z\"} 0.5\n");
+        assert_eq!(
+            page.text(),
+            "# TYPE a_total counter\na_total 1\na_total{x=\"q\\\"\\\\\\n\",y=\"z\"} 0.5\n"
+        );
     }
 }

@@ -29,7 +29,8 @@ impl Reflection {
 
     fn routes(&self) -> Routes {
         let builder = || {
-            let builder = Builder::configure().register_encoded_file_descriptor_set(containerd_api::DESCRIPTORS);
+            let builder =
+                Builder::configure().register_encoded_file_descriptor_set(containerd_api::DESCRIPTORS);
             self.served.iter().fold(builder, |builder, name| builder.with_service_name(*name))
         };
         let built = self.routes.get_or_init(|| {

@@ -20,7 +20,8 @@ impl Shims {
         self.forget(shim);
         let request = ShutdownRequest { id: shim.bundle.id.clone(), now: false };
         // A shim that has hung up or does not answer is gone or going: the bundle is removed all the same.
-        let _ = shim.client.call_within::<_, ()>("Shutdown", &request, Some(Timeouts::set().shim_shutdown)).await;
+        let _ =
+            shim.client.call_within::<_, ()>("Shutdown", &request, Some(Timeouts::set().shim_shutdown)).await;
         let bundle = shim.bundle.clone();
         blocking(move || bundle.delete()).await
     }
@@ -29,7 +30,8 @@ impl Shims {
     pub async fn abandon(&self, shim: &Shim) {
         self.clean(&shim.bundle, &shim.binary).await;
         let request = ShutdownRequest { id: shim.bundle.id.clone(), now: true };
-        let _ = shim.client.call_within::<_, ()>("Shutdown", &request, Some(Timeouts::set().shim_shutdown)).await;
+        let _ =
+            shim.client.call_within::<_, ()>("Shutdown", &request, Some(Timeouts::set().shim_shutdown)).await;
     }
 
     /// A shim hung up. Unless its task was deleted, the task is ended, cleaned and reported.

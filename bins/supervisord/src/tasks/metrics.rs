@@ -17,7 +17,11 @@ impl Tasks {
                     let request = v3::StatsRequest { id: shim.id().to_owned() };
                     let answer = shim
                         .client()
-                        .call_within::<_, v3::StatsResponse>("Stats", &request, Some(Timeouts::set().shim_stats))
+                        .call_within::<_, v3::StatsResponse>(
+                            "Stats",
+                            &request,
+                            Some(Timeouts::set().shim_stats),
+                        )
                         .await;
                     (shim.id().to_owned(), answer)
                 })

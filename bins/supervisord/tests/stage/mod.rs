@@ -73,4 +73,3 @@ impl Drop for Stage {
         let _ = self.daemon.wait();
     }
 }
-

@@ -64,7 +64,8 @@ fn write_gauges<M>(
         }
         for (task, samples) in found {
             for (labels, value) in samples {
-                let mut all = vec![("container_id", task.id.as_str()), ("namespace", task.namespace.as_str())];
+                let mut all =
+                    vec![("container_id", task.id.as_str()), ("namespace", task.namespace.as_str())];
                 all.extend(labels.iter().map(|(name, value)| (*name, value.as_str())));
                 page.sample(name, &all, value);
             }

@@ -12,8 +12,12 @@ pub const GAUGES: &[Gauge<Metrics>] = &[
     ("container_cpu_user_nanoseconds", |m| one(m.cpu.as_ref()?.usage.as_ref()?.user)),
     ("container_per_cpu_nanoseconds", |m| Some(each_cpu(&m.cpu.as_ref()?.usage.as_ref()?.per_cpu))),
     ("container_cpu_throttle_periods_total", |m| one(m.cpu.as_ref()?.throttling.as_ref()?.periods)),
-    ("container_cpu_throttled_periods_total", |m| one(m.cpu.as_ref()?.throttling.as_ref()?.throttled_periods)),
-    ("container_cpu_throttled_time_nanoseconds", |m| one(m.cpu.as_ref()?.throttling.as_ref()?.throttled_time)),
+    ("container_cpu_throttled_periods_total", |m| {
+        one(m.cpu.as_ref()?.throttling.as_ref()?.throttled_periods)
+    }),
+    ("container_cpu_throttled_time_nanoseconds", |m| {
+        one(m.cpu.as_ref()?.throttling.as_ref()?.throttled_time)
+    }),
     ("container_memory_cache_bytes", |m| one(m.memory.as_ref()?.cache)),
     ("container_memory_rss_bytes", |m| one(m.memory.as_ref()?.rss)),
     ("container_memory_rss_huge_bytes", |m| one(m.memory.as_ref()?.rss_huge)),
@@ -29,7 +33,9 @@ pub const GAUGES: &[Gauge<Metrics>] = &[
     ("container_memory_inactive_file_bytes", |m| one(m.memory.as_ref()?.inactive_file)),
     ("container_memory_active_file_bytes", |m| one(m.memory.as_ref()?.active_file)),
     ("container_memory_unevictable_bytes", |m| one(m.memory.as_ref()?.unevictable)),
-    ("container_memory_hierarchical_memory_limit_bytes", |m| one(m.memory.as_ref()?.hierarchical_memory_limit)),
+    ("container_memory_hierarchical_memory_limit_bytes", |m| {
+        one(m.memory.as_ref()?.hierarchical_memory_limit)
+    }),
     ("container_memory_hierarchical_memsw_limit_bytes", |m| one(m.memory.as_ref()?.hierarchical_swap_limit)),
     ("container_memory_total_cache_bytes", |m| one(m.memory.as_ref()?.total_cache)),
     ("container_memory_total_rss_bytes", |m| one(m.memory.as_ref()?.total_rss)),
@@ -68,8 +74,12 @@ pub const GAUGES: &[Gauge<Metrics>] = &[
     ("container_hugetlb_max_bytes", |m| pages(&m.hugetlb, |page| page.max)),
     ("container_blkio_io_merged_recursive_total", |m| devices(&m.blkio.as_ref()?.io_merged_recursive)),
     ("container_blkio_io_queued_recursive_total", |m| devices(&m.blkio.as_ref()?.io_queued_recursive)),
-    ("container_blkio_io_service_bytes_recursive_bytes", |m| devices(&m.blkio.as_ref()?.io_service_bytes_recursive)),
-    ("container_blkio_io_service_time_recursive_total", |m| devices(&m.blkio.as_ref()?.io_service_time_recursive)),
+    ("container_blkio_io_service_bytes_recursive_bytes", |m| {
+        devices(&m.blkio.as_ref()?.io_service_bytes_recursive)
+    }),
+    ("container_blkio_io_service_time_recursive_total", |m| {
+        devices(&m.blkio.as_ref()?.io_service_time_recursive)
+    }),
     ("container_blkio_io_serviced_recursive_total", |m| devices(&m.blkio.as_ref()?.io_serviced_recursive)),
     ("container_blkio_io_time_recursive_total", |m| devices(&m.blkio.as_ref()?.io_time_recursive)),
     ("container_blkio_sectors_recursive_total", |m| devices(&m.blkio.as_ref()?.sectors_recursive)),
