@@ -95,6 +95,10 @@ async fn ingests(subject: &Subject, client: &Client) {
     let text = failed(say(vec![message(WriteAction::Stat, "busy")]).await, Code::Unavailable);
     assert!(text.contains("locked"), "{text}");
     drop((sender, writer));
+    // The end of a stream is learnt of some time after it.
+    while say(vec![message(WriteAction::Stat, "busy")]).await.is_err() {
+        tokio::task::yield_now().await;
+    }
     let abort = || subject.of(AbortRequest { r#ref: "busy".into() });
     status.abort(abort()).await.unwrap();
     refused(status.abort(abort()).await, Code::NotFound);
