@@ -9,7 +9,7 @@ CARGO   ?= cargo
 # Kernel and disk of the emulated machine.
 GUEST   ?= target/guest
 
-.PHONY: help build demo demo-stop test unit integration soak up down bench install uninstall guest guest-smoke fmt lint
+.PHONY: help build demo demo-stop test unit integration soak up down bench install uninstall guest guest-smoke guest-bench fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -79,6 +79,11 @@ guest-smoke: ## the short part of it: a container's limits and life under cgroup
 	deploy/needs guest
 	integration/guest/make $(GUEST)
 	integration/guest/check $(GUEST) v2 limits_are_set a_container_lives
+
+guest-bench: ## rt, runc and crun side by side on cgroup v2, where crun runs
+	deploy/needs guest
+	integration/guest/make $(GUEST)
+	integration/guest/bench $(GUEST)
 
 install: ## programs, units and default configuration below DESTDIR/PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/wherry $(DESTDIR)/usr/lib/systemd/system $(DESTDIR)/usr/lib/sysusers.d

@@ -2,6 +2,8 @@
 #![no_main]
 #![allow(dead_code, reason = "the runtime uses the rest of these files")]
 
+#[path = "../../src/annotations.rs"]
+mod annotations;
 #[path = "../../src/failure.rs"]
 mod failure;
 #[path = "../../src/validate/mod.rs"]
