@@ -247,6 +247,25 @@ async fn an_exit_outlives_the_daemon() {
 }
 
 #[tokio::test]
+async fn output_that_nobody_reads_holds_up_nobody_else() {
+    let daemon = Daemon::start();
+    let shim = Shim::start(&daemon, &runtimes()[0], sh(&["/bin/yes"])).await;
+    let out = fifo(&daemon.dir.path().join("out"));
+    shim.create(&daemon, ["", &out, ""], false).await.unwrap();
+    shim.start_process("").await.unwrap();
+    // The fifo and the pipe fill up; another process comes and goes meanwhile.
+    shim.exec("e", &["/bin/true"], NONE, false).await.unwrap();
+    shim.start_process("e").await.unwrap();
+    assert_eq!(shim.wait("e").await, 0);
+    shim.delete("e").await.unwrap();
+    assert_eq!(shim.state("").await.unwrap().status, 2, "running");
+    shim.kill("", 9, false).await.unwrap();
+    assert_eq!(shim.wait("").await, 137);
+    assert_eq!(shim.delete("").await.unwrap().exit_status, 137);
+    shim.shutdown().await;
+}
+
+#[tokio::test]
 async fn want_of_memory_is_told_before_the_exit() {
     for runtime in runtimes() {
         let mut daemon = Daemon::start();

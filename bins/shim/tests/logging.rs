@@ -101,10 +101,10 @@ async fn a_terminal_is_logged_and_a_reader_attaches_late() {
 async fn wrong_log_options_fail_the_creation() {
     let daemon = Daemon::start();
     let shim = Shim::start(&daemon, &runtimes()[0], sh(&["/bin/true"])).await;
-    let uri = format!("binary://{LOGGER}?driver=syslog&path=/tmp/x");
+    let uri = format!("binary://{LOGGER}?driver=scroll&path=/tmp/x");
     let (kind, text) = status(shim.create(&daemon, ["", &uri, &uri], false).await);
     assert_eq!(kind, errdefs::Kind::InvalidArgument);
-    assert!(text.contains("invalid value 'syslog' for log opt 'driver'"), "{text}");
+    assert!(text.contains("invalid value 'scroll' for log opt 'driver'"), "{text}");
     assert_eq!(
         status(shim.create(&daemon, ["", "tcp://x", ""], false).await).1,
         "unknown STDIO scheme tcp: invalid argument"

@@ -225,23 +225,3 @@ async fn a_full_disk_is_waited_for() {
     assert_eq!(logger.close().await, 0);
     assert!(begun.elapsed() > Duration::from_millis(500), "it tried again");
 }
-
-#[tokio::test]
-#[ignore = "a measure, run it with --release"]
-async fn speed() {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    for name in ["json-file", "local"] {
-        let logger =
-            Logger::open(&options(name, &dir.path().join(name), &[("max-size", "50m"), ("max-file", "2")]))
-                .unwrap();
-        let mut line = vec![b'x'; 99];
-        line.push(b'\n');
-        let chunk = line.repeat(650);
-        let begun = Instant::now();
-        for _ in 0..8000 {
-            logger.write(Stream::Stdout, &chunk).await;
-        }
-        let seconds = begun.elapsed().as_secs_f64();
-        println!("{name}: {:.0} MB/s", 8000.0 * chunk.len() as f64 / 1e6 / seconds);
-    }
-}

@@ -72,10 +72,12 @@ impl Prepared {
     }
 
     async fn start_log(&mut self, uri: &BinaryUri, id: &str, namespace: &str, reaper: &Reaper) -> Result<()> {
+        let is_own = uri.path.file_name().is_some_and(|name| name == OWN_LOGGER);
         // What is sent elsewhere needs more than this small process holds: the logger itself does that.
-        let is_kept =
-            uri.pairs.iter().all(|(key, value)| key != "driver" || value.parse::<logs::Driver>().is_ok());
-        if is_kept && uri.path.file_name().is_some_and(|name| name == OWN_LOGGER) {
+        let is_sent = |(key, value): &(String, String)| {
+            key == "driver" && log_forward::DRIVERS.contains(&value.as_str())
+        };
+        if is_own && !uri.pairs.iter().any(is_sent) {
             let pairs = uri.pairs.iter().map(|(key, value)| (key, value));
             let options = logs::Options::from_pairs(pairs)
                 .map_err(|cause| Error::invalid_argument("cannot read log options").with_source(cause))?;
@@ -90,6 +92,8 @@ impl Prepared {
             return Ok(());
         }
         let claim = reaper.claim();
+        // Ours always says when it is ready; if it does not, it cannot log.
+        let uri = &BinaryUri { must_be_ready: uri.must_be_ready || is_own, ..uri.clone() };
         let program =
             LogProgram::start(uri, id, namespace).await.map_err(|e| cannot("start", &uri.path, e))?;
         let exit = reaper.watch(program.pid());
