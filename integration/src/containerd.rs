@@ -42,6 +42,24 @@ pub fn containerd_1_7(dir: &Path) -> Command {
     foreign(dir, &programs.join("containerd"), &programs)
 }
 
+/// Debian's with its service for Kubernetes, whose pods run by our shim; whose pods rest in [`IMAGE`].
+pub fn containerd_with_cri(dir: &Path) -> Command {
+    let command = foreign(dir, Path::new("containerd"), Path::new(""));
+    let at = dir.display();
+    let cri = "plugins.'io.containerd.grpc.v1.cri'";
+    let text = format!(
+        "version = 2\nroot = '{at}/root'\nstate = '{at}/st'\n\
+         disabled_plugins = ['io.containerd.internal.v1.opt']\n\
+         [grpc]\naddress = '{at}/c.sock'\n\
+         [{cri}]\nsandbox_image = '{IMAGE}'\nstream_server_port = '0'\nrestrict_oom_score_adj = true\n\
+         [{cri}.cni]\nconf_dir = '{at}/cni'\nbin_dir = '{at}/cni'\n\
+         [{cri}.containerd]\ndefault_runtime_name = 'ours'\n\
+         [{cri}.containerd.runtimes.ours]\nruntime_type = 'io.containerd.wherry.v1'\n"
+    );
+    std::fs::write(dir.join("containerd.toml"), text).unwrap();
+    command
+}
+
 /// A containerd whose shims are ours by name, then those of `programs`, then the host's.
 fn foreign(dir: &Path, program: &Path, programs: &Path) -> Command {
     let bin = dir.join("bin");

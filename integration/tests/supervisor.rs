@@ -1,7 +1,7 @@
 //! `supervisord` and `shim` in other people's places: under Debian's dockerd, under Debian's containerd, below
 //! every command of its `ctr`.
 
-use integration::containerd::{IMAGE, Peer, containerd, containerd_1_7, supervisord};
+use integration::containerd::{IMAGE, Peer, containerd, containerd_1_7, containerd_with_cri, supervisord};
 use integration::image::Image;
 use integration::peer::require;
 use integration::{Daemon, Invocation, Programs, until};
@@ -171,6 +171,29 @@ fn our_shim_serves_under_containerd_1_7() {
     let deleted = peer.ctr(["tasks", "delete", "still"]).run().unwrap();
     assert!(deleted.stderr.contains("137"), "{deleted:?}");
     peer.ctr(["containers", "delete", "still"]).expect();
+    peer.end();
+}
+
+/// Kubernetes' service of Debian's containerd makes pods of our shims: one a pod, for all its containers.
+#[test]
+fn our_shim_serves_pods() {
+    if !require("containerd") || !require("ctr") || !require("python3") {
+        return;
+    }
+    let mut peer = Peer::start(containerd_with_cri);
+    let mut image = Image::busybox().unwrap();
+    // What a pod rests in does nothing.
+    image.config = serde_json::json!({"Cmd": ["sleep", "1000000"], "Env": ["PATH=/bin"]});
+    let archive = peer.dir.join("pause.tar");
+    std::fs::write(&archive, image.docker_archive(IMAGE).unwrap()).unwrap();
+    peer.ctr(["-n", "k8s.io", "images", "import", archive.to_str().unwrap()]).expect();
+    let at = |name: &str| peer.dir.join(name).display().to_string();
+    std::fs::create_dir(at("logs")).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/cri_client.py");
+    let client = Invocation::new(Path::new("/usr/bin/python3"));
+    let cgroup = format!("/{}", peer.namespace);
+    client.args([script, &at("c.sock"), &cgroup, &at("logs"), IMAGE]).expect();
+    assert_eq!(peer.ctr(["-n", "k8s.io", "containers", "ls", "-q"]).expect(), "");
     peer.end();
 }
 
