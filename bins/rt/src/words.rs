@@ -190,8 +190,8 @@ impl Grammar {
     /// The help text.
     pub fn help(&self) -> String {
         let mut text = format!(
-            "NAME:\n   rt {name} - {about}\n\nUSAGE:\n   rt {name} [options] {arguments}\n\nOPTIONS:\n",
-            name = self.name,
+            "NAME:\n   {name} - {about}\n\nUSAGE:\n   {name} [options] {arguments}\n\nOPTIONS:\n",
+            name = format!("rt {}", self.name).trim_end(),
             about = self.about,
             arguments = self.arguments
         );

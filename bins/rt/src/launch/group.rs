@@ -106,8 +106,12 @@ impl Group {
             }
             other => other?,
         }
-        self.cgroup.apply(&self.limits)?;
+        self.limit()?;
         Ok(Way { join: Some(self.cgroup.join()?), without: false })
+    }
+
+    fn limit(&self) -> Result<(), Failure> {
+        self.cgroup.apply(&self.limits).map_err(|error| Failure::from(error).within("/linux/resources"))
     }
 
     /// Has systemd make its scope around `pid`, and sets what systemd does not know.
@@ -117,7 +121,7 @@ impl Group {
         let mut systemd = Systemd::connect(&bus_socket(uses_user_bus())?, &self.host)?;
         systemd.start(scope, &[number as u32], &self.limits, &self.properties)?;
         self.cgroup.create()?;
-        self.cgroup.apply(&self.limits)?;
+        self.limit()?;
         Ok(self.cgroup.add_process(number)?)
     }
 }

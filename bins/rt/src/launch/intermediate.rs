@@ -23,7 +23,7 @@ pub fn become_init(
                 .iter()
                 .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs))
                 .collect();
-            procfs.write("self/timens_offsets", &lines).tried("cannot set time offsets")?;
+            procfs.write("self/timens_offsets", &lines).tried("cannot set /linux/timeOffsets")?;
         }
     }
     plan.join()?;

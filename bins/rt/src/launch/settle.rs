@@ -30,7 +30,7 @@ pub fn settle(program: &mut Program, procfs: &Procfs, channel: &Channel) -> Resu
     join_keyring(program)?;
     labels(program, procfs)?;
     for limit in &program.rlimits {
-        limits::set(limit).tried(format!("error setting rlimit {}", limit.kind))?;
+        limits::set(limit).tried(format!("cannot set /process/rlimits: {}", limit.kind))?;
     }
     let mask = program.user.umask.unwrap_or(0o022);
     rustix::process::umask(Mode::from_raw_mode(mask));
@@ -79,13 +79,13 @@ fn priorities(program: &Program, procfs: &Procfs) -> Result<(), Failure> {
     if let Some(score) = program.oom_score_adj {
         procfs
             .write("self/oom_score_adj", &score.to_string())
-            .tried(format!("cannot set oom_score_adj to {score}"))?;
+            .tried(format!("cannot set /process/oomScoreAdj to {score}"))?;
     }
     if let Some(policy) = &program.scheduler {
-        sched::set_policy(policy).tried("error setting scheduler")?;
+        sched::set_policy(policy).tried("cannot set /process/scheduler")?;
     }
     if let Some((class, level)) = program.io_priority {
-        sched::set_io_priority(class, level).tried("error setting I/O priority")?;
+        sched::set_io_priority(class, level).tried("cannot set /process/ioPriority")?;
     }
     Ok(())
 }
@@ -106,13 +106,13 @@ fn labels(program: &Program, procfs: &Procfs) -> Result<(), Failure> {
     };
     let label = &program.selinux_label;
     if !label.is_empty() {
-        write("thread-self/attr/exec", label, "SELinux label")?;
+        write("thread-self/attr/exec", label, "/process/selinuxLabel")?;
     }
     let profile = &program.apparmor_profile;
     if !profile.is_empty() && profile != "unconfined" {
         let text = format!("exec {profile}");
-        write("thread-self/attr/apparmor/exec", &text, "apparmor profile")
-            .or_else(|_| write("thread-self/attr/exec", &text, "apparmor profile"))?;
+        write("thread-self/attr/apparmor/exec", &text, "/process/apparmorProfile")
+            .or_else(|_| write("thread-self/attr/exec", &text, "/process/apparmorProfile"))?;
     }
     Ok(())
 }

@@ -93,3 +93,33 @@ fn a_bundle_must_be_there_and_readable() {
     fs::remove_file(bundle.path().join("config.json")).unwrap();
     bundle.run().fails(1, "config.json not found");
 }
+
+/// What this kernel or this user cannot do is refused by the field's place in the configuration.
+#[test]
+fn a_field_that_cannot_be_honoured_is_named() {
+    use serde_json::{Value, json};
+    let cases: [(&str, Value); 12] = [
+        ("/linux/intelRdt", json!({"closID": "x"})),
+        ("/linux/mountLabel", json!("system_u:object_r:t:s0")),
+        ("/process/selinuxLabel", json!("system_u:system_r:t:s0")),
+        ("/process/apparmorProfile", json!("no-such-profile")),
+        ("/process/rlimits", json!([{"type": "RLIMIT_NOFILE", "soft": 1, "hard": u64::MAX}])),
+        ("/process/scheduler", json!({"policy": "SCHED_FIFO", "priority": 1000})),
+        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 9})),
+        ("/process/execCPUAffinity", json!({"initial": "none"})),
+        ("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "700"})),
+        ("/linux/personality", json!({"domain": "SOLARIS"})),
+        ("/linux/timeOffsets", json!({"realtime": {"secs": 1}})),
+        ("/linux/resources", json!({"hugepageLimits": [{"pageSize": "3KB", "limit": 1}]})),
+    ];
+    for (path, value) in cases {
+        let bundle = Bundle::new(&["true"]).with(|spec| {
+            spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "time"}));
+            let (parent, name) = path.rsplit_once('/').unwrap();
+            spec.pointer_mut(parent).unwrap()[name] = value;
+        });
+        let answer = bundle.run();
+        assert!(answer.code == 1 && answer.stderr.contains(path), "{path}: {answer:?}");
+        bundle.assert_clean();
+    }
+}
