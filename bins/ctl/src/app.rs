@@ -1,10 +1,13 @@
 //! From argv to an exit code: global flags, the command, its failure in words.
 
 use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
 
 use crate::commands;
+use crate::completion;
 use crate::grammar::{
-    self, Arity, Command, Exit, Failure, Flag, Matches, Resolved, closest, command_help, group_help, resolve, root_help, usage_line,
+    self, Arity, Command, Exit, Failure, Flag, Matches, Resolved, closest, command_help, command_page, group_help, resolve, root_help, root_page, usage_line,
 };
 use crate::output;
 use crate::plugins;
@@ -24,6 +27,9 @@ pub const GLOBAL_FLAGS: &[Flag] = &[
     Flag::bool("tlsverify", "Use TLS and verify the engine"),
     Flag::bool("version", "Print the version and end").short('v'),
 ];
+
+/// Word that writes the manual pages into a directory.
+const MAN: &str = "__man";
 
 /// A wrong flag, as opposed to wrong arguments.
 const USAGE_EXIT: u8 = 125;
@@ -52,6 +58,14 @@ fn program_name(argv0: &str) -> String {
 }
 
 fn dispatch(program: &str, argv: &[String]) -> Result<Exit, Failure> {
+    if let Some(word) = argv.first().filter(|word| matches!(word.as_str(), completion::ASK | completion::ASK_PLAIN)) {
+        return completion::answer(program, &argv[1..], word == completion::ASK);
+    }
+    if let [word, directory] = argv
+        && word == MAN
+    {
+        return write_manual(program, Path::new(directory));
+    }
     let globals: Vec<&'static Flag> = GLOBAL_FLAGS.iter().collect();
     let parsed = grammar::parse(&globals, true, argv).map_err(|error| {
         Failure::new(format!(
@@ -101,6 +115,31 @@ fn dispatch(program: &str, argv: &[String]) -> Result<Exit, Failure> {
             run_command(program, &parsed, command, &path, &words[depth..])
         }
     }
+}
+
+/// Signatures of the old kind are verified by nobody here, and must not seem to be.
+fn refuse_content_trust(matches: &Matches, flags: &[&'static Flag]) -> Result<(), Failure> {
+    if !flags.iter().any(|flag| flag.name == "disable-content-trust") {
+        return Ok(());
+    }
+    let wanted = std::env::var("DOCKER_CONTENT_TRUST").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false" | "f" | "F" | "FALSE" | "False"));
+    let disabled = if matches.changed("disable-content-trust") { matches.flag("disable-content-trust") } else { !wanted };
+    if disabled {
+        return Ok(());
+    }
+    Err(Failure::new("content trust (Notary v1 signatures) is not supported")
+        .with_hint("Unset DOCKER_CONTENT_TRUST, and name images by digest where their content must be the one you know."))
+}
+
+/// Writes a manual page for the program and each command, at installation.
+fn write_manual(program: &str, directory: &Path) -> Result<Exit, Failure> {
+    fs::create_dir_all(directory)?;
+    let root = root_page(program, commands::GROUPS, commands::ALL, GLOBAL_FLAGS);
+    let pages = commands::ALL.iter().map(|command| command_page(program, command));
+    for (name, text) in pages.chain([root]) {
+        fs::write(directory.join(name), text)?;
+    }
+    Ok(Exit::OK)
 }
 
 fn check_log_level(globals: &Matches) -> Result<(), Failure> {
@@ -210,6 +249,7 @@ fn run_command(
         )));
     }
     matches.path = path.to_owned();
+    refuse_content_trust(&matches, &flags)?;
     let session = Session::open(program, globals, command.needs_engine())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on((command.run)(&session, &matches));

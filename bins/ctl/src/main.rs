@@ -2,6 +2,7 @@
 
 mod app;
 mod commands;
+mod completion;
 mod grammar;
 mod options;
 mod output;

@@ -11,6 +11,8 @@ use crate::terminal::{self, DetachKeys, DetachScanner, RawMode, Signals};
 
 const CHUNK: usize = 32 * 1024;
 const SIGWINCH: i32 = 28;
+/// Hangup, interrupt, quit, termination.
+const FATAL: &[i32] = &[1, 2, 3, 15];
 
 /// What flows.
 pub struct Flow {
@@ -52,9 +54,17 @@ pub async fn flow(connection: Hijacked, flow: Flow) -> Result<Ended, Failure> {
     let output = async {
         if wants_output { copy_out(read, flow.tty).await } else { wait_end(read).await }
     };
-    tokio::pin!(input, output);
+    // A signal that ends us must not leave the terminal raw.
+    let ended_by = async {
+        match raw.then(|| Signals::catch(FATAL)).and_then(Result::ok) {
+            Some(mut signals) => signals.next().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(input, output, ended_by);
     tokio::select! {
         biased;
+        number = &mut ended_by => return Err(Failure::silent(exit_of_signal(number))),
         result = &mut output => return result.map(|()| Ended::Closed),
         ended = &mut input => {
             if ended == Ended::Detached {
@@ -63,9 +73,18 @@ pub async fn flow(connection: Hijacked, flow: Flow) -> Result<Ended, Failure> {
         }
     }
     if wants_output {
-        output.await?;
+        tokio::select! {
+            biased;
+            number = ended_by => return Err(Failure::silent(exit_of_signal(number))),
+            result = output => result?,
+        }
     }
     Ok(Ended::Closed)
+}
+
+/// How a shell tells that a signal ended a program.
+fn exit_of_signal(number: i32) -> u8 {
+    u8::try_from(128 + number).unwrap_or(u8::MAX)
 }
 
 /// Stdin to the container; its end is a half-close.

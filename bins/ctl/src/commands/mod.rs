@@ -8,6 +8,7 @@ mod each;
 mod image;
 mod inspecting;
 mod listing;
+mod manifest;
 mod network;
 mod prune;
 mod system;
@@ -23,6 +24,7 @@ pub const ALL: &[&Command] = &[
     &checkpoint::create::COMMAND,
     &checkpoint::ls::COMMAND,
     &checkpoint::rm::COMMAND,
+    &crate::completion::COMMAND,
     &container::attach::COMMAND,
     &container::commit::COMMAND,
     &container::cp::COMMAND,
@@ -68,6 +70,11 @@ pub const ALL: &[&Command] = &[
     &image::rm::COMMAND,
     &image::save::COMMAND,
     &image::tag::COMMAND,
+    &manifest::annotate::COMMAND,
+    &manifest::create::COMMAND,
+    &manifest::inspect::COMMAND,
+    &manifest::push::COMMAND,
+    &manifest::rm::COMMAND,
     &network::connect::COMMAND,
     &network::create::COMMAND,
     &network::disconnect::COMMAND,
@@ -103,6 +110,7 @@ pub const GROUPS: &[Group] = &[
     Group { name: "container", about: "Manage containers" },
     Group { name: "context", about: "Manage contexts" },
     Group { name: "image", about: "Manage images" },
+    Group { name: "manifest", about: "Manage manifests and manifest lists" },
     Group { name: "network", about: "Manage networks" },
     Group { name: "system", about: "Manage the engine" },
     Group { name: "volume", about: "Manage volumes" },
@@ -110,6 +118,6 @@ pub const GROUPS: &[Group] = &[
 
 /// Whether Docker has this command, and this program leaves it out.
 pub fn elsewhere(path: &str) -> bool {
-    const WORDS: &[&str] = &["config", "manifest", "node", "plugin", "secret", "service", "stack", "swarm", "trust"];
+    const WORDS: &[&str] = &["config", "node", "plugin", "secret", "service", "stack", "swarm", "trust"];
     WORDS.contains(&path.split(' ').next().unwrap_or(path))
 }

@@ -58,6 +58,12 @@ impl Matches {
         duration::parse(self.text(name)?).ok()
     }
 
+    /// `--platform`, else `DOCKER_DEFAULT_PLATFORM`; empty for none.
+    pub fn platform(&self) -> String {
+        let given = self.text("platform").map(str::to_owned);
+        given.or_else(|| std::env::var("DOCKER_DEFAULT_PLATFORM").ok()).unwrap_or_default()
+    }
+
     pub fn arg(&self, index: usize) -> &str {
         self.args.get(index).map(String::as_str).unwrap_or_default()
     }

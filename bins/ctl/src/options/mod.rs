@@ -10,5 +10,6 @@ pub mod filter;
 pub mod mount;
 pub mod network;
 pub mod port;
+pub mod proxy;
 pub mod size;
 pub mod ulimit;

@@ -12,7 +12,7 @@ use crate::commands::container::exit_status;
 use crate::commands::image::pull;
 use crate::grammar::{Arity, Command, Exit, Failure, Matches};
 use crate::options::environment::os_text;
-use crate::options::{container, container_flags};
+use crate::options::{container, container_flags, proxy};
 use crate::output;
 use crate::output::progress::Sink;
 use crate::session::Session;
@@ -51,12 +51,17 @@ pub async fn create(session: &Session, matches: &Matches, mut request: CreateReq
     if !matches!(pull_policy, "always" | "missing" | "never") {
         return Err(Failure::new(format!("invalid pull option: '{pull_policy}': must be one of \"always\", \"missing\" or \"never\"")));
     }
-    check_platform(matches.text_or_empty("platform"))?;
+    check_platform(&matches.platform())?;
     let cid_file = CidFile::create(cid_file)?;
     let image = match AnyReference::parse(&request.config.image)? {
         AnyReference::Named(name) => name.with_default_tag().familiar(),
         AnyReference::Digest(_) => request.config.image.clone(),
     };
+    let given = request.config.env.clone().unwrap_or_default();
+    let proxies = proxy::variables(&session.config, &session.engine.endpoint().to_string(), &given);
+    if !proxies.is_empty() {
+        request.config.env.get_or_insert_default().extend(proxies);
+    }
     if request.config.tty
         && let (Some(host), Some((rows, columns))) = (&mut request.host_config, terminal::window())
     {
@@ -127,7 +132,7 @@ fn check_platform(text: &str) -> Result<(), Failure> {
 
 async fn pull_image(session: &Session, matches: &Matches, image: &str) -> Result<(), Failure> {
     let sink = if matches.flag("quiet") { Sink::Nowhere } else { Sink::Stderr };
-    pull::pull(session, image, matches.text_or_empty("platform"), sink).await
+    pull::pull(session, image, &matches.platform(), sink).await
 }
 
 async fn send(session: &Session, matches: &Matches, request: &CreateRequest) -> Result<Created, Error> {
@@ -135,7 +140,7 @@ async fn send(session: &Session, matches: &Matches, request: &CreateRequest) -> 
         .engine
         .post("/containers/create")
         .query_some("name", matches.text_or_empty("name"))
-        .query_some("platform", matches.text_or_empty("platform"))
+        .query_some("platform", &matches.platform())
         .json(request)?
         .fetch()
         .await

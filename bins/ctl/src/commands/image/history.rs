@@ -3,6 +3,7 @@
 use engine_api::image::HistoryRow;
 
 use crate::commands::listing::{FORMAT, Listing, NO_TRUNC, ellipsis, short_id};
+use crate::commands::image::inspect::platform_json;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::output::{Row, cell, time, units};
 use crate::session::Session;
@@ -38,7 +39,7 @@ const COLUMNS: &[(&str, &str)] = &[
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let request = session.engine.get(&format!("/images/{}/history", matches.arg(0)));
-    let history: Vec<HistoryRow> = request.query_some("platform", matches.text_or_empty("platform")).fetch().await?;
+    let history: Vec<HistoryRow> = request.query_some("platform", &platform_json(matches.text_or_empty("platform"))).fetch().await?;
     let human = !matches.changed("human") || matches.flag("human");
     let whole = matches.flag("no-trunc");
     let rows: Vec<Row> = history.iter().map(|step| row(step, human, whole)).collect();

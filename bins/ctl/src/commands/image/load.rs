@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
+use crate::commands::image::inspect::platform_json;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::options::environment::os_text;
 use crate::output::progress::{self, Sink};
@@ -29,7 +30,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         .engine
         .post("/images/load")
         .query("quiet", if quiet { "1" } else { "0" })
-        .query_some("platform", matches.text_or_empty("platform"));
+        .query_some("platform", &platform_json(matches.text_or_empty("platform")));
     let request = match matches.text("input") {
         Some(path) => {
             let file = std::fs::File::open(path).map_err(|error| Failure::new(format!("open {path}: {}", os_text(&error))))?;

@@ -37,7 +37,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         output::println(format!("Using default tag: {}", name.tag().unwrap_or_default()))?;
     }
     let sink = if quiet { Sink::Nowhere } else { Sink::Stdout };
-    pull_reference(session, &name, matches.text_or_empty("platform"), sink).await?;
+    pull_reference(session, &name, &matches.platform(), sink).await?;
     output::println(name.canonical())?;
     Ok(Exit::OK)
 }

@@ -3,6 +3,7 @@
 use reference::Reference;
 
 use crate::commands::image::pull::registry_auth;
+use crate::commands::image::inspect::platform_json;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::output;
 use crate::output::progress::{self, Sink};
@@ -40,7 +41,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         .engine
         .post(&format!("/images/{}/push", name.familiar_name()))
         .query_some("tag", name.tag().unwrap_or_default())
-        .query_some("platform", matches.text_or_empty("platform"))
+        .query_some("platform", &platform_json(matches.text_or_empty("platform")))
         .header("X-Registry-Auth", &registry_auth(session, &name)?)
         .json_lines()
         .await?;

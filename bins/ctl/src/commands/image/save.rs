@@ -1,6 +1,7 @@
 //! `save`.
 
 use crate::commands::transfer;
+use crate::commands::image::inspect::platform_json;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::session::Session;
 
@@ -24,6 +25,6 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     for name in &matches.args {
         request = request.query("names", name);
     }
-    let request = request.query_some("platform", matches.text_or_empty("platform"));
+    let request = request.query_some("platform", &platform_json(matches.text_or_empty("platform")));
     transfer::download(request, matches.text("output"), "failed to save image").await
 }

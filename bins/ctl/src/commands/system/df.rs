@@ -135,16 +135,24 @@ fn verbose(usage: &DiskUsage) -> Result<String, Failure> {
 /// All objects as one row of lists.
 fn verbose_by_template(usage: &DiskUsage, format: &str) -> Result<String, Failure> {
     let list = |rows: Vec<Row>| Value::List(rows.into_iter().map(|row| Value::Map(Arc::new(row))).collect());
-    let images = usage.images.iter().flatten().flat_map(|summary| image::ls::rows(summary, false, true)).collect();
+    // One row an image, by its first name.
+    let images = usage.images.iter().flatten().filter_map(|summary| image::ls::rows(summary, false, true).into_iter().next());
+    let images = images.map(|mut row| {
+        cell(&mut row, "Digest", "");
+        row
+    });
     let without_functions = |mut row: Row| {
         row.retain(|_, value| !value.is_function());
         row
     };
-    let containers = usage.containers.iter().flatten().map(|one| without_functions(container::ls::row(one, true))).collect();
-    let volumes = usage.volumes.iter().flatten().map(|one| without_functions(volume::ls::row(one))).collect();
-    let caches = usage.build_cache.iter().flatten().map(cache_row).collect();
+    let containers = usage.containers.iter().flatten().map(|one| {
+        let one = Summary { size_root_fs: 0, ..one.clone() };
+        without_functions(container::ls::row(&one, true))
+    });
+    let volumes = usage.volumes.iter().flatten().map(|one| without_functions(volume::ls::row(one)));
+    let caches = usage.build_cache.iter().flatten().map(cache_row);
     let mut row = Row::new();
-    for (name, rows) in [("Images", images), ("Containers", containers), ("Volumes", volumes), ("BuildCache", caches)] {
+    for (name, rows) in [("Images", images.collect()), ("Containers", containers.collect()), ("Volumes", volumes.collect()), ("BuildCache", caches.collect())] {
         row.insert(name.into(), list(rows));
     }
     let columns = [("Images", ""), ("Containers", ""), ("Volumes", ""), ("BuildCache", "")];

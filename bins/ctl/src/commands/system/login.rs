@@ -9,6 +9,10 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::output;
 use crate::session::Session;
+use crate::terminal::Signals;
+
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
 
 pub const COMMAND: Command = Command {
     paths: &["login"],
@@ -32,7 +36,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         server => server.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').to_owned(),
     };
     let mut config = session.config.clone();
-    let mut auth = asked(matches, &Credentials::new(&mut config).get(&server)?)?;
+    let mut auth = asked(matches, &Credentials::new(&mut config).get(&server)?).await?;
     auth.server_address.clone_from(&server);
     let answer: AuthResponse = session.engine.post("/auth").json(&auth)?.fetch().await?;
     if !answer.identity_token.is_empty() {
@@ -51,7 +55,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
 }
 
 /// User and password from flags, stdin, what is stored, or the person.
-fn asked(matches: &Matches, stored: &AuthConfig) -> Result<AuthConfig, Failure> {
+async fn asked(matches: &Matches, stored: &AuthConfig) -> Result<AuthConfig, Failure> {
     let mut auth = AuthConfig { username: matches.text_or_empty("username").to_owned(), ..AuthConfig::default() };
     if let Some(password) = matches.text("password") {
         if matches.flag("password-stdin") {
@@ -77,7 +81,7 @@ fn asked(matches: &Matches, stored: &AuthConfig) -> Result<AuthConfig, Failure> 
         auth.username = prompt("Username: ")?;
     }
     if auth.password.is_empty() {
-        auth.password = hidden_prompt("Password: ")?;
+        auth.password = hidden_prompt("Password: ").await?;
     }
     if auth.username.is_empty() || auth.password.is_empty() {
         return Err(Failure::new("Error: Non-null Username and Password Required"));
@@ -93,12 +97,18 @@ fn prompt(text: &str) -> Result<String, Failure> {
 }
 
 /// Without showing what is typed.
-fn hidden_prompt(text: &str) -> Result<String, Failure> {
+async fn hidden_prompt(text: &'static str) -> Result<String, Failure> {
     let before = tcgetattr(io::stdin()).map_err(io::Error::from)?;
     let mut silent = before.clone();
     silent.local_modes -= LocalModes::ECHO;
     tcsetattr(io::stdin(), OptionalActions::Flush, &silent).map_err(io::Error::from)?;
-    let answer = prompt(text);
+    let mut signals = Signals::catch(&[SIGINT, SIGTERM])?;
+    let prompt = tokio::task::spawn_blocking(move || prompt(text));
+    // Whoever ends us here gets the terminal back as it was.
+    let answer = tokio::select! {
+        answer = prompt => answer.map_err(io::Error::other)?,
+        number = signals.next() => Err(Failure::silent(u8::try_from(128 + number).unwrap_or(u8::MAX))),
+    };
     let restored = tcsetattr(io::stdin(), OptionalActions::Flush, &before).map_err(io::Error::from);
     let _ = writeln!(io::stdout());
     restored?;

@@ -40,10 +40,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     } else {
         let text = format!("{{\"Client\":{},\"Server\":{}}}", client(session, api), server.as_ref().map_or("null", |server| server.get()));
         let mut data: serde_json::Value = serde_json::from_str(&text)?;
-        for built in ["/Server/BuildTime", "/Server/Components/0/Details/BuildTime"] {
-            if let Some(time) = data.pointer_mut(built) {
-                *time = built_at(time.as_str().unwrap_or_default()).into();
-            }
+        if let Some(time) = data.pointer_mut("/Server/Components/0/Details/BuildTime") {
+            *time = built_at(time.as_str().unwrap_or_default()).into();
         }
         let named = |reason: String| reason.replace("template: :", "template: version:").replace("executing \"\"", "executing \"version\"");
         let template = Template::parse(format, KeyOrder::of(&text))
