@@ -89,6 +89,11 @@ install: ## programs, units and default configuration below DESTDIR/PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)/etc/wherry $(DESTDIR)/usr/lib/systemd/system $(DESTDIR)/usr/lib/sysusers.d
 	install -m 755 $(OUT)/ctl $(OUT)/engined $(OUT)/supervisord $(OUT)/shim $(OUT)/rt $(OUT)/wherry-logger $(DESTDIR)$(PREFIX)/bin/
 	ln -sf shim $(DESTDIR)$(PREFIX)/bin/containerd-shim-wherry-v1
+	$(OUT)/ctl __man $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(OUT)/ctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ctl
+	$(OUT)/ctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ctl
+	$(OUT)/ctl completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ctl.fish
 	for unit in engined.service engined.socket supervisord.service; do \
 	  sed 's|@bindir@|$(PREFIX)/bin|g' deploy/systemd/$$unit > $(DESTDIR)/usr/lib/systemd/system/wherry-$$unit; done
 	install -m 644 deploy/systemd/wherry.conf $(DESTDIR)/usr/lib/sysusers.d/wherry.conf
@@ -98,6 +103,9 @@ install: ## programs, units and default configuration below DESTDIR/PREFIX
 uninstall: ## what install put there, but for the configuration
 	for program in ctl engined supervisord shim rt wherry-logger containerd-shim-wherry-v1; do \
 	  rm -f $(DESTDIR)$(PREFIX)/bin/$$program; done
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/ctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/ctl-*.1 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ctl $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ctl \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ctl.fish
 	rm -f $(DESTDIR)/usr/lib/systemd/system/wherry-engined.service $(DESTDIR)/usr/lib/systemd/system/wherry-engined.socket \
 	  $(DESTDIR)/usr/lib/systemd/system/wherry-supervisord.service $(DESTDIR)/usr/lib/sysusers.d/wherry.conf
 
