@@ -656,3 +656,49 @@ fn every_command_group_of_ctr_is_served() {
     assert_eq!(peer.ctr(["content", "ls", "-q"]).expect(), "");
     peer.end();
 }
+
+/// Our engine needs of a containerd what Debian 13's has: images by Transfer, tasks by our shim.
+#[test]
+fn engined_lives_on_containerd_1_7() {
+    if !integration::peer::require_containerd_1_7() {
+        return;
+    }
+    let mut peer = Peer::start(containerd_1_7);
+    let at = |name: &str| peer.dir.join(name).display().to_string();
+    std::fs::write(at("daemon.json"), "{}").unwrap();
+    let mut command = Command::new(Programs::find().path("engined"));
+    command.args(["-H", &format!("unix://{}", at("e.sock")), "--bridge", "none"]);
+    for (flag, name) in [
+        ("--data-root", "e"),
+        ("--exec-root", "er"),
+        ("--pidfile", "e.pid"),
+        ("--config-file", "daemon.json"),
+        ("--containerd", "c.sock"),
+    ] {
+        command.arg(flag).arg(at(name));
+    }
+    command.args(["--cgroup-parent", &format!("/{}", peer.namespace)]);
+    let engined = Daemon::start_ready(command, &peer.dir.join("engined.log")).unwrap();
+    let ctl = |arguments: &[&str]| {
+        Invocation::new(&Programs::find().path("ctl"))
+            .env("DOCKER_HOST", &format!("unix://{}", at("e.sock")))
+            .args(arguments.to_vec())
+    };
+    assert!(ctl(&["version"]).expect().contains("1.7"));
+    let archive = Image::busybox().unwrap().docker_archive("busybox:latest").unwrap();
+    ctl(&["load"]).input(archive).expect();
+    let once = ctl(&["run", "--rm", "--network=none", "busybox", "sh", "-c", "echo out; exit 3"]);
+    assert_eq!(once.run().unwrap().expect_code(3).stdout, "out\n");
+    ctl(&["run", "-d", "--name", "long", "--network=none", "busybox", "sleep", "1000"]).expect();
+    assert_eq!(ctl(&["exec", "long", "echo", "in"]).expect(), "in");
+    ctl(&["exec", "long", "touch", "/tmp/made"]).expect();
+    ctl(&["commit", "long", "changed"]).expect();
+    ctl(&["rm", "-f", "long"]).expect();
+    assert_eq!(ctl(&["run", "--rm", "--network=none", "changed", "ls", "/tmp"]).expect(), "made");
+    for image in ["changed", "busybox"] {
+        ctl(&["rmi", image]).expect();
+    }
+    engined.stop().unwrap();
+    integration::remove_network_of(&peer.dir.join("e"), &peer.dir.join("er")).unwrap();
+    peer.end();
+}
