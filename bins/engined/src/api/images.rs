@@ -1,12 +1,15 @@
 //! Handlers of images.
 
+use engine_api::auth::AuthConfig;
 use engine_api::container::Config;
 use errdefs::Error;
 use http::StatusCode;
 
 use super::call::{Answer, Call, empty, json, pieces};
 use crate::images::progress::Report;
-use crate::images::{history, import, inspect, list, load, prune, pull, push, remove, save, tag};
+use crate::images::{
+    attestations, history, import, inspect, list, load, platform, prune, pull, push, registry, remove, save, tag,
+};
 
 pub async fn list(call: Call) -> Answer {
     let mut filters = call.filters(&list::FILTERS)?;
@@ -14,15 +17,51 @@ pub async fn list(call: Call) -> Answer {
         let old = serde_json::json!({"reference": [call.query.text("filter")]}).to_string();
         filters = crate::filters::Filters::parse(&old, &list::FILTERS)?;
     }
-    json(&list::list(&call.engine, &filters).await?)
+    let wish =
+        list::Wish { manifests: call.query.is("manifests"), shared_size: call.query.is("shared-size") };
+    json(&list::list(&call.engine, &filters, wish).await?)
 }
 
 pub async fn inspect(call: Call) -> Answer {
-    json(&inspect::inspect(&call.engine, call.name()).await?)
+    let platform = platform::of_json(call.query.text("platform"))?;
+    let wish = inspect::Wish { platform, manifests: call.query.is("manifests") };
+    json(&inspect::inspect(&call.engine, call.name(), &wish).await?)
 }
 
 pub async fn history(call: Call) -> Answer {
-    json(&history::history(&call.engine, call.name()).await?)
+    let platform = platform::of_json(call.query.text("platform"))?;
+    json(&history::history(&call.engine, call.name(), platform.as_ref()).await?)
+}
+
+pub async fn attestations(call: Call) -> Answer {
+    let platforms = platform::all_of_json(&call.query.all("platform"))?;
+    if platforms.len() > 1 {
+        return Err(Error::invalid_argument("only one platform value is currently supported"));
+    }
+    let wish = attestations::Wish {
+        platform: platforms.into_iter().next(),
+        types: call.query.all("type"),
+        with_statement: call.query.is("statement"),
+    };
+    json(&attestations::attestations(&call.engine, call.name(), &wish).await?)
+}
+
+pub async fn search(call: Call) -> Answer {
+    let filters = call.filters(&registry::SEARCH_FILTERS)?;
+    // No credential is no failure here, as in Docker.
+    let auth = call.auth().unwrap_or_default();
+    let limit = call.query.number("limit")?;
+    json(&registry::search(&call.engine, call.query.text("term"), limit, &filters, &auth).await?)
+}
+
+pub async fn describe(call: Call) -> Answer {
+    let auth = call.auth().unwrap_or_default();
+    json(&registry::describe(&call.engine, call.name(), &auth).await?)
+}
+
+pub async fn login(mut call: Call) -> Answer {
+    let auth: AuthConfig = call.json().await?;
+    json(&registry::login(&call.engine, &auth).await?)
 }
 
 pub async fn create(call: Call) -> Answer {
@@ -34,10 +73,9 @@ pub async fn create(call: Call) -> Answer {
         report.clone().run(pull::pull(call.engine.clone(), wish, report));
         return pieces("application/json", body);
     }
-    match query.text("fromSrc") {
-        "-" => {}
-        "" => return Err(Error::invalid_argument("either fromImage or fromSrc must be set")),
-        _ => return Err(Error::unimplemented("importing from a URL: not implemented")),
+    let source = query.text("fromSrc").to_owned();
+    if source.is_empty() {
+        return Err(Error::invalid_argument("either fromImage or fromSrc must be set"));
     }
     let mut config = Config::default();
     for change in query.all("changes") {
@@ -48,18 +86,24 @@ pub async fn create(call: Call) -> Answer {
         tag: query.text("tag").to_owned(),
         message: query.text("message").to_owned(),
         config,
+        platform: pull::parse_platform(query.text("platform"))?,
         ..import::Wish::default()
     };
     let engine = call.engine.clone();
-    let pieces_in = call.pieces();
-    report.clone().run(import::import(engine, wish, pieces_in, report));
+    if source == "-" {
+        let pieces_in = call.pieces();
+        report.clone().run(import::import(engine, wish, pieces_in, report));
+    } else {
+        report.clone().run(import::import_url(engine, wish, source, report));
+    }
     pieces("application/json", body)
 }
 
 pub async fn load(call: Call) -> Answer {
     let (report, body) = Report::new();
     let engine = call.engine.clone();
-    report.clone().run(load::load(engine, call.pieces(), report));
+    let platforms = platform::all_of_json(&call.query.all("platform"))?;
+    report.clone().run(load::load(engine, call.pieces(), platforms, report));
     pieces("application/json", begun(body).await)
 }
 
@@ -86,17 +130,20 @@ async fn begun(mut told: Told) -> Told {
 }
 
 pub async fn save(call: Call) -> Answer {
-    pieces("application/x-tar", save::save(&call.engine, &[call.name().to_owned()]).await?)
+    let platforms = platform::all_of_json(&call.query.all("platform"))?;
+    pieces("application/x-tar", save::save(&call.engine, &[call.name().to_owned()], &platforms).await?)
 }
 
 pub async fn save_many(call: Call) -> Answer {
-    pieces("application/x-tar", save::save(&call.engine, &call.query.all("names")).await?)
+    let platforms = platform::all_of_json(&call.query.all("platform"))?;
+    pieces("application/x-tar", save::save(&call.engine, &call.query.all("names"), &platforms).await?)
 }
 
 pub async fn push(call: Call) -> Answer {
     let (report, body) = Report::new();
-    let (name, tag, auth) = (call.name().to_owned(), call.query.text("tag").to_owned(), call.auth()?);
-    report.clone().run(push::push(call.engine, name, tag, auth, report));
+    let (tag, platform) = (call.query.text("tag"), call.query.text("platform"));
+    let wish = push::Wish::parse(call.name(), tag, platform, call.auth()?)?;
+    report.clone().run(push::push(call.engine, wish, report));
     pieces("application/json", body)
 }
 

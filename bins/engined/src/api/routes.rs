@@ -32,7 +32,7 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
     GET "/info" => system::info,
     GET "/events" => system::events,
     GET "/system/df" => system::df,
-    POST "/auth" => system::auth,
+    POST "/auth" => images::login,
     GET "/plugins" => system::plugins,
     GET "/containers/json" => containers::list,
     POST "/containers/create" => containers::create,
@@ -69,9 +69,12 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
     POST "/images/load" => images::load,
     POST "/images/prune" => images::prune,
     GET "/images/get" => images::save_many,
+    GET "/images/search" => images::search,
     GET "/images/{name*}/get" => images::save,
     GET "/images/{name*}/json" => images::inspect,
     GET "/images/{name*}/history" => images::history,
+    GET "/images/{name*}/attestations" => images::attestations,
+    GET "/distribution/{name*}/json" => images::describe,
     POST "/images/{name*}/push" => images::push,
     POST "/images/{name*}/tag" => images::tag,
     DELETE "/images/{name*}" => images::remove,
@@ -91,15 +94,12 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
 };
 
 /// Docker has these, and we do not yet.
-const MISSING: [(&str, &str); 8] = [
+const MISSING: [(&str, &str); 5] = [
     ("/build", "builds"),
     ("/build/cancel", "builds"),
     ("/session", "sessions"),
     ("/grpc", "gRPC"),
     ("/containers/{id}/checkpoints", "checkpoints"),
-    ("/images/search", "searching a registry"),
-    ("/images/{name*}/attestations", "attestations"),
-    ("/distribution/{name*}/json", "asking a registry"),
 ];
 
 /// What only a node of a swarm can do, in Docker's words.

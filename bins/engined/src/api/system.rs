@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use engine_api::system::CachePruned;
-use errdefs::Error;
 use http::{HeaderValue, StatusCode, header};
 use tokio::sync::mpsc;
 
@@ -32,11 +31,6 @@ pub async fn info(call: Call) -> Answer {
 
 pub async fn df(call: Call) -> Answer {
     json(&system::df::usage(&call.engine, &call.query.all("type")).await?)
-}
-
-/// No credentials are tried here: a pull or push tells whether they are right.
-pub async fn auth(_: Call) -> Answer {
-    Err(Error::unimplemented("trying credentials: not implemented"))
 }
 
 /// There are none; clients ask.

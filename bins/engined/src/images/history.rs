@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine_api::image::HistoryRow;
+use engine_api::image::{HistoryRow, Platform};
 use errdefs::Result;
 
 use super::chain_id;
@@ -12,10 +12,10 @@ use crate::time::Time;
 /// `GET /images/{name}/history`.
 ///
 /// # Errors
-/// The image is not there.
-pub async fn history(engine: &Arc<Engine>, typed: &str) -> Result<Vec<HistoryRow>> {
-    let image = engine.images.find(engine, typed).await?;
-    let named = super::list::named(engine).await?.into_iter().find(|named| named.image.id == image.id);
+/// The image is not there, or not for the platform.
+pub async fn history(engine: &Arc<Engine>, typed: &str, platform: Option<&Platform>) -> Result<Vec<HistoryRow>> {
+    let (record, image) = engine.images.find_for(engine, typed, platform).await?;
+    let named = super::list::named(engine).await?.into_iter().find(|named| named.records.contains(&record.name));
     let diff_ids = &image.document.rootfs.diff_ids;
     let mut rows = Vec::new();
     let mut layer = 0;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Seek, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use engine_api::container::Config;
@@ -14,6 +15,9 @@ use super::progress::Report;
 use crate::engine::Engine;
 use crate::time::Time;
 
+/// Byte counts are told no more often.
+const TOLD_EVERY: Duration = Duration::from_millis(100);
+
 /// What the new image is called and says.
 #[derive(Default)]
 pub struct Wish {
@@ -24,6 +28,8 @@ pub struct Wish {
     pub author: String,
     /// Layers below, oldest first: their archives are in the store.
     pub created_by: String,
+    /// What the image is for; the host when empty.
+    pub platform: containerd_api::types::Platform,
 }
 
 /// Imports the archive in `body`.
@@ -38,13 +44,47 @@ pub async fn import(
 ) -> Result<()> {
     let name = name_of(&wish)?;
     let spooled = spool(&engine, body).await?;
+    import_file(engine, wish, name, spooled, report).await
+}
+
+/// Imports the archive at a URL; one without a scheme is `http`.
+///
+/// # Errors
+/// It cannot be had, or as [`import`].
+pub async fn import_url(engine: Arc<Engine>, wish: Wish, url: String, report: Report) -> Result<()> {
+    let name = name_of(&wish)?;
+    let url = if url.contains("://") { url } else { format!("http://{url}") };
+    let mut download = super::registry::download(&engine, &url).await?;
+    report.status(format!("Downloading from {url}")).await;
+    let mut file = nameless(&engine)?;
+    let (mut done, total) = (0, download.length.unwrap_or_default());
+    let mut told = std::time::Instant::now();
+    while let Some(bytes) = download.chunk().await? {
+        file.write_all(&bytes).map_err(failed_spool)?;
+        done += bytes.len() as u64;
+        if told.elapsed() >= TOLD_EVERY {
+            told = std::time::Instant::now();
+            report.bytes("", "Importing", done, total).await;
+        }
+    }
+    file.rewind().map_err(failed_spool)?;
+    import_file(engine, wish, name, file, report).await
+}
+
+async fn import_file(
+    engine: Arc<Engine>,
+    wish: Wish,
+    name: Option<Reference>,
+    spooled: std::fs::File,
+    report: Report,
+) -> Result<()> {
     let (archive, id) = tokio::task::spawn_blocking({
         let name = name.clone();
         move || docker_archive(spooled, &wish, name.as_ref())
     })
     .await
     .map_err(|cause| Error::internal("cannot import an archive").with_source(cause))??;
-    let names = super::load::import(&engine, feed(archive), &report).await?;
+    let names = super::load::import(&engine, feed(archive), &[], &report).await?;
     report.status(format!("sha256:{id}")).await;
     engine.events.tell(
         "image",
@@ -94,19 +134,14 @@ fn failed_spool(cause: std::io::Error) -> Error {
 }
 
 /// The layer with its compression undone.
-fn plain(mut file: std::fs::File) -> Result<Box<dyn Read>> {
+fn plain(mut file: std::fs::File) -> Result<Box<dyn Read + Send>> {
     let mut magic = [0; 4];
     let length = file.read(&mut magic).map_err(failed_spool)?;
     file.rewind().map_err(failed_spool)?;
     Ok(match &magic[..length] {
         [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(file)),
         [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(file).map_err(failed_spool)?),
-        [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', b'X'] => {
-            return Err(Error::unimplemented(
-                "archives compressed with bzip2 or xz are not implemented: use gzip or zstd",
-            ));
-        }
-        _ => Box::new(file),
+        _ => super::decompress::foreign(file).map_err(failed_spool)?,
     })
 }
 
@@ -136,7 +171,7 @@ fn docker_archive(
     let diff_id = hex::encode(digest.finalize());
     let now = Time::now().rfc3339();
     let config = serde_json::json!({
-        "created": now, "author": wish.author, "architecture": super::resolve::architecture(), "os": "linux", "comment": wish.message,
+        "created": now, "author": wish.author, "architecture": wish.platform.architecture, "os": wish.platform.os, "comment": wish.message,
         "config": wish.config,
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{diff_id}")]},
         "history": [{"created": now, "created_by": wish.created_by, "comment": wish.message}],

@@ -1,9 +1,9 @@
 //! Rows of images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use engine_api::image::ImageSummary;
+use engine_api::image::{Descriptor, ImageSummary};
 use errdefs::Result;
 use reference::Reference;
 
@@ -24,6 +24,17 @@ pub struct Named {
     pub digests: Vec<String>,
     /// Names of its records in the store.
     pub records: Vec<String>,
+    /// What the first of them points to.
+    pub target: Descriptor,
+}
+
+/// What rows are to hold besides.
+#[derive(Clone, Copy, Default)]
+pub struct Wish {
+    /// Every manifest.
+    pub manifests: bool,
+    /// Bytes of layers that other images have as well.
+    pub shared_size: bool,
 }
 
 /// Every image once, with its names.
@@ -38,6 +49,7 @@ pub async fn named(engine: &Engine) -> Result<Vec<Named>> {
             tags: Vec::new(),
             digests: Vec::new(),
             records: Vec::new(),
+            target: record.target.as_ref().map(super::manifests::descriptor_of).unwrap_or_default(),
         });
         entry.records.push(record.name.clone());
         if record.name.starts_with(DANGLING) {
@@ -60,15 +72,14 @@ pub async fn named(engine: &Engine) -> Result<Vec<Named>> {
 ///
 /// # Errors
 /// A filter's value is malformed or names what is not there.
-pub async fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageSummary>> {
-    let created_of = async |name: &str| -> Result<Option<Time>> {
-        let Some([typed, ..]) = filters.values(name) else { return Ok(None) };
-        Ok(Some(created(&*engine.images.find(engine, typed).await?)))
-    };
-    let (before, since) = (created_of("before").await?, created_of("since").await?);
+pub async fn list(engine: &Arc<Engine>, filters: &Filters, wish: Wish) -> Result<Vec<ImageSummary>> {
+    let before = created_of(engine, filters, "before").await?;
+    let since = created_of(engine, filters, "since").await?;
     let dangling = filters.truth("dangling")?;
     let mut rows = Vec::new();
-    for mut named in named(engine).await? {
+    let all = named(engine).await?;
+    let shared = if wish.shared_size { shared_layers(&all) } else { HashSet::new() };
+    for mut named in all {
         let image = &named.image;
         let labels = image.config.labels.clone().unwrap_or_default();
         let at = created(image);
@@ -89,14 +100,64 @@ pub async fn list(engine: &Arc<Engine>, filters: &Filters) -> Result<Vec<ImageSu
                     |digest: &String| named.tags.iter().any(|tag| repository(tag) == repository(digest));
                 named.digests.retain(has_tag);
             }
-            rows.push(row(engine, named, at).await?);
+            let shared_size = match wish.shared_size {
+                true => shared_bytes(engine, &named.image, &shared).await?,
+                false => -1,
+            };
+            let mut row = row(engine, named, at, shared_size).await?;
+            if let (true, Some(target)) = (wish.manifests, &row.descriptor) {
+                row.manifests = super::manifests::summaries(engine, target).await?;
+            }
+            rows.push(row);
         }
     }
     rows.sort_by_key(|row| std::cmp::Reverse(row.created));
     Ok(rows)
 }
 
-async fn row(engine: &Engine, named: Named, at: Time) -> Result<ImageSummary> {
+/// When the image was made that a filter names.
+async fn created_of(engine: &Arc<Engine>, filters: &Filters, name: &str) -> Result<Option<Time>> {
+    match filters.values(name) {
+        Some([typed, ..]) => Ok(Some(created(&*engine.images.find(engine, typed).await?))),
+        _ => Ok(None),
+    }
+}
+
+/// Snapshots that more than one image stands on.
+fn shared_layers(all: &[Named]) -> HashSet<String> {
+    let mut seen = HashSet::new();
+    let chains = all.iter().flat_map(|named| chain_ids(&named.image));
+    chains.filter(|chain_id| !seen.insert(chain_id.clone())).collect()
+}
+
+fn chain_ids(image: &Image) -> impl Iterator<Item = String> {
+    let diff_ids = &image.document.rootfs.diff_ids;
+    (1..=diff_ids.len()).map(|count| super::chain_id(&diff_ids[..count]))
+}
+
+/// Bytes of all images' layers, each layer once.
+///
+/// # Errors
+/// The supervisor does not answer.
+pub async fn layers_size(engine: &Engine) -> Result<i64> {
+    let chains: HashSet<String> = named(engine).await?.iter().flat_map(|named| chain_ids(&named.image)).collect();
+    let mut bytes = 0;
+    for chain_id in chains {
+        bytes += super::usage(engine, &chain_id).await?;
+    }
+    Ok(bytes)
+}
+
+async fn shared_bytes(engine: &Engine, image: &Image, shared: &HashSet<String>) -> Result<i64> {
+    let mut bytes = 0;
+    let mine: Vec<String> = chain_ids(image).filter(|chain_id| shared.contains(chain_id)).collect();
+    for chain_id in mine {
+        bytes += super::usage(engine, &chain_id).await?;
+    }
+    Ok(bytes)
+}
+
+async fn row(engine: &Engine, named: Named, at: Time, shared_size: i64) -> Result<ImageSummary> {
     let size = engine.images.size_of_chain(engine, &named.image.chain_id).await?;
     Ok(ImageSummary {
         containers: -1,
@@ -105,7 +166,8 @@ async fn row(engine: &Engine, named: Named, at: Time) -> Result<ImageSummary> {
         labels: named.image.config.labels.clone(),
         repo_digests: Some(named.digests),
         repo_tags: Some(named.tags),
-        shared_size: -1,
+        shared_size,
+        descriptor: Some(named.target),
         size,
         virtual_size: size,
         ..ImageSummary::default()

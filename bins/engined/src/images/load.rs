@@ -1,12 +1,13 @@
 //! Loading archives: docker-archive or OCI layout, compressed or not.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use containerd_api::pack;
 use containerd_api::services::images::v1::{DeleteImageRequest, GetImageRequest};
 use containerd_api::types::transfer::{ImageImportStream, ImageReference, ImageStore, UnpackConfiguration};
-use errdefs::Result;
+use engine_api::image::Platform;
+use errdefs::{Error, Result};
 use reference::Reference;
 use tokio::sync::mpsc;
 
@@ -21,8 +22,19 @@ const PREFIX: &str = "moby-dangling";
 ///
 /// # Errors
 /// It is no image archive.
-pub async fn load(engine: Arc<Engine>, body: mpsc::Receiver<Bytes>, report: Report) -> Result<()> {
-    let names = import(&engine, body, &report).await?;
+pub async fn load(
+    engine: Arc<Engine>,
+    body: mpsc::Receiver<Bytes>,
+    platforms: Vec<Platform>,
+    report: Report,
+) -> Result<()> {
+    let names = import(&engine, body, &platforms, &report).await?;
+    if let (true, Some(platform)) = (names.is_empty(), platforms.first()) {
+        return Err(Error::not_found(format!(
+            "requested platform ({}) not found: image might be filtered out",
+            super::platform::shown(platform)
+        )));
+    }
     for name in names {
         let line = match Reference::parse_normalized(&name) {
             Ok(named) if !name.starts_with(super::resolve::DANGLING) => {
@@ -51,12 +63,19 @@ pub async fn load(engine: Arc<Engine>, body: mpsc::Receiver<Bytes>, report: Repo
 /// As [`load`].
 pub async fn import(
     engine: &Arc<Engine>,
-    mut body: mpsc::Receiver<Bytes>,
+    body: mpsc::Receiver<Bytes>,
+    platforms: &[Platform],
     report: &Report,
 ) -> Result<Vec<String>> {
+    let mut body = super::decompress::body(body).await;
+    let broken = Arc::new(Mutex::new(None));
     let stream = engine.supervisor.open_stream("import").await?;
     let source = ImageImportStream { stream: stream.id.clone(), ..ImageImportStream::default() };
-    let platform = super::pull::parse_platform("")?;
+    let platforms: Vec<_> = platforms.iter().map(super::platform::to_supervisor).collect();
+    let unpacked = match platforms.first() {
+        Some(wanted) => wanted.clone(),
+        None => super::pull::parse_platform("")?,
+    };
     let store = ImageStore {
         extra_references: vec![ImageReference {
             name: PREFIX.into(),
@@ -66,20 +85,35 @@ pub async fn import(
             skip_named_digest: true,
         }],
         unpacks: vec![UnpackConfiguration {
-            platform: Some(platform),
+            platform: Some(unpacked),
             snapshotter: engine.supervisor.snapshotter.clone(),
         }],
+        platforms,
         ..ImageStore::default()
     };
+    let told = broken.clone();
     let sending = tokio::spawn(async move {
-        let body = &mut body;
         // One reader of the body at a time: the closure is called again only after its future.
-        let body = tokio::sync::Mutex::new(body);
-        stream.send_bytes(|| async { body.lock().await.recv().await }).await;
+        let body = tokio::sync::Mutex::new(&mut body);
+        stream
+            .send_bytes(|| async {
+                match body.lock().await.recv().await? {
+                    Ok(piece) => Some(piece),
+                    Err(error) => {
+                        *told.lock().expect("no panic while held") = Some(error);
+                        None
+                    }
+                }
+            })
+            .await;
     });
     let seen =
         super::pull::transfer(engine, pack(&source), pack(&store), Some(sending), report, Direction::Local)
-            .await?;
+            .await;
+    if let Some(cause) = broken.lock().expect("no panic while held").take() {
+        return Err(Error::invalid_argument("cannot decompress the archive").with_source(cause));
+    }
+    let seen = seen?;
     let mut names = Vec::new();
     for name in seen.saved {
         let name = under_full_name(engine, name).await?;

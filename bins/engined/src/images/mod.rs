@@ -1,14 +1,19 @@
 //! Images, as records of the supervisor's store shown in Docker's words.
 
+pub mod attestations;
+mod decompress;
 pub mod history;
 pub mod import;
 pub mod inspect;
 pub mod list;
 pub mod load;
+mod manifests;
+pub mod platform;
 pub mod progress;
 pub mod prune;
 pub mod pull;
 pub mod push;
+pub mod registry;
 pub mod remove;
 pub mod resolve;
 pub mod save;
@@ -93,6 +98,7 @@ pub struct Images {
     by_target: Mutex<HashMap<String, Arc<Image>>>,
     accounts: Mutex<HashMap<String, Arc<Accounts>>>,
     sizes: Mutex<HashMap<String, i64>>,
+    connections: registry::Connections,
 }
 
 impl Images {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 
 use bytes::Bytes;
+use containerd_api::types::Descriptor;
 use containerd_api::types::transfer::Progress;
 use containerd_api::unpack;
 use engine_api::progress::{Detail, ErrorDetail, Message};
@@ -41,6 +42,20 @@ impl Report {
         self.send(&Message { id: id.to_owned(), status: status.to_owned(), ..Message::default() }).await;
     }
 
+    /// How far something is.
+    pub async fn bytes(&self, id: &str, status: &str, current: u64, total: u64) {
+        let count = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let detail = Detail { current: count(current), total: count(total), ..Detail::default() };
+        self.send(&Message {
+            id: id.to_owned(),
+            status: status.to_owned(),
+            progress: bar(&detail),
+            progress_detail: Some(detail),
+            ..Message::default()
+        })
+        .await;
+    }
+
     /// Text as it is.
     pub async fn text(&self, text: impl Into<String>) {
         self.send(&Message { stream: text.into(), ..Message::default() }).await;
@@ -75,6 +90,8 @@ impl Report {
 pub struct Seen {
     /// Names of images that were written.
     pub saved: Vec<String>,
+    /// What went to a registry, when the supervisor tells.
+    pub pushed: Option<Descriptor>,
     /// Whether anything had to be fetched.
     pub is_new: bool,
     states: HashMap<String, String>,
@@ -96,6 +113,9 @@ pub async fn follow(mut stream: Stream, report: Report, direction: Direction) ->
         let Ok(progress) = unpack::<Progress>(&message) else { continue };
         if progress.event == "saved" {
             seen.saved.push(progress.name.clone());
+        }
+        if progress.event == "pushed content" {
+            seen.pushed.clone_from(&progress.desc);
         }
         if let Some(message) = seen.message(&progress, direction) {
             report.send(&message).await;
@@ -121,6 +141,7 @@ impl Seen {
             ("uploading" | "pushing", Direction::Push) => ("Pushing", true),
             ("complete", Direction::Push) => ("Pushed", false),
             ("already exists", Direction::Push) => ("Layer already exists", false),
+            ("mounted", Direction::Push) => ("Mounted from another repository", false),
             _ => return None,
         };
         if matches!(progress.event.as_str(), "downloading" | "complete" | "extracting" | "extracted") {
@@ -193,7 +214,6 @@ fn size(bytes: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use containerd_api::types::Descriptor;
 
     fn progress(event: &str, current: i64) -> Progress {
         let desc = Descriptor {

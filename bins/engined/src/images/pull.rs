@@ -37,9 +37,32 @@ impl Wish {
             digest if digest.contains(':') => format!("{image}@{digest}"),
             tag => format!("{image}:{tag}"),
         };
-        let name = Reference::parse_normalized(&text).map_err(bad)?.with_default_tag();
+        // A bare name means all tags: clients that mean the latest say so.
+        let name = Reference::parse_normalized(&text).map_err(bad)?;
         Ok(Wish { name, platform: parse_platform(platform)?, auth })
     }
+
+    fn is_for_all_tags(&self) -> bool {
+        self.name.tag().is_none() && self.name.digest().is_none()
+    }
+}
+
+/// Pulls what is wished for: one image, or every tag of a repository.
+///
+/// # Errors
+/// As [`pull_one`], and the list of tags cannot be had.
+pub async fn pull(engine: Arc<Engine>, wish: Wish, report: Report) -> Result<()> {
+    if !wish.is_for_all_tags() {
+        return pull_one(&engine, &wish, &report).await;
+    }
+    let tags = super::registry::tags(&engine, &wish.name, &wish.auth).await;
+    for tag in tags.map_err(|error| pull_error(&wish.name, error))? {
+        // A tag that no name may have cannot be asked for.
+        let Ok(name) = wish.name.clone().with_tag(&tag) else { continue };
+        let one = Wish { name, platform: wish.platform.clone(), auth: wish.auth.clone() };
+        pull_one(&engine, &one, &report).await?;
+    }
+    Ok(())
 }
 
 /// `linux/arm64/v8`; empty is the host's.
@@ -68,13 +91,13 @@ pub fn parse_platform(text: &str) -> Result<Platform> {
 ///
 /// # Errors
 /// The registry cannot be reached, refuses, or does not have it.
-pub async fn pull(engine: Arc<Engine>, wish: Wish, report: Report) -> Result<()> {
+async fn pull_one(engine: &Arc<Engine>, wish: &Wish, report: &Report) -> Result<()> {
     let name = &wish.name;
     let shown =
         name.tag().map_or_else(|| name.digest().map(ToString::to_string).unwrap_or_default(), str::to_owned);
     report.about(&shown, &format!("Pulling from {}", short_repository(name))).await;
     let before =
-        engine.images.records(&engine).await?.into_iter().find(|record| record.name == name.canonical());
+        engine.images.records(engine).await?.into_iter().find(|record| record.name == name.canonical());
     let store = ImageStore {
         name: name.canonical(),
         platforms: vec![wish.platform.clone()],
@@ -84,13 +107,22 @@ pub async fn pull(engine: Arc<Engine>, wish: Wish, report: Report) -> Result<()>
         }],
         ..ImageStore::default()
     };
-    let source = registry(&engine, name, &wish.auth).await?;
-    let seen = transfer(&engine, pack(&source.0), pack(&store), source.1, &report, Direction::Pull).await;
-    let _seen = seen.map_err(|error| pull_error(name, error))?;
+    let source = registry(engine, name, &wish.auth).await?;
+    let seen = transfer(engine, pack(&source.0), pack(&store), source.1, report, Direction::Pull).await;
+    seen.map_err(|error| match is_about_platform(&error) {
+        true => Error::not_found(format!(
+            "no matching manifest for {}/{} in the manifest list entries",
+            wish.platform.os, wish.platform.architecture
+        ))
+        .with_source(error),
+        false => pull_error(name, error),
+    })?;
     let record =
-        engine.images.records(&engine).await?.into_iter().find(|record| record.name == name.canonical());
+        engine.images.records(engine).await?.into_iter().find(|record| record.name == name.canonical());
     let digest =
         record.as_ref().map(|record| super::resolve::digest_of(record).to_owned()).unwrap_or_default();
+    // Another platform of the same index may be here from now on.
+    engine.images.forget(&digest);
     let is_same = before.as_ref().is_some_and(|before| super::resolve::digest_of(before) == digest);
     report.status(format!("Digest: {digest}")).await;
     let words = if is_same { "Image is up to date for" } else { "Downloaded newer image for" };
@@ -98,6 +130,11 @@ pub async fn pull(engine: Arc<Engine>, wish: Wish, report: Report) -> Result<()>
     let attributes = BTreeMap::from([("name".to_owned(), name.familiar())]);
     engine.events.tell("image", "pull", &name.familiar(), attributes);
     Ok(())
+}
+
+/// The supervisor has no other way to tell it from an absent image.
+fn is_about_platform(error: &Error) -> bool {
+    error.kind() == errdefs::Kind::NotFound && error.chain().contains("no match for platform")
 }
 
 /// The path as Docker prints it: `library/busybox`, `team/app`.
@@ -139,12 +176,7 @@ pub async fn registry(
     auth: &AuthConfig,
 ) -> Result<(OciRegistry, Option<tokio::task::JoinHandle<()>>)> {
     let mut resolver = RegistryResolver {
-        host_dir: crate::system::registries::hosts_directory(engine)?,
-        default_scheme: if crate::system::registries::is_insecure(engine, name.domain()) {
-            "http".into()
-        } else {
-            String::new()
-        },
+        host_dir: crate::system::registries::hosts_directory(engine, name.domain())?,
         ..RegistryResolver::default()
     };
     let mut serving = None;
@@ -223,7 +255,8 @@ mod tests {
         let name = |image: &str, tag: &str| {
             Wish::parse(image, tag, "", AuthConfig::default()).map(|wish| wish.name.canonical())
         };
-        assert_eq!(name("busybox", "").unwrap(), "docker.io/library/busybox:latest");
+        assert_eq!(name("busybox", "latest").unwrap(), "docker.io/library/busybox:latest");
+        assert!(Wish::parse("busybox", "", "", AuthConfig::default()).unwrap().is_for_all_tags());
         assert_eq!(name("localhost:5000/a", "1").unwrap(), "localhost:5000/a:1");
         let digest = format!("sha256:{}", "a".repeat(64));
         assert_eq!(name("busybox", &digest).unwrap(), format!("docker.io/library/busybox@{digest}"));

@@ -5,38 +5,16 @@ use std::sync::Arc;
 use containerd_api::services::images::v1::{GetImageRequest, Image as StoredImage, ListImagesRequest};
 use errdefs::{Error, Result};
 use reference::{AnyReference, Reference};
-use serde::Deserialize;
+use engine_api::image::{Descriptor, Platform};
 
+use super::manifests::{Either, attested, platform_of};
+use super::platform::{fits, shown};
 use super::{Document, Image, Images, Layer, chain_id};
 use crate::engine::Engine;
 use crate::supervisor::{failed, optional};
 
 /// Prefix of records that keep an image without a name.
 pub const DANGLING: &str = "moby-dangling@";
-
-/// An index or a manifest: which one, its fields say.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Either {
-    manifests: Vec<IndexEntry>,
-    config: Option<Layer>,
-    layers: Vec<Layer>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(default)]
-struct IndexEntry {
-    digest: String,
-    platform: Option<Platform>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(default)]
-struct Platform {
-    architecture: String,
-    os: String,
-    variant: String,
-}
 
 /// The host's architecture in Go's words.
 pub fn architecture() -> &'static str {
@@ -80,6 +58,39 @@ impl Images {
             return Err(Error::invalid_argument(error.to_string()));
         }
         self.by_id(engine, typed).await
+    }
+
+    /// The same, but of an image for several platforms the one for `wanted`.
+    ///
+    /// # Errors
+    /// As [`Images::find`]; NotFound when the image is not here for that platform.
+    pub async fn find_for(
+        &self,
+        engine: &Engine,
+        typed: &str,
+        wanted: Option<&Platform>,
+    ) -> Result<(StoredImage, Arc<Image>)> {
+        let (record, image) = self.find_record(engine, typed).await?;
+        let Some(wanted) = wanted else { return Ok((record, image)) };
+        if fits(wanted, &platform_of(&image.document)) {
+            return Ok((record, image));
+        }
+        let absent = || {
+            Error::not_found(format!(
+                "image with reference {} was found but does not provide the specified platform ({})",
+                image.name,
+                shown(wanted)
+            ))
+        };
+        let either: Either = engine.supervisor.read_json(&image.target).await?;
+        for manifest in &either.manifests {
+            let is_meant = manifest.platform.as_ref().is_some_and(|platform| fits(wanted, platform));
+            if is_meant && engine.supervisor.has_blob(&manifest.digest).await? {
+                let found = read_manifest(engine, &image.target, &manifest.digest).await?;
+                return Ok((record, Arc::new(Image { name: image.name.clone(), ..found })));
+            }
+        }
+        Err(absent())
     }
 
     async fn by_name(&self, engine: &Engine, name: &Reference) -> Result<Option<StoredImage>> {
@@ -181,48 +192,53 @@ pub fn digest_of(record: &StoredImage) -> &str {
 }
 
 async fn read(engine: &Engine, target: &str) -> Result<Image> {
-    let mut manifest = target.to_owned();
-    let mut either: Either = engine.supervisor.read_json(target).await?;
-    if either.config.is_none() {
-        manifest = choose(engine, &either.manifests).await?;
-        either = engine.supervisor.read_json(&manifest).await?;
+    let either: Either = engine.supervisor.read_json(target).await?;
+    if either.config.is_some() {
+        return read_manifest(engine, target, target).await;
     }
+    let manifest = choose(engine, &either.manifests).await?;
+    read_manifest(engine, target, &manifest).await
+}
+
+async fn read_manifest(engine: &Engine, target: &str, manifest: &str) -> Result<Image> {
+    let either: Either = engine.supervisor.read_json(manifest).await?;
     let config = either.config.ok_or_else(|| {
         Error::new(errdefs::Kind::DataLoss, format!("cannot read manifest {manifest}: it names no config"))
     })?;
     let document: Document = engine.supervisor.read_json(&config.digest).await?;
+    let layer = |layer: Descriptor| Layer { media_type: layer.media_type, digest: layer.digest, size: layer.size };
     Ok(Image {
         id: config.digest,
         name: String::new(),
         target: target.to_owned(),
-        manifest,
-        layers: either.layers,
+        manifest: manifest.to_owned(),
+        layers: either.layers.into_iter().map(layer).collect(),
         config: document.config.clone().unwrap_or_default(),
         chain_id: chain_id(&document.rootfs.diff_ids),
         document,
     })
 }
 
-/// The manifest for this platform; of several (variants), one that is in the store.
-async fn choose(engine: &Engine, manifests: &[IndexEntry]) -> Result<String> {
-    let fits = |entry: &&IndexEntry| {
-        entry
-            .platform
-            .as_ref()
-            .is_none_or(|platform| platform.os == "linux" && platform.architecture == architecture())
+/// The manifest for this platform, else for another one; of several one that is in the store.
+async fn choose(engine: &Engine, manifests: &[Descriptor]) -> Result<String> {
+    let rank = |entry: &&Descriptor| {
+        let Some(platform) = &entry.platform else { return 1 };
+        let is_ours = platform.os == "linux" && platform.architecture == architecture();
+        match platform.variant.as_str() {
+            "" | "v8" if is_ours => 0,
+            _ if is_ours => 1,
+            _ => 2,
+        }
     };
-    let rank = |entry: &&IndexEntry| {
-        entry
-            .platform
-            .as_ref()
-            .map_or(1, |platform| i32::from(!matches!(platform.variant.as_str(), "" | "v8")))
+    let is_image = |entry: &&Descriptor| {
+        attested(entry).is_none() && entry.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
     };
-    let mut candidates: Vec<&IndexEntry> = manifests.iter().filter(fits).collect();
+    let mut candidates: Vec<&Descriptor> = manifests.iter().filter(is_image).collect();
     candidates.sort_by_key(rank);
     for candidate in &candidates {
         if engine.supervisor.has_blob(&candidate.digest).await? {
             return Ok(candidate.digest.clone());
         }
     }
-    Err(Error::not_found(format!("no manifest for linux/{} in the image", architecture())))
+    Err(Error::not_found("no image of the index is here, for any platform"))
 }

@@ -1,11 +1,13 @@
 //! Saving images as one archive.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use containerd_api::pack;
 use containerd_api::services::transfer::v1::TransferRequest;
 use containerd_api::types::transfer::{ImageExportStream, ImageReference, ImageStore};
+use engine_api::image::Platform;
 use errdefs::{Error, Result};
 use tokio::sync::mpsc;
 
@@ -15,11 +17,20 @@ use crate::supervisor::failed;
 /// Starts writing an archive of the named images.
 ///
 /// # Errors
-/// One of them is not there.
-pub async fn save(engine: &Arc<Engine>, names: &[String]) -> Result<mpsc::Receiver<std::io::Result<Bytes>>> {
+/// One of them is not there, or not for every platform.
+pub async fn save(
+    engine: &Arc<Engine>,
+    names: &[String],
+    platforms: &[Platform],
+) -> Result<mpsc::Receiver<std::io::Result<Bytes>>> {
     let mut records = Vec::new();
     for name in names {
-        let (record, _) = engine.images.find_record(engine, name).await?;
+        let (record, image) = engine.images.find_record(engine, name).await?;
+        for platform in platforms {
+            engine.images.find_for(engine, name, Some(platform)).await?;
+        }
+        let attributes = BTreeMap::from([("name".to_owned(), name.clone())]);
+        engine.events.tell("image", "save", &image.id, attributes);
         if !records.contains(&record.name) {
             records.push(record.name);
         }
@@ -37,10 +48,10 @@ pub async fn save(engine: &Arc<Engine>, names: &[String]) -> Result<mpsc::Receiv
         ..ImageStore::default()
     };
     let stream = engine.supervisor.open_stream("export").await?;
-    let platform = super::pull::parse_platform("")?;
     let destination = ImageExportStream {
         stream: stream.id.clone(),
-        platforms: vec![platform],
+        // None: all that are here.
+        platforms: platforms.iter().map(super::platform::to_supervisor).collect(),
         ..ImageExportStream::default()
     };
     let request =

@@ -17,7 +17,8 @@ pub async fn usage(engine: &Arc<Engine>, kinds: &[String]) -> Result<DiskUsage> 
     let is_asked = |kind: &str| kinds.is_empty() || kinds.iter().any(|asked| asked == kind);
     let mut usage = DiskUsage::default();
     if is_asked("image") {
-        let mut images = crate::images::list::list(engine, &Filters::default()).await?;
+        let wish = crate::images::list::Wish { shared_size: true, ..Default::default() };
+        let mut images = crate::images::list::list(engine, &Filters::default(), wish).await?;
         for image in &mut images {
             image.containers = engine
                 .containers
@@ -25,9 +26,8 @@ pub async fn usage(engine: &Arc<Engine>, kinds: &[String]) -> Result<DiskUsage> 
                 .iter()
                 .filter(|container| container.record().image_id == image.id)
                 .count() as i64;
-            image.shared_size = 0;
         }
-        usage.layers_size = images.iter().map(|image| image.size).sum();
+        usage.layers_size = crate::images::list::layers_size(engine).await?;
         usage.images = Some(images);
     }
     if is_asked("container") {

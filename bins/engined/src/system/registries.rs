@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use engine_api::system::{IndexConfig, RegistryConfig};
 use errdefs::{Error, Result};
@@ -10,11 +11,8 @@ use crate::engine::Engine;
 use crate::files::{Promise, failed, replace};
 
 const HUB: &str = "docker.io";
-
-/// Whether a registry may be spoken to without TLS: loopback always, others as configured.
-pub fn is_insecure(engine: &Engine, domain: &str) -> bool {
-    is_listed(&engine.settings().insecure_registries, domain)
-}
+/// Where Docker looks for certificates of registries.
+const CERTIFICATES: &str = "/etc/docker/certs.d";
 
 fn is_listed(listed: &[String], domain: &str) -> bool {
     let host = domain
@@ -39,19 +37,39 @@ fn in_net(text: &str) -> Option<(std::net::Ipv4Addr, u32)> {
     Some((net.parse().ok()?, bits.parse().ok().filter(|bits| *bits <= 32)?))
 }
 
-/// A directory of `hosts.toml` files for the supervisor: the mirrors of Docker Hub. Empty when
-/// there is nothing to say.
+/// A directory of `hosts.toml` files for the supervisor that says what our settings do: the mirrors of
+/// Docker Hub, and registries that need no valid TLS. Empty when there is nothing to say of `domain`:
+/// then the supervisor's own directories hold.
 ///
 /// # Errors
 /// It cannot be written, or a mirror is no URL.
-pub fn hosts_directory(engine: &Engine) -> Result<String> {
+pub fn hosts_directory(engine: &Engine, domain: &str) -> Result<String> {
     let settings = engine.settings();
-    let mirrors = &settings.registry_mirrors;
-    if mirrors.is_empty() {
+    let text = if domain == HUB && !settings.registry_mirrors.is_empty() {
+        mirrors(&settings.registry_mirrors)?
+    } else if is_listed(&settings.insecure_registries, domain)
+        && !is_listed(&[], domain)
+        && !has_certificates(domain)
+    {
+        // This machine's own need no word: the supervisor knows them.
+        // Without a scheme: TLS that nobody vouches for, else none.
+        format!("server = \"{domain}\"\nskip_verify = true\n")
+    } else {
         return Ok(String::new());
-    }
-    let directory = engine.config.run("hosts");
-    let hub = directory.join(HUB);
+    };
+    let root = engine.config.run("hosts");
+    let directory = root.join(domain);
+    std::fs::create_dir_all(&directory).map_err(failed("make directory", &directory))?;
+    replace(&directory.join("hosts.toml"), text.as_bytes(), Promise::Process)?;
+    Ok(root.to_string_lossy().into_owned())
+}
+
+/// Whether an administrator has put certificates there: those hold more than a list's entry.
+fn has_certificates(domain: &str) -> bool {
+    Path::new(CERTIFICATES).join(domain).is_dir()
+}
+
+fn mirrors(mirrors: &[String]) -> Result<String> {
     let mut text = "server = \"https://registry-1.docker.io\"\n".to_owned();
     for mirror in mirrors {
         if !mirror.starts_with("http://") && !mirror.starts_with("https://")
@@ -66,9 +84,7 @@ pub fn hosts_directory(engine: &Engine) -> Result<String> {
             mirror.trim_end_matches('/')
         ));
     }
-    std::fs::create_dir_all(&hub).map_err(failed("make directory", &hub))?;
-    replace(&hub.join("hosts.toml"), text.as_bytes(), Promise::Process)?;
-    Ok(directory.to_string_lossy().into_owned())
+    Ok(text)
 }
 
 /// The part of `info`.
