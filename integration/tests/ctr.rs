@@ -2,8 +2,8 @@
 //! and what they print, complain and end with has to be the same.
 
 use integration::containerd::{Peer, containerd, supervisord};
-use integration::image;
-use integration::peer::{Registry, find, require};
+use integration::peer::{Registry, containerd_1_7, find, require, require_containerd_1_7};
+use integration::{Invocation, image};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -150,4 +150,43 @@ fn tasks() {
 #[test]
 fn run_and_registry() {
     compare(&["run", "checkpoint", "registry", "what is left to ask"]);
+}
+
+/// The client of Debian 13, whose images go by the Transfer service when told to.
+#[test]
+fn a_newer_client_transfers_images() {
+    if !require_containerd_1_7() || !require("docker-registry") || !require("skopeo") {
+        return;
+    }
+    let mut peer = Peer::start(supervisord);
+    let registry = Registry::start(&peer.dir).unwrap();
+    let layout = peer.dir.join("layout");
+    image::Image::busybox().unwrap().write_oci_layout(&layout, "boat", image::Codec::Gzip).unwrap();
+    registry.put(&layout, "boat", "boat:1").unwrap();
+    let socket = peer.dir.join("c.sock").display().to_string();
+    let namespace = peer.namespace.clone();
+    let ctr = |arguments: &[&str]| {
+        let program = containerd_1_7().join("ctr");
+        Invocation::new(&program).args(["-a", &socket, "-n", &namespace]).args(arguments.to_vec())
+    };
+    let (from, to) = (format!("{}/boat:1", registry.host), format!("{}/other/boat:2", registry.host));
+    let archive = peer.dir.join("out.tar").display().to_string();
+    ctr(&["images", "pull", "--local=false", "--plain-http", &from]).expect();
+    ctr(&["images", "push", "--local=false", "--plain-http", &to, &from]).expect();
+    ctr(&["images", "export", "--local=false", &archive, &from]).expect();
+    ctr(&["images", "rm", "--sync", &from]).expect();
+    assert_eq!(ctr(&["content", "ls", "-q"]).expect(), "");
+    ctr(&["images", "import", "--local=false", &archive]).expect();
+    ctr(&["images", "tag", "--local=false", &from, "tagged:1"]).expect();
+    assert_eq!(
+        ctr(&["images", "ls", "-q"]).expect().lines().collect::<Vec<_>>(),
+        [from.as_str(), "tagged:1"]
+    );
+    ctr(&["images", "pull", "--local=false", "--plain-http", &to]).expect();
+    // Its groups that the older client has not.
+    assert!(ctr(&["info"]).expect().contains("\"uuid\""));
+    assert_eq!(ctr(&["deprecations", "list"]).expect(), "");
+    assert!(ctr(&["sandboxes", "ls"]).expect().starts_with("ID"));
+    drop(registry);
+    peer.end();
 }
