@@ -128,7 +128,7 @@ fn usual_mounts(place: &Path, groups: &str) -> Option<Vec<Mount>> {
 
 /// Whether the root of a hierarchy of this kind is mounted there: its directory is the first inode.
 fn is_whole(point: &Path, magic: i64) -> bool {
-    let is_kind = rustix::fs::statfs(point).is_ok_and(|found| found.f_type as i64 == magic);
+    let is_kind = rustix::fs::statfs(point).is_ok_and(|found| found.f_type == magic);
     is_kind && rustix::fs::stat(point).is_ok_and(|found| found.st_ino == 1)
 }
 
