@@ -62,7 +62,22 @@ pub fn unpack_context(archive: impl Read) -> Result<(Context, TlsMaterial), Cont
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever was changed on the way: an answer, never a panic, and never a name out of the archive's own.
+        #[test]
+        fn a_damaged_archive_is_read_or_refused(at in 0usize..3000, byte: u8, length in 0usize..4000) {
+            let tls = TlsMaterial { ca: Some(b"ca".to_vec()), cert: None, key: None };
+            let mut archive = pack_context(&Context::new("far", "", "tcp://h:1"), &tls).unwrap();
+            let at = at % archive.len();
+            archive[at] = byte;
+            archive.truncate(length);
+            let _ = unpack_context(archive.as_slice());
+        }
+    }
 
     #[test]
     fn a_context_survives_its_archive() {
