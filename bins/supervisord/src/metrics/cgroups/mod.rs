@@ -72,3 +72,42 @@ fn write_gauges<M>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use containerd_api::pack;
+
+    #[test]
+    fn both_versions_are_shown_under_their_names() {
+        let metric = |id: &str, data| Metric { id: id.into(), data: Some(data), timestamp: None };
+        let one = cgroups::v1::Metrics {
+            pids: Some(cgroups::v1::PidsStat { current: 3, limit: 0 }),
+            cpu: Some(cgroups::v1::CpuStat {
+                usage: Some(cgroups::v1::CpuUsage { per_cpu: vec![5, 7], ..Default::default() }),
+                throttling: None,
+            }),
+            ..Default::default()
+        };
+        let two = cgroups::v2::Metrics {
+            memory: Some(cgroups::v2::MemoryStat { usage: 9, ..Default::default() }),
+            ..Default::default()
+        };
+        let odd = containerd_api::Any { type_url: "odd".into(), value: Vec::new() };
+        assert!(Task::new("n", metric("odd", odd)).is_none());
+        let tasks = [metric("one", pack(&one)), metric("two", pack(&two))];
+        let tasks: Vec<Task> = tasks.into_iter().filter_map(|metric| Task::new("n", metric)).collect();
+        let mut page = Page::default();
+        write(&tasks, &mut page);
+        let text = page.text();
+        for line in [
+            "# TYPE container_pids_current gauge",
+            "container_pids_current{container_id=\"one\",namespace=\"n\"} 3",
+            "container_per_cpu_nanoseconds{container_id=\"one\",namespace=\"n\",cpu=\"1\"} 7",
+            "container_memory_usage_bytes{container_id=\"two\",namespace=\"n\"} 9",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains("hugetlb"), "what is not counted is not shown");
+    }
+}
