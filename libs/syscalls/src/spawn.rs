@@ -1,4 +1,4 @@
-//! Additions to std's Command that need unsafe: descriptors by number, sessions, death signals.
+//! Additions to std's Command that need unsafe: descriptors by number.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -45,18 +45,6 @@ pub fn pass_all(command: &mut Command, descriptors: Vec<(OwnedFd, RawFd)>) {
     // SAFETY: the closure runs between fork and exec; it makes async-signal-safe calls only, and
     // allocates nothing.
     unsafe { command.pre_exec(place) };
-}
-
-/// Makes the program the leader of a new session.
-pub fn new_session(command: &mut Command) {
-    // SAFETY: setsid is async-signal-safe and takes nothing.
-    unsafe { command.pre_exec(|| checked(libc::setsid()).map(drop)) };
-}
-
-/// Kills the program when the thread that starts it ends.
-pub fn die_with_parent(command: &mut Command) {
-    // SAFETY: prctl PR_SET_PDEATHSIG is async-signal-safe and takes integers only.
-    unsafe { command.pre_exec(|| checked(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)).map(drop)) };
 }
 
 fn checked(result: libc::c_int) -> io::Result<libc::c_int> {

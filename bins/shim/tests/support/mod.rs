@@ -1,6 +1,8 @@
 //! A bundle with busybox, a daemon that takes events, and a client of the shim.
 #![allow(dead_code)]
 
+mod runtimes;
+
 use containerd_api::runc::v1::Options;
 use containerd_api::runtime::bootstrap::v1::{BootstrapParams, BootstrapResult, Extension};
 use containerd_api::services::events::ttrpc::v1::ForwardRequest;
@@ -8,6 +10,7 @@ use containerd_api::task::v3::*;
 use containerd_api::{PROCESS_URL, pack, pack_json};
 use prost::Message;
 use prost::bytes::Bytes;
+pub use runtimes::{copy_program, runtimes};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -26,47 +29,6 @@ pub fn shim() -> String {
 
 pub const LOGGER: &str = env!("CARGO_BIN_EXE_wherry-logger");
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// The runtimes to test with: those that are there, and `WHERRY_TEST_RT`.
-pub fn runtimes() -> Vec<String> {
-    static FOUND: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
-    FOUND.get_or_init(find_runtimes).clone()
-}
-
-fn find_runtimes() -> Vec<String> {
-    let mut found: Vec<String> = find("runc").into_iter().collect();
-    found.extend(find("crun").map(|crun| if is_hybrid() { crun_without_unified(&crun) } else { crun }));
-    found.extend(std::env::var("WHERRY_TEST_RT").ok());
-    assert!(!found.is_empty(), "install runc or crun");
-    found
-}
-
-/// crun refuses hosts whose unified hierarchy has controllers beside v1's: it gets a mount
-/// namespace of its own, in which there is none.
-fn crun_without_unified(crun: &str) -> String {
-    let wrapper = Path::new(env!("CARGO_TARGET_TMPDIR")).join("crun");
-    let script = format!(
-        "#!/bin/sh\nexec unshare --mount --propagation slave sh -c \
-         'umount /sys/fs/cgroup/unified && exec {crun} \"$@\"' crun \"$@\"\n"
-    );
-    let new = wrapper.with_extension(std::process::id().to_string());
-    let written = wrapper.with_extension(format!("{}.written", std::process::id()));
-    std::fs::write(&written, script).unwrap();
-    copy_program(&written, &new);
-    std::fs::remove_file(&written).unwrap();
-    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::rename(&new, &wrapper).unwrap();
-    wrapper.display().to_string()
-}
-
-fn find(name: &str) -> Option<String> {
-    let paths = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
-    paths.iter().map(|dir| format!("{dir}/{name}")).find(|path| Path::new(path).exists())
-}
-
-fn is_hybrid() -> bool {
-    Path::new("/sys/fs/cgroup/unified").exists()
-}
 
 struct Forward(mpsc::UnboundedSender<(String, Vec<u8>)>);
 
@@ -436,11 +398,4 @@ pub fn status(result: Result<impl std::fmt::Debug, Error>) -> (errdefs::Kind, St
         Error::Status(status) => (status.kind(), status.message),
         Error::Closed => panic!("the shim is gone"),
     }
-}
-
-/// Copies a program by a child process: a descriptor for writing that another thread's child had inherited would
-/// make the kernel refuse to run it ("text file busy").
-pub fn copy_program(from: impl AsRef<std::path::Path>, to: impl AsRef<std::path::Path>) {
-    let copied = std::process::Command::new("cp").arg(from.as_ref()).arg(to.as_ref()).status().unwrap();
-    assert!(copied.success());
 }
