@@ -46,6 +46,8 @@ pub async fn build_prune(_: Call) -> Answer {
 pub async fn events(call: Call) -> Answer {
     let filters = call.filters(&events::FILTERS)?;
     let (since, until) = (call.query.time("since")?, call.query.time("until")?);
+    // Here, other than in logs, the beginning of time is a time.
+    let since = since.or_else(|| (call.query.text("since") == "0").then_some(Time(0)));
     let (past, mut live) = call.engine.events.listen();
     let (send, receive) = mpsc::channel(64);
     tokio::spawn(async move {
