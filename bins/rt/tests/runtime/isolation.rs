@@ -220,6 +220,6 @@ fn a_filter_need_not_allow_the_runtimes_own_calls() {
             text.contains("Seccomp:\t2") && text.contains(&format!("CapEff:\t00000000{capabilities}")),
             "{text}"
         );
-        assert_eq!(text.contains("CapPrm:\t0000000000200000"), false, "{text}");
+        assert!(!text.contains("CapPrm:\t0000000000200000"), "{text}");
     }
 }

@@ -20,7 +20,7 @@ pub struct Call {
 /// Runs a program as the kernel would, and checks what its verifier checks.
 pub fn run(program: &[Instruction], call: &Call) -> u32 {
     let word = |offset: u32| -> u32 {
-        assert!(offset % 4 == 0 && offset < 64);
+        assert!(offset.is_multiple_of(4) && offset < 64);
         match offset {
             0 => call.number,
             4 => call.arch.audit(),
