@@ -82,6 +82,13 @@ fn logs_are_sent_on_and_kept() {
     ]);
     let all = received.join().unwrap();
     assert!(all.contains("hello") && all.contains("trouble") && all.contains("/talker"), "{all:?}");
+    let chosen = ["--label", "shelf=4", "--log-opt", "labels=shelf", "--log-opt", "tag={{.Name}}"];
+    ctl.call(["run", "--name", "talker"]).args(chosen).args(["busybox", "echo", "hi"]).expect();
+    assert_eq!(ctl.call(["logs", "--details", "talker"]).expect(), "shelf=4,tag=talker hi");
+    let path = ctl.call(["inspect", "-f", "{{.LogPath}}", "talker"]).expect();
+    let line: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(line["attrs"], json!({"shelf": "4", "tag": "talker"}));
+    ctl.call(["rm", "talker"]).expect();
     let refused = |flags: &[&str], words: &str| {
         let call = ctl.call(["create"]).args(flags.iter().copied()).args(["busybox"]);
         call.run().unwrap().expect_code(1).expect_complaint(words);

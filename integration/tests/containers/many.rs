@@ -5,6 +5,9 @@ use integration::Story;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
+/// How often the list is asked for.
+const CALLS: u32 = 10;
+
 #[test]
 fn many_containers_are_listed_from_memory() {
     let count: usize = std::env::var("WHERRY_MANY").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
@@ -20,16 +23,23 @@ fn many_containers_are_listed_from_memory() {
         assert!(status.unwrap().success());
     };
     signal("-STOP");
-    let mut best = Duration::MAX;
-    for _ in 0..5 {
-        let began = Instant::now();
+    let pid = story.stack.daemon("engined").unwrap().pid;
+    // Processor time: what else the machine does is not the engine's.
+    let used = || {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields: Vec<&str> = text.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
+    };
+    let before = used();
+    for _ in 0..CALLS {
         let (status, rows) = ask(&story, "GET", "/containers/json?all=1", &Value::Null);
         assert_eq!((status, rows.as_array().map(Vec::len)), (200, Some(count)));
-        best = best.min(began.elapsed());
     }
+    let each = (used() - before) / CALLS;
     signal("-CONT");
-    eprintln!("{count} containers listed in {best:?}");
-    assert!(best < Duration::from_millis(30).max(Duration::from_micros(200 * count as u64)), "{best:?}");
+    eprintln!("{count} containers listed in {each:?} of processor time");
+    assert!(each <= Duration::from_millis(30).max(Duration::from_micros(200 * count as u64)), "{each:?}");
     let (_, pruned) = ask(&story, "POST", "/containers/prune", &Value::Null);
     assert_eq!(pruned["ContainersDeleted"].as_array().map(Vec::len), Some(count));
     story.end();

@@ -52,8 +52,9 @@ fn a_plugin_keeps_volumes() {
     let socket = PathBuf::from(format!("/run/docker/plugins/{name}.sock"));
     let root = story.path("plugin");
     std::fs::create_dir(&root).unwrap();
-    let mut plugin =
-        std::process::Command::new("python3").args(["-c", PLUGIN]).arg(&root).arg(&socket).spawn().unwrap();
+    let mut command = std::process::Command::new("python3");
+    let process = command.args(["-c", PLUGIN]).arg(&root).arg(&socket).spawn().unwrap();
+    let plugin = Plugin { process, socket: socket.clone() };
     until("the plugin", || socket.exists().then_some(()));
     ctl.call(["volume", "create", "-d", &name, "-o", "bad=1", "kept"])
         .run()

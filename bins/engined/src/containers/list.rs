@@ -213,8 +213,10 @@ fn uses_volume(record: &Record, wanted: &str) -> bool {
 
 /// A row.
 pub fn summary(engine: &Engine, record: &Record) -> Summary {
-    let words: Vec<&str> =
-        std::iter::once(record.path.as_str()).chain(record.args.iter().map(String::as_str)).collect();
+    // Words with spaces are marked, as in Docker.
+    let quoted =
+        record.args.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { word.clone() });
+    let words: Vec<String> = std::iter::once(record.path.clone()).chain(quoted).collect();
     Summary {
         id: record.id.clone(),
         names: vec![format!("/{}", record.name)],

@@ -177,7 +177,7 @@ pub fn sweep(directory: &Path) {
         std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     for path in entries {
         let _ = rustix::mount::unmount(&path, UnmountFlags::DETACH);
-        let _ = std::fs::remove_dir(&path);
+        let _ = std::fs::remove_dir(&path).or_else(|_| std::fs::remove_file(&path));
     }
 }
 
