@@ -10,6 +10,9 @@ use errdefs::{Error, Result};
 use super::{Container, Record};
 use crate::files::{Promise, failed};
 
+/// A container's record, in its directory.
+const RECORD: &str = "config.json";
+
 /// All containers of the engine.
 pub struct Index {
     directory: PathBuf,
@@ -31,6 +34,10 @@ impl Index {
         let mut all = All::default();
         for entry in fs::read_dir(directory).map_err(failed("read", directory))?.flatten() {
             let path = entry.path();
+            if is_cut_short(&path) {
+                fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
+                continue;
+            }
             match read(&path) {
                 Ok(record) => all.add(Container::new(path, record)),
                 Err(error) => {
@@ -146,8 +153,14 @@ impl All {
     }
 }
 
+/// Whether an engine was killed while it made or removed the directory: there is no record, and none of another
+/// engine's whose root this may be by mistake.
+fn is_cut_short(directory: &Path) -> bool {
+    directory.is_dir() && [RECORD, "config.v2.json"].iter().all(|name| !directory.join(name).exists())
+}
+
 fn read(directory: &Path) -> Result<Record> {
-    let path = directory.join("config.json");
+    let path = directory.join(RECORD);
     let text = fs::read(&path).map_err(failed("read", &path))?;
     serde_json::from_slice(&text)
         .map_err(|cause| Error::internal(format!("cannot read {}", path.display())).with_source(cause))
@@ -166,6 +179,18 @@ mod tests {
             index.add(record, Promise::Process).unwrap();
         }
         index
+    }
+
+    #[test]
+    fn what_was_cut_short_goes_and_what_is_damaged_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, file) in [("cut", "hosts"), ("damaged", RECORD), ("dockers", "config.v2.json")] {
+            fs::create_dir(directory.path().join(name)).unwrap();
+            fs::write(directory.path().join(name).join(file), "{").unwrap();
+        }
+        assert!(Index::load(directory.path()).unwrap().all().is_empty());
+        let left = ["cut", "damaged", "dockers"].map(|name| directory.path().join(name).exists());
+        assert_eq!(left, [false, true, true]);
     }
 
     #[test]
