@@ -101,8 +101,24 @@ fn subdirectories(dir: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn links(names: &[&str]) -> Vec<String> {
+pub(crate) fn links(names: &[&str]) -> Vec<String> {
     naming(&said("ip", &["-o", "link"]), names)
+}
+
+/// The firewall's tables that carry one of the names, whole but for what they have counted.
+pub(crate) fn rules(names: &[&str]) -> Vec<String> {
+    let text = said("nft", &["list", "ruleset"]);
+    let mut inside = false;
+    let mut rules = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("table ") {
+            inside = names.iter().any(|name| line.contains(name));
+        }
+        if inside {
+            rules.push(line.split("counter packets").next().unwrap_or_default().trim().to_owned());
+        }
+    }
+    rules
 }
 
 fn tables(names: &[&str]) -> Vec<String> {

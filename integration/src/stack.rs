@@ -176,6 +176,16 @@ impl Stack {
         Leftovers::find(&self.dir, &self.name, &format!("wherry-{}", self.network))
     }
 
+    /// The stack's part of the host's firewall, line by line, counters left out.
+    pub fn firewall(&self) -> Vec<String> {
+        crate::host::rules(&[&self.name, &format!("wherry-{}", self.network)])
+    }
+
+    /// The links on the host that belong to the stack.
+    pub fn links(&self) -> Vec<String> {
+        crate::host::links(&[&self.name, &format!("wherry-{}", self.network)])
+    }
+
     /// Where the Engine API is served, as `DOCKER_HOST` says it.
     pub fn docker_host(&self) -> String {
         format!("unix://{}/engined.sock", self.run_dir().display())
