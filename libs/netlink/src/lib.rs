@@ -19,8 +19,8 @@ pub mod nft;
 pub use address::{Address, add_address, delete_address};
 pub use error::{Error, Result};
 pub use link::{
-    BridgePort, Change, Child, ChildKind, Link, Target, VethPair, add_bridge, add_child, add_parent,
-    add_veth_pair, change_link, delete_link,
+    BridgePort, Change, Child, ChildKind, Link, Target, VethPair, add_bridge, add_child, add_loose_pair,
+    add_parent, add_veth_pair, change_link, delete_link,
 };
 pub use parse::{Attribute, Attributes, Header, Messages};
 pub use request::{Message, Request, flags};

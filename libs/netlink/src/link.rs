@@ -184,6 +184,27 @@ pub fn add_parent(request: &mut Request, link: &str, vlan: Option<(u32, u16)>) {
     });
 }
 
+/// Makes a pair of links of which both ends are here and up, so that either leads nowhere but has
+/// a carrier.
+pub fn add_loose_pair(request: &mut Request, link: &str, peer: &str) {
+    request
+        .message(
+            RTM_NEWLINK,
+            flags::ACK | flags::CREATE | flags::EXCL,
+            &header(Target::Index(0), IFF_UP, IFF_UP),
+        )
+        .string(IFLA_IFNAME, link)
+        .nest(IFLA_LINKINFO, |info| {
+            info.string(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |data| {
+                data.nest(VETH_INFO_PEER, |end| {
+                    end.raw(&header(Target::Index(0), 0, 0)).string(IFLA_IFNAME, peer);
+                });
+            });
+        });
+    // The far end cannot come up before the near one is there.
+    change_link(request, Target::Name(peer), Change { up: Some(true), ..Change::default() });
+}
+
 fn header(target: Target<'_>, flags: u32, change: u32) -> [u8; 16] {
     let index = if let Target::Index(index) = target { index } else { 0 };
     let mut bytes = [0; 16];

@@ -21,6 +21,16 @@ impl MacAddress {
         MacAddress([0x02, 0x42, a, b, c, d])
     }
 
+    /// One that is nobody's.
+    ///
+    /// # Errors
+    /// The kernel has no random bytes.
+    pub(crate) fn random() -> Result<MacAddress> {
+        let mut bytes = [0x02, 0x42, 0, 0, 0, 0];
+        crate::bridge::random(&mut bytes[2..])?;
+        Ok(MacAddress(bytes))
+    }
+
     /// Checks that the bytes are a unicast address other than zero.
     pub fn new(bytes: [u8; 6]) -> Result<MacAddress> {
         let mac = MacAddress(bytes);

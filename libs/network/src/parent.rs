@@ -1,11 +1,11 @@
 //! Networks whose containers share a link of the host: macvlan and ipvlan.
 
-use netlink::{ChildKind, Link, Request, Socket, Target, add_parent};
+use netlink::{ChildKind, Link, Request, Socket, Target, add_loose_pair, add_parent};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::alias;
-use crate::{Error, MacAddress, Result};
+use crate::{Error, Result};
 
 /// What the containers of a network are plugged into.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,18 +114,13 @@ pub(crate) fn ensure(socket: &mut Socket, stack: &str, parent: &str, own: &str) 
         socket.exchange(&mut request, |_, _| {})
     };
     let made = match make(&|request| add_parent(request, name, vlan)) {
-        // A kernel without such links: a bridge without ports leads nowhere just as well.
-        Err(error) if vlan.is_none() && error.errno() == Some(Errno::OPNOTSUPP) => make(&|request| {
-            netlink::add_bridge(request, name, MacAddress::of(stack_address(own)).octets(), 1500)
-        }),
+        // A kernel without such links: the end of a pair of which nobody has the other.
+        Err(error) if vlan.is_none() && error.errno() == Some(Errno::OPNOTSUPP) => {
+            let peer = format!("dp{}", name.get(2..).unwrap_or_default());
+            make(&|request| add_loose_pair(request, name, &peer))
+        }
         other => other,
     };
     made.map_err(Error::netlink("create parent", name))?;
     Link::get(socket, Target::Name(name)).map_err(Error::netlink("look up parent", name))
-}
-
-/// Bytes for a link-layer address, by the link's name.
-fn stack_address(name: &str) -> std::net::Ipv4Addr {
-    let number = name.bytes().fold(7u32, |number, byte| number.wrapping_mul(31).wrapping_add(byte.into()));
-    number.into()
 }

@@ -15,8 +15,8 @@ use crate::firewall::{Firewall, Published};
 use crate::pool_v6::PoolV6;
 use crate::ports::{Owner, Ports};
 use crate::{
-    AddressPool, Bridge, ConnectRequest, Endpoint, EndpointV6, Error, MacAddress, Netns, Pool, PortBinding,
-    PortRequest, Result,
+    AddressPool, Bridge, ConnectRequest, Endpoint, EndpointV6, Error, MacAddress, Medium, Netns, Pool,
+    PortBinding, PortRequest, Result,
 };
 
 pub use restore::{Network, Restored};
@@ -329,7 +329,12 @@ fn endpoint(
     let is_bridge = config.medium.child().is_none();
     // On a link of the host containers are reached by their own addresses: nothing is published.
     let ports = if is_bridge { ports.allocate(owner, &request.ports)? } else { Vec::new() };
-    let own_mac = if config.medium.has_own_mac() { request.mac } else { Some(bridge.mac) };
+    let own_mac = match config.medium {
+        Medium::Bridge => request.mac.unwrap_or(MacAddress::of(address)),
+        // On a shared link an address is taken until its former holder's namespace is quite gone.
+        Medium::Macvlan { .. } => request.mac.map_or_else(MacAddress::random, Ok)?,
+        Medium::Ipvlan { .. } => bridge.mac,
+    };
     Ok(Endpoint {
         id,
         container: request.container.clone(),
@@ -339,7 +344,7 @@ fn endpoint(
         address,
         prefix_len: bridge.subnet.prefix_len(),
         gateway: config.router.unwrap_or(bridge.gateway),
-        mac: own_mac.unwrap_or(MacAddress::of(address)),
+        mac: own_mac,
         v6,
         routed: config.medium.is_routed(),
         ports,
