@@ -94,7 +94,7 @@ fn links_and_vendors_devices_are_given() {
         || ask(&story, "GET", "/v1.41/containers/web/json", &Value::Null).1["HostConfig"]["Links"].clone();
     assert_eq!(links(), json!(["/db:/web/data"]));
     let (status, answer) = ask(&story, "DELETE", "/containers/web/data?link=1", &Value::Null);
-    assert_eq!((status, links()), (204, Value::Null), "{answer}");
+    assert!(status == 204 && links().as_array().is_none_or(Vec::is_empty), "{status} {answer} {}", links());
     ctl.call(["rm", "-f", "db", "web"]).expect();
     // What a vendor describes, in a file of this test's own.
     let vendor = format!("wherry{}.test/dev", std::process::id());

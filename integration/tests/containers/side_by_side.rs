@@ -76,7 +76,7 @@ fn side_by_side_with_dockerd() {
     let script = [
         "docker run --name aa busybox sh -c 'echo out; echo err >&2; exit 3'",
         "docker run -d --name bb --label x=y -e A=1 -v data:/data -v /usr:/t:ro --tmpfs /q busybox sleep 600",
-        "docker inspect -f '{{json .Mounts}}' bb | tr '{' '\\n' | sed 's/\"Source\":\"[^\"]*\"//' | sort",
+        "docker inspect -f '{{json .Mounts}}' bb | tr '{' '\\n' | sed 's/\"Source\":\"[^\"]*\"//' | tr -d ',][' | sort",
         "docker inspect -f '{{json .Config}}' bb",
         "docker inspect -f '{{.HostConfig.RestartPolicy}} {{.HostConfig.Tmpfs}} {{.HostConfig.PidsLimit}} {{.HostConfig.MemorySwappiness}}' bb",
         "docker inspect -f '{{.Path}} {{.Args}} {{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}' aa bb",
