@@ -34,6 +34,7 @@ struct World {
     networks: BTreeSet<String>,
     volumes: BTreeSet<String>,
     records: BTreeSet<String>,
+    snapshots: BTreeSet<String>,
     leases: Vec<String>,
     directories: BTreeMap<&'static str, usize>,
     mounts: usize,
@@ -95,6 +96,7 @@ impl Soak {
             networks: self.words(["network", "ls", "--format", "{{.Name}}"]),
             volumes: self.words(["volume", "ls", "-q"]),
             records: self.records("containers").into_iter().collect(),
+            snapshots: self.records("snapshots").into_iter().collect(),
             leases: self.records("leases"),
             directories: ["data/engined/containers", "data/engined/volumes", "run/engined/netns"]
                 .map(count)

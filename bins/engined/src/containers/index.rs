@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use errdefs::{Error, Result};
 
@@ -17,6 +17,7 @@ const RECORD: &str = "config.json";
 pub struct Index {
     directory: PathBuf,
     all: RwLock<All>,
+    cut_short: Mutex<Vec<String>>,
 }
 
 #[derive(Default)]
@@ -32,10 +33,11 @@ impl Index {
     /// The directory cannot be read.
     pub fn load(directory: &Path) -> Result<Index> {
         let mut all = All::default();
+        let mut cut_short = Vec::new();
         for entry in fs::read_dir(directory).map_err(failed("read", directory))?.flatten() {
             let path = entry.path();
             if is_cut_short(&path) {
-                fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
+                cut_short.push(entry.file_name().to_string_lossy().into_owned());
                 continue;
             }
             match read(&path) {
@@ -45,7 +47,17 @@ impl Index {
                 }
             }
         }
-        Ok(Index { directory: directory.to_owned(), all: RwLock::new(all) })
+        Ok(Index {
+            directory: directory.to_owned(),
+            all: RwLock::new(all),
+            cut_short: Mutex::new(cut_short),
+        })
+    }
+
+    /// The identifiers of containers that an engine was killed over while it made or removed them. Their
+    /// directories stand until the supervisor has nothing more of them.
+    pub fn take_cut_short(&self) -> Vec<String> {
+        std::mem::take(&mut *self.cut_short.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes a name for an identifier.
@@ -182,15 +194,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_short_goes_and_what_is_damaged_stays() {
+    fn what_was_cut_short_is_told_and_what_is_damaged_is_not() {
         let directory = tempfile::tempdir().unwrap();
         for (name, file) in [("cut", "hosts"), ("damaged", RECORD), ("dockers", "config.v2.json")] {
             fs::create_dir(directory.path().join(name)).unwrap();
             fs::write(directory.path().join(name).join(file), "{").unwrap();
         }
-        assert!(Index::load(directory.path()).unwrap().all().is_empty());
-        let left = ["cut", "damaged", "dockers"].map(|name| directory.path().join(name).exists());
-        assert_eq!(left, [false, true, true]);
+        let index = Index::load(directory.path()).unwrap();
+        assert!(index.all().is_empty());
+        assert_eq!(index.take_cut_short(), ["cut"]);
+        assert!(index.take_cut_short().is_empty());
     }
 
     #[test]

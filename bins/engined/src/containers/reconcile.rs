@@ -25,6 +25,11 @@ pub async fn all(engine: &Arc<Engine>) {
             return;
         }
     };
+    for id in engine.containers.take_cut_short() {
+        if let Err(error) = super::remove::cut_short(engine, &id).await {
+            tracing::warn!(container = id, error = %error.chain(), "cannot remove what a killed engine left");
+        }
+    }
     for container in engine.containers.all() {
         // A start or stop under way knows better than the list.
         let Ok(moving) = container.moving.try_lock() else { continue };

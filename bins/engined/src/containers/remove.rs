@@ -113,6 +113,18 @@ async fn take_apart(engine: &Arc<Engine>, container: &Arc<Container>, with_volum
     Ok(())
 }
 
+/// Removes what a killed engine left of a container without a record: first what only its directory tells of.
+///
+/// # Errors
+/// The supervisor has something of it still; the directory stays, and the next start tries again.
+pub async fn cut_short(engine: &Engine, id: &str) -> Result<()> {
+    from_supervisor(engine, id).await?;
+    super::sources::forget_images_of(engine, id).await?;
+    super::plan::drop_shm(engine, id);
+    let directory = engine.containers.directory_of(id);
+    std::fs::remove_dir_all(&directory).map_err(crate::files::failed("remove", &directory))
+}
+
 /// Its record and its snapshot; absent is removed.
 async fn from_supervisor(engine: &Engine, id: &str) -> Result<()> {
     let mut containers = engine.supervisor.containers();

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use containerd_api::services::snapshots::v1::{MountsRequest, RemoveSnapshotRequest, ViewSnapshotRequest};
+use containerd_api::services::snapshots::v1::{
+    ListSnapshotsRequest, MountsRequest, RemoveSnapshotRequest, ViewSnapshotRequest,
+};
 use errdefs::{Error, Result};
 
 use super::held::Held;
@@ -149,10 +151,30 @@ pub async fn view_images(engine: &Arc<Engine>, record: &mut Record) -> Result<()
 pub async fn forget_images(engine: &Engine, record: &Record) -> Result<()> {
     for mount in &record.mounts {
         let Source::Image { key, .. } = &mount.source else { continue };
-        let request =
-            RemoveSnapshotRequest { snapshotter: engine.supervisor.snapshotter.clone(), key: key.clone() };
-        let answer = engine.supervisor.snapshots().remove(request).await;
-        supervisor::optional(answer, "remove the snapshot of a mounted image")?;
+        forget_image(engine, key.clone()).await?;
     }
     Ok(())
+}
+
+/// Removes them without the container's record, which would name them.
+///
+/// # Errors
+/// The supervisor refuses.
+pub async fn forget_images_of(engine: &Engine, id: &str) -> Result<()> {
+    let snapshotter = engine.supervisor.snapshotter.clone();
+    let request = ListSnapshotsRequest { snapshotter, filters: vec![format!("name~=\"^{id}-image-\"")] };
+    let failed = || supervisor::failed("look for the snapshots of mounted images");
+    let mut found = engine.supervisor.snapshots().list(request).await.map_err(failed())?.into_inner();
+    while let Some(page) = found.message().await.map_err(failed())? {
+        for snapshot in page.info {
+            forget_image(engine, snapshot.name).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn forget_image(engine: &Engine, key: String) -> Result<()> {
+    let request = RemoveSnapshotRequest { snapshotter: engine.supervisor.snapshotter.clone(), key };
+    let answer = engine.supervisor.snapshots().remove(request).await;
+    supervisor::optional(answer, "remove the snapshot of a mounted image").map(drop)
 }
