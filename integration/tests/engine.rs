@@ -319,8 +319,10 @@ fn nonsense_is_refused_and_nothing_breaks() {
         let mut answer = [0; 12];
         if stream.read_exact(&mut answer).is_ok() {
             let status = String::from_utf8_lossy(&answer[9..]).into_owned();
+            // What a swarm would do is told to be unavailable, as Docker does.
+            let is_swarms = method == "PUT" && path.contains("/volumes/") && status == "503";
             assert!(
-                !status.starts_with('5') || status == "501",
+                !status.starts_with('5') || status == "501" || is_swarms,
                 "round {round}: {method} {path} {body:?} -> {status}"
             );
         }

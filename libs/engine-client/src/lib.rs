@@ -27,4 +27,4 @@ pub use hijack::{Hijacked, ReadHalf, WriteHalf};
 pub use hyper::Method;
 pub use request::Request;
 pub use response::{JsonLines, Response};
-pub use tls::{Tls, TlsError, TlsMaterial};
+pub use self::tls::{Tls, TlsError, TlsMaterial};

@@ -5,11 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tls::Trust;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -69,22 +68,20 @@ impl Tls {
     /// # Errors
     /// The material is not PEM, or certificate and key do not fit.
     pub fn new(material: &TlsMaterial, verify: bool) -> Result<Self, TlsError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
-        let builder = match verify {
-            true => builder.with_root_certificates(roots(material.ca.as_deref())?),
-            false => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
+        let trust = match verify {
+            true => Trust::Roots(roots(material.ca.as_deref())?),
+            false => Trust::Anyone,
         };
-        let config = match (&material.cert, &material.key) {
-            (None, None) => builder.with_no_client_auth(),
+        let identity = match (&material.cert, &material.key) {
+            (None, None) => None,
             (Some(cert), Some(key)) => {
                 let what = "the key of the client's certificate";
                 let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::Pem { what, reason: error.to_string() })?;
-                builder.with_client_auth_cert(certificates("the client's certificate", cert)?, key)?
+                Some((certificates("the client's certificate", cert)?, key))
             }
             _ => return Err(TlsError::HalfPair),
         };
-        Ok(Self(Arc::new(config)))
+        Ok(Self(Arc::new(tls::client(trust, identity)?)))
     }
 
     /// Shakes hands on a connection to `address` (`HOST:PORT`).
@@ -106,56 +103,12 @@ fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'st
 }
 
 fn roots(ca: Option<&[u8]>) -> Result<RootCertStore, TlsError> {
+    let Some(ca) = ca else { return Ok(tls::host_roots()) };
     let mut roots = RootCertStore::empty();
-    match ca {
-        Some(ca) => {
-            for certificate in certificates("the authorities' certificates", ca)? {
-                roots.add(certificate)?;
-            }
-        }
-        // The host may hold certificates that are none; the rest still counts.
-        None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+    for certificate in certificates("the authorities' certificates", ca)? {
+        roots.add(certificate)?;
     }
     Ok(roots)
-}
-
-/// Trusts whoever answers (`--tls` without `--tlsverify`); the handshake's signatures still count.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -38,5 +38,6 @@ pub async fn prune(engine: &Arc<Engine>, filters: &Filters) -> Result<ImagesPrun
             pruned.images_deleted.get_or_insert_default().extend(rows);
         }
     }
+    engine.tell_pruned("image", pruned.space_reclaimed);
     Ok(pruned)
 }

@@ -29,7 +29,7 @@ use containerd_api::services::tasks::v1::{
 use containerd_api::services::transfer::v1::TransferRequest;
 use containerd_api::services::transfer::v1::transfer_client::TransferClient;
 use containerd_api::types::{Descriptor, Envelope, Mount};
-use containerd_api::v1::types::Process;
+use containerd_api::v1::types::{Process, Status as Phase};
 use containerd_api::{Any, PROCESS_URL, SPEC_URL, Timestamp, pack, unpack};
 use prost::{Message, Name};
 use serde_json::{Value, json};
@@ -61,9 +61,14 @@ pub struct Api {
 
 /// No such thing is what a removal wants.
 fn gone<T>(outcome: Outcome<T>) -> Outcome<()> {
+    gone_or(outcome).map(drop)
+}
+
+/// `None` for what is not there.
+fn gone_or<T>(outcome: Outcome<T>) -> Outcome<Option<T>> {
     match outcome {
-        Err(status) if status.code() == Code::NotFound => Ok(()),
-        outcome => outcome.map(drop),
+        Err(status) if status.code() == Code::NotFound => Ok(None),
+        outcome => outcome.map(Some),
     }
 }
 
@@ -296,7 +301,15 @@ impl Api {
     }
 
     async fn end(&self, id: &str) -> Outcome<()> {
-        self.kill(id).await?;
+        let kill = || KillRequest { container_id: id.to_owned(), signal: 9, ..Default::default() };
+        // A creation that its client left may bring the task after a kill that met none.
+        while gone_or(self.tasks().kill(self.ask(kill())).await)?.is_none() {
+            match gone_or(self.get(id).await)? {
+                None => return Ok(()),
+                Some(process) if process.status == Phase::Stopped as i32 => break,
+                Some(_) => tokio::task::yield_now().await,
+            }
+        }
         gone(self.wait(id).await)?;
         gone(self.delete_task(id).await)
     }
