@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::exec::StartExecResults;
-use bollard::models::{ContainerCreateBody, ExecConfig, HostConfig, NetworkCreateRequest, PortBinding, VolumeCreateRequest};
+use bollard::models::{
+    ContainerCreateBody, ExecConfig, HostConfig, NetworkCreateRequest, PortBinding, VolumeCreateRequest,
+};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, EventsOptionsBuilder, LogsOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions, WaitContainerOptions,
@@ -17,7 +19,9 @@ use tokio::io::AsyncWriteExt;
 type Failure = Box<dyn std::error::Error>;
 
 /// Stdout and stderr of a stream of frames.
-async fn demultiplexed(output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>>) -> Result<(String, String), Failure> {
+async fn demultiplexed(
+    output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>>,
+) -> Result<(String, String), Failure> {
     let (mut stdout, mut stderr) = (String::new(), String::new());
     let mut output = std::pin::pin!(output);
     while let Some(frame) = output.next().await {
@@ -43,9 +47,15 @@ pub async fn work(host: &str) -> Result<(), Failure> {
     assert!(docker.version().await?.api_version.is_some() && docker.info().await?.server_version.is_some());
 
     let labels = HashMap::from([("by".to_owned(), "bollard".to_owned())]);
-    let network = NetworkCreateRequest { name: "bollard-net".into(), labels: Some(labels.clone()), ..Default::default() };
+    let network = NetworkCreateRequest {
+        name: "bollard-net".into(),
+        labels: Some(labels.clone()),
+        ..Default::default()
+    };
     docker.create_network(network).await?;
-    docker.create_volume(VolumeCreateRequest { name: Some("bollard-volume".into()), ..Default::default() }).await?;
+    docker
+        .create_volume(VolumeCreateRequest { name: Some("bollard-volume".into()), ..Default::default() })
+        .await?;
     let body = ContainerCreateBody {
         image: Some("busybox".into()),
         cmd: words(&["sh", "-c", "echo up; echo err >&2; exec sleep 100"]),
@@ -77,13 +87,19 @@ pub async fn work(host: &str) -> Result<(), Failure> {
 
     docker.kill_container(&id, None).await?;
     let ended = docker.wait_container(&id, None::<WaitContainerOptions>).try_collect::<Vec<_>>().await;
-    assert!(matches!(ended, Err(bollard::errors::Error::DockerContainerWaitError { code: 137, .. })), "{ended:?}");
+    assert!(
+        matches!(ended, Err(bollard::errors::Error::DockerContainerWaitError { code: 137, .. })),
+        "{ended:?}"
+    );
     docker.remove_container(&id, Some(RemoveContainerOptionsBuilder::default().force(true).build())).await?;
     events(&docker, &id).await?;
     docker.remove_network("bollard-net").await?;
     docker.remove_volume("bollard-volume", None::<RemoveVolumeOptions>).await?;
     let gone = docker.inspect_container("bollard", None).await;
-    assert!(matches!(gone, Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })), "{gone:?}");
+    assert!(
+        matches!(gone, Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })),
+        "{gone:?}"
+    );
     Ok(())
 }
 
@@ -116,7 +132,8 @@ async fn attach(docker: &Docker) -> Result<(), Failure> {
         ..Default::default()
     };
     let id = docker.create_container(None, body).await?.id;
-    let options = AttachContainerOptionsBuilder::default().stdin(true).stdout(true).stderr(true).stream(true).build();
+    let options =
+        AttachContainerOptionsBuilder::default().stdin(true).stdout(true).stderr(true).stream(true).build();
     let AttachContainerResults { output, mut input } = docker.attach_container(&id, Some(options)).await?;
     docker.start_container(&id, None::<StartContainerOptions>).await?;
     input.write_all(b"through\n").await?;
@@ -131,7 +148,8 @@ async fn attach(docker: &Docker) -> Result<(), Failure> {
 async fn events(docker: &Docker, id: &str) -> Result<(), Failure> {
     let filters = HashMap::from([("container".to_owned(), vec![id.to_owned()])]);
     let until = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() + 1;
-    let options = EventsOptionsBuilder::default().since("0").until(&until.to_string()).filters(&filters).build();
+    let options =
+        EventsOptionsBuilder::default().since("0").until(&until.to_string()).filters(&filters).build();
     let told: Vec<_> = docker.events(Some(options)).try_collect().await?;
     let actions: Vec<String> = told.into_iter().filter_map(|event| event.action).collect();
     for action in ["create", "start", "kill", "die", "destroy"] {

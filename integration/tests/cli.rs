@@ -26,7 +26,11 @@ const ON_DOCKERD: &[&str] = &["lists of containers", "the engine"];
 /// The stock client whose words these are; Debian 12 has an older one, so that its absence is no failure.
 fn stock_client() -> Option<PathBuf> {
     let docker = find("docker")?;
-    let output = Command::new(&docker).args(["version", "--format", "{{.Client.Version}}"]).env("DOCKER_HOST", "unix:///nonexistent").output().ok()?;
+    let output = Command::new(&docker)
+        .args(["version", "--format", "{{.Client.Version}}"])
+        .env("DOCKER_HOST", "unix:///nonexistent")
+        .output()
+        .ok()?;
     let version = String::from_utf8_lossy(&output.stdout).into_owned();
     if version.starts_with("28.") {
         return Some(docker);
@@ -78,7 +82,10 @@ impl Pair {
         let wrong: Vec<String> = lines
             .filter(|line| !line.prepares)
             .inspect(|_| count += 1)
-            .filter_map(|line| self.differ(line).and_then(|told| if line.is_repeatable() { self.differ(line) } else { Some(told) }))
+            .filter_map(|line| {
+                self.differ(line)
+                    .and_then(|told| if line.is_repeatable() { self.differ(line) } else { Some(told) })
+            })
             .collect();
         assert!(wrong.is_empty(), "{} of {count} lines differ:\n{}", wrong.len(), wrong.join("\n"));
         eprintln!("{count} lines agree");
@@ -113,7 +120,8 @@ fn both_clients_agree_on_dockerd() {
     pair.prepare(&lines);
     let all = std::env::var("WHERRY_CLI_LINES").is_ok_and(|which| which == "all");
     pair.compare(lines.iter().filter(|line| all || ON_DOCKERD.contains(&line.section)));
-    for id in Invocation::new(&pair.ours).env("DOCKER_HOST", &pair.host).args(["ps", "-aq"]).expect().lines() {
+    for id in Invocation::new(&pair.ours).env("DOCKER_HOST", &pair.host).args(["ps", "-aq"]).expect().lines()
+    {
         Invocation::new(&pair.ours).env("DOCKER_HOST", &pair.host).args(["rm", "-f", id]).expect();
     }
 }

@@ -17,7 +17,11 @@ fn installed(path: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    assert!(std::env::var_os("WHERRY_REQUIRE_PEERS").is_none(), "{} is missing: deploy/needs test", path.display());
+    assert!(
+        std::env::var_os("WHERRY_REQUIRE_PEERS").is_none(),
+        "{} is missing: deploy/needs test",
+        path.display()
+    );
     eprintln!("NOT RUN: {} is missing: deploy/needs test", path.display());
     None
 }
@@ -72,9 +76,11 @@ fn skopeo_copies_images_out_and_in() {
     };
     skopeo(&["copy", "--src-daemon-host", &host, "docker-daemon:busybox:latest", &layout]);
     skopeo(&["copy", "--dest-daemon-host", &host, &layout, "docker-daemon:copied:1"]);
-    let layers = |name: &str| story.ctl().call(["image", "inspect", "-f", "{{json .RootFS.Layers}}", name]).expect();
+    let layers =
+        |name: &str| story.ctl().call(["image", "inspect", "-f", "{{json .RootFS.Layers}}", name]).expect();
     assert_eq!(layers("copied:1"), layers("busybox"));
-    let ran = story.ctl().call(["run", "--rm", "--network", "none", "copied:1", "echo", "came back"]).expect();
+    let ran =
+        story.ctl().call(["run", "--rm", "--network", "none", "copied:1", "echo", "came back"]).expect();
     assert_eq!(ran, "came back");
     let seen = skopeo(&["inspect", "--daemon-host", &host, "docker-daemon:copied:1"]);
     assert!(seen.contains("\"Architecture\": \"amd64\""), "{seen}");
@@ -90,7 +96,8 @@ fn podman_takes_what_ctl_saves() {
     let story = Story::new();
     let archive = story.path("saved.tar").display().to_string();
     story.ctl().call(["save", "-o", &archive, "busybox:latest"]).expect();
-    let (root, run) = (story.path("podman").display().to_string(), story.path("podman-run").display().to_string());
+    let (root, run) =
+        (story.path("podman").display().to_string(), story.path("podman-run").display().to_string());
     let podman = |arguments: &[&str]| {
         let storage = ["--root", &root, "--runroot", &run, "--storage-driver", "vfs"];
         let output = Command::new("podman").args(storage).args(arguments).output().unwrap();
@@ -103,7 +110,10 @@ fn podman_takes_what_ctl_saves() {
     podman(&["save", "-q", "--format", "docker-archive", "-o", &back, "localhost/busybox:latest"]);
     story.ctl().call(["rmi", "-f", "busybox"]).expect();
     assert!(story.ctl().call(["load", "-i", &back]).expect().contains("busybox:latest"));
-    assert_eq!(story.ctl().call(["run", "--rm", "--network", "none", "localhost/busybox", "echo", "again"]).expect(), "again");
+    assert_eq!(
+        story.ctl().call(["run", "--rm", "--network", "none", "localhost/busybox", "echo", "again"]).expect(),
+        "again"
+    );
     podman(&["rmi", "-af"]);
     story.end();
 }

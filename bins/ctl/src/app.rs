@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::commands;
 use crate::completion;
 use crate::grammar::{
-    self, Arity, Command, Exit, Failure, Flag, Matches, Resolved, closest, command_help, command_page, group_help, resolve, root_help, root_page, usage_line,
+    self, Arity, Command, Exit, Failure, Flag, Matches, Resolved, closest, command_help, command_page,
+    group_help, resolve, root_help, root_page, usage_line,
 };
 use crate::output;
 use crate::plugins;
@@ -19,7 +20,9 @@ pub const GLOBAL_FLAGS: &[Flag] = &[
     Flag::text("context", "Context that names the engine (wins over DOCKER_HOST)").short('c'),
     Flag::bool("debug", "Say more").short('D'),
     Flag::list("host", "Socket of the engine to speak to").short('H'),
-    Flag::text("log-level", "Level of messages: debug, info, warn, error or fatal").short('l').default("info"),
+    Flag::text("log-level", "Level of messages: debug, info, warn, error or fatal")
+        .short('l')
+        .default("info"),
     Flag::bool("tls", "Use TLS (implied by --tlsverify)"),
     Flag::text("tlscacert", "Certificates of the authorities to trust").default("~/.docker/ca.pem"),
     Flag::text("tlscert", "Certificate of the client").default("~/.docker/cert.pem"),
@@ -58,7 +61,9 @@ fn program_name(argv0: &str) -> String {
 }
 
 fn dispatch(program: &str, argv: &[String]) -> Result<Exit, Failure> {
-    if let Some(word) = argv.first().filter(|word| matches!(word.as_str(), completion::ASK | completion::ASK_PLAIN)) {
+    if let Some(word) =
+        argv.first().filter(|word| matches!(word.as_str(), completion::ASK | completion::ASK_PLAIN))
+    {
         return completion::answer(program, &argv[1..], word == completion::ASK);
     }
     if let [word, directory] = argv
@@ -105,7 +110,11 @@ fn dispatch(program: &str, argv: &[String]) -> Result<Exit, Failure> {
                 && let Some(buildx) = plugins::find(&session::config_of(&parsed), "buildx")
             {
                 let globals = argv.len() - parsed.args.len();
-                let build = argv[..globals].iter().cloned().chain(["buildx".into(), "build".into()]).chain(words[depth..].iter().cloned());
+                let build = argv[..globals]
+                    .iter()
+                    .cloned()
+                    .chain(["buildx".into(), "build".into()])
+                    .chain(words[depth..].iter().cloned());
                 return Err(run_plugin(&buildx, &parsed, build.map(OsString::from).collect()));
             }
             if help {
@@ -122,13 +131,19 @@ fn refuse_content_trust(matches: &Matches, flags: &[&'static Flag]) -> Result<()
     if !flags.iter().any(|flag| flag.name == "disable-content-trust") {
         return Ok(());
     }
-    let wanted = std::env::var("DOCKER_CONTENT_TRUST").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false" | "f" | "F" | "FALSE" | "False"));
-    let disabled = if matches.changed("disable-content-trust") { matches.flag("disable-content-trust") } else { !wanted };
+    let wanted = std::env::var("DOCKER_CONTENT_TRUST")
+        .is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false" | "f" | "F" | "FALSE" | "False"));
+    let disabled = if matches.changed("disable-content-trust") {
+        matches.flag("disable-content-trust")
+    } else {
+        !wanted
+    };
     if disabled {
         return Ok(());
     }
-    Err(Failure::new("content trust (Notary v1 signatures) is not supported")
-        .with_hint("Unset DOCKER_CONTENT_TRUST, and name images by digest where their content must be the one you know."))
+    Err(Failure::new("content trust (Notary v1 signatures) is not supported").with_hint(
+        "Unset DOCKER_CONTENT_TRUST, and name images by digest where their content must be the one you know.",
+    ))
 }
 
 /// Writes a manual page for the program and each command, at installation.
@@ -145,7 +160,9 @@ fn write_manual(program: &str, directory: &Path) -> Result<Exit, Failure> {
 fn check_log_level(globals: &Matches) -> Result<(), Failure> {
     const LEVELS: &[&str] = &["panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"];
     match globals.text("log-level") {
-        Some(level) if !LEVELS.contains(&level.to_lowercase().as_str()) => Err(Failure::new(format!("Unable to parse logging level: {level}"))),
+        Some(level) if !LEVELS.contains(&level.to_lowercase().as_str()) => {
+            Err(Failure::new(format!("Unable to parse logging level: {level}")))
+        }
         _ => Ok(()),
     }
 }
@@ -211,7 +228,10 @@ fn unknown(program: &str, path: &str) -> Failure {
             .with_hint("Swarm, managed plugins and content trust are not part of this program.");
     }
     let prefix = if group.is_empty() { String::new() } else { format!("{group} ") };
-    let verbs = commands::ALL.iter().flat_map(|command| command.paths).filter_map(|known| known.strip_prefix(&prefix));
+    let verbs = commands::ALL
+        .iter()
+        .flat_map(|command| command.paths)
+        .filter_map(|known| known.strip_prefix(&prefix));
     let groups = commands::GROUPS.iter().map(|group| group.name).filter(|_| group.is_empty());
     let near = closest(verb, verbs.filter(|verb| !verb.contains(' ')).chain(groups));
     let usage = if group.is_empty() { String::new() } else { format!("\nUsage:  {program} {group}\n") };
@@ -235,8 +255,11 @@ fn run_command(
     let flags: Vec<&'static Flag> = command.flags().collect();
     let usage = usage_line(program, path, command);
     let mut matches = grammar::parse(&flags, command.stops_at_positional, words).map_err(|error| {
-        Failure::new(format!("{}\n\nUsage:  {usage}\n\nRun '{program} {path} --help' for more information", error.0))
-            .with_code(USAGE_EXIT)
+        Failure::new(format!(
+            "{}\n\nUsage:  {usage}\n\nRun '{program} {path} --help' for more information",
+            error.0
+        ))
+        .with_code(USAGE_EXIT)
     })?;
     if matches.help {
         output::print(command_help(program, path, command))?;

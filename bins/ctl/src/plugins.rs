@@ -53,7 +53,8 @@ pub fn find(config: &ConfigFile, name: &str) -> Option<Plugin> {
     if !is_name(name) {
         return None;
     }
-    let candidates = directories(config).into_iter().map(|directory| directory.join(format!("docker-{name}")));
+    let candidates =
+        directories(config).into_iter().map(|directory| directory.join(format!("docker-{name}")));
     let path = candidates.into_iter().find(|path| is_executable(path))?;
     Some(Plugin { name: name.to_owned(), path })
 }
@@ -77,12 +78,16 @@ pub fn all(config: &ConfigFile) -> Vec<Plugin> {
 fn directories(config: &ConfigFile) -> Vec<PathBuf> {
     let extra = config.value("cliPluginsExtraDirs").and_then(|value| value.as_array());
     let extra = extra.into_iter().flatten().filter_map(|value| value.as_str()).map(PathBuf::from);
-    extra.chain([config.directory().join("cli-plugins")]).chain(DIRECTORIES.iter().map(PathBuf::from)).collect()
+    extra
+        .chain([config.directory().join("cli-plugins")])
+        .chain(DIRECTORIES.iter().map(PathBuf::from))
+        .collect()
 }
 
 /// `compose`: a letter, then letters and digits.
 fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -95,20 +100,31 @@ impl Plugin {
     /// # Errors
     /// Why it is no plugin, in a few words.
     pub fn metadata(&self) -> Result<Metadata, String> {
-        let output = Command::new(&self.path).arg(METADATA).output().map_err(|error| format!("failed to fetch metadata: {error}"))?;
+        let output = Command::new(&self.path)
+            .arg(METADATA)
+            .output()
+            .map_err(|error| format!("failed to fetch metadata: {error}"))?;
         if !output.status.success() {
             return Err(format!("failed to fetch metadata: {}", output.status));
         }
-        let metadata: Metadata = serde_json::from_slice(&output.stdout).map_err(|error| format!("invalid metadata: {error}"))?;
+        let metadata: Metadata =
+            serde_json::from_slice(&output.stdout).map_err(|error| format!("invalid metadata: {error}"))?;
         match (metadata.schema_version.as_str(), metadata.vendor.is_empty()) {
             ("0.1.0", false) => Ok(metadata),
             ("0.1.0", true) => Err("plugin metadata does not define a vendor".to_owned()),
-            (version, _) => Err(format!("plugin SchemaVersion version {version:?} is not valid: wrong format")),
+            (version, _) => {
+                Err(format!("plugin SchemaVersion version {version:?} is not valid: wrong format"))
+            }
         }
     }
 
     /// Becomes the plugin; returns only when that fails.
-    pub fn run(&self, caller: &str, arguments: impl IntoIterator<Item = OsString>, host: Option<&str>) -> Failure {
+    pub fn run(
+        &self,
+        caller: &str,
+        arguments: impl IntoIterator<Item = OsString>,
+        host: Option<&str>,
+    ) -> Failure {
         let mut command = Command::new(&self.path);
         command.args(arguments).env(CALLER, caller);
         if let Some(host) = host {
@@ -140,12 +156,20 @@ mod tests {
             fs::write(directory.join(name), script).unwrap();
             fs::set_permissions(directory.join(name), fs::Permissions::from_mode(mode)).unwrap();
         };
-        write("docker-good", "#!/bin/sh\necho '{\"SchemaVersion\":\"0.1.0\",\"Vendor\":\"V\",\"Version\":\"1\"}'\n", 0o755);
+        write(
+            "docker-good",
+            "#!/bin/sh\necho '{\"SchemaVersion\":\"0.1.0\",\"Vendor\":\"V\",\"Version\":\"1\"}'\n",
+            0o755,
+        );
         write("docker-bad", "#!/bin/sh\nexit 3\n", 0o755);
         write("docker-plain", "text", 0o644);
         let config = ConfigFile::empty(home.path());
         let names: Vec<String> = all(&config).into_iter().map(|plugin| plugin.name).collect();
-        assert!(names.contains(&"good".to_owned()) && names.contains(&"bad".to_owned()) && !names.contains(&"plain".to_owned()));
+        assert!(
+            names.contains(&"good".to_owned())
+                && names.contains(&"bad".to_owned())
+                && !names.contains(&"plain".to_owned())
+        );
         assert_eq!(find(&config, "good").unwrap().metadata().unwrap().vendor, "V");
         assert!(find(&config, "bad").unwrap().metadata().is_err());
         assert!(find(&config, "plain").is_none());

@@ -3,7 +3,9 @@
 use std::env;
 use std::path::PathBuf;
 
-use engine_client::{Client, ConfigFile, Contexts, DEFAULT_CONTEXT, DEFAULT_HOST, Endpoint, Tls, TlsMaterial};
+use engine_client::{
+    Client, ConfigFile, Contexts, DEFAULT_CONTEXT, DEFAULT_HOST, Endpoint, Tls, TlsMaterial,
+};
 
 use crate::grammar::{Failure, Matches};
 use crate::terminal::DetachKeys;
@@ -35,7 +37,9 @@ impl Session {
         };
         let context = context_name(globals, &config)?;
         let engine = match engine(globals, &config, &context) {
-            Err(_) if !engine_needed => Client::new(Endpoint::parse(DEFAULT_HOST, false).map_err(|error| Failure::new(error))?),
+            Err(_) if !engine_needed => {
+                Client::new(Endpoint::parse(DEFAULT_HOST, false).map_err(|error| Failure::new(error))?)
+            }
             engine => engine?,
         };
         Ok(Self { program: program.to_owned(), engine, config, context, debug: globals.flag("debug") })
@@ -58,7 +62,10 @@ impl Session {
         let program = &self.program;
         let path = path.rsplit(' ').next().unwrap_or(path);
         Failure {
-            message: format!("{program}: {}\n\nRun '{program} {path} --help' for more information", failure.message),
+            message: format!(
+                "{program}: {}\n\nRun '{program} {path} --help' for more information",
+                failure.message
+            ),
             ..failure
         }
     }
@@ -66,7 +73,9 @@ impl Session {
 
 /// The client of the engine that flags, environment or context name.
 fn engine(globals: &Matches, config: &ConfigFile, context: &str) -> Result<Client, Failure> {
-    let unresolved = |error: String| Failure::new(format!("Failed to initialize: unable to resolve docker endpoint: {error}"));
+    let unresolved = |error: String| {
+        Failure::new(format!("Failed to initialize: unable to resolve docker endpoint: {error}"))
+    };
     let (host, tls) = host(globals, config, context)?;
     let endpoint = Endpoint::parse(&host, tls.is_some()).map_err(|error| unresolved(error.to_string()))?;
     let mut engine = Client::new(endpoint);
@@ -114,8 +123,13 @@ struct Trust {
 
 /// `--tls...` and `DOCKER_TLS...`: files named, or those of the certificates' directory.
 fn tls_of_flags(globals: &Matches, config: &ConfigFile) -> Result<Option<Trust>, Failure> {
-    let verify = if globals.changed("tlsverify") { globals.flag("tlsverify") } else { variable("DOCKER_TLS_VERIFY").is_some() };
-    let wanted = verify || globals.flag("tls") || variable("DOCKER_TLS").is_some() || globals.changed("tlsverify");
+    let verify = if globals.changed("tlsverify") {
+        globals.flag("tlsverify")
+    } else {
+        variable("DOCKER_TLS_VERIFY").is_some()
+    };
+    let wanted =
+        verify || globals.flag("tls") || variable("DOCKER_TLS").is_some() || globals.changed("tlsverify");
     if !wanted {
         return Ok(None);
     }
@@ -124,7 +138,11 @@ fn tls_of_flags(globals: &Matches, config: &ConfigFile) -> Result<Option<Trust>,
         Some(path) => Some(PathBuf::from(path)),
         None => Some(directory.join(name)).filter(|path| !optional || path.exists()),
     };
-    let (ca, cert, key) = (file("tlscacert", "ca.pem", !verify), file("tlscert", "cert.pem", true), file("tlskey", "key.pem", true));
+    let (ca, cert, key) = (
+        file("tlscacert", "ca.pem", !verify),
+        file("tlscert", "cert.pem", true),
+        file("tlskey", "key.pem", true),
+    );
     let material = TlsMaterial::from_files(ca.as_deref(), cert.as_deref(), key.as_deref()).map_err(|error| {
         Failure::new(format!("Failed to initialize: unable to resolve docker endpoint: {error}"))
             .with_hint("Put ca.pem, cert.pem and key.pem into ~/.docker or DOCKER_CERT_PATH, or name them with --tlscacert, --tlscert, --tlskey.")
@@ -174,7 +192,9 @@ fn context_name(globals: &Matches, config: &ConfigFile) -> Result<String, Failur
 fn host(globals: &Matches, config: &ConfigFile, context: &str) -> Result<(String, Option<Trust>), Failure> {
     if context != DEFAULT_CONTEXT {
         let store = Contexts::new(config.directory());
-        let unresolved = |error: String| Failure::new(format!("Failed to initialize: unable to resolve docker endpoint: {error}"));
+        let unresolved = |error: String| {
+            Failure::new(format!("Failed to initialize: unable to resolve docker endpoint: {error}"))
+        };
         let stored = store.load(context).map_err(|error| unresolved(error.to_string()))?;
         if stored.docker_host().is_empty() {
             return Ok((DEFAULT_HOST.to_owned(), None));
@@ -187,7 +207,12 @@ fn host(globals: &Matches, config: &ConfigFile, context: &str) -> Result<(String
     if globals.list("host").len() > 1 {
         return Err(Failure::new("Specify only one -H"));
     }
-    let named = globals.list("host").first().cloned().filter(|host| !host.is_empty()).or_else(|| variable("DOCKER_HOST"));
+    let named = globals
+        .list("host")
+        .first()
+        .cloned()
+        .filter(|host| !host.is_empty())
+        .or_else(|| variable("DOCKER_HOST"));
     let tls = tls_of_flags(globals, config)?;
     Ok((named.map_or_else(|| DEFAULT_HOST.to_owned(), with_scheme), tls))
 }

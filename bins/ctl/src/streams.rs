@@ -51,9 +51,7 @@ pub async fn flow(connection: Hijacked, flow: Flow) -> Result<Ended, Failure> {
         }
         copy_in(write, scanner).await
     };
-    let output = async {
-        if wants_output { copy_out(read, flow.tty).await } else { wait_end(read).await }
-    };
+    let output = async { if wants_output { copy_out(read, flow.tty).await } else { wait_end(read).await } };
     // A signal that ends us must not leave the terminal raw.
     let ended_by = async {
         match raw.then(|| Signals::catch(FATAL)).and_then(Result::ok) {

@@ -24,7 +24,8 @@ fn stock() -> Vec<(String, Page)> {
     for line in STOCK.lines().filter(|line| !line.starts_with('#')) {
         if let Some(command) = line.strip_prefix("=") {
             let (path, aliases) = command.split_once('|').unwrap_or((command, ""));
-            let aliases = aliases.split(',').map(|alias| alias.trim().to_owned()).filter(|alias| !alias.is_empty());
+            let aliases =
+                aliases.split(',').map(|alias| alias.trim().to_owned()).filter(|alias| !alias.is_empty());
             pages.push((path.trim().to_owned(), Page { aliases: aliases.collect(), ..Page::default() }));
             continue;
         }
@@ -40,7 +41,12 @@ fn stock() -> Vec<(String, Page)> {
 /// What our own help says of a command; `None` where it has none.
 fn ours(path: &str) -> Option<Page> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ctl"));
-    let output = command.args(path.split_whitespace()).arg("--help").env("DOCKER_CONFIG", "/nonexistent").output().expect("ctl runs");
+    let output = command
+        .args(path.split_whitespace())
+        .arg("--help")
+        .env("DOCKER_CONFIG", "/nonexistent")
+        .output()
+        .expect("ctl runs");
     let text = String::from_utf8(output.stdout).expect("help is text");
     if !output.status.success() || text.is_empty() {
         return None;
@@ -53,9 +59,12 @@ fn ours(path: &str) -> Option<Page> {
             "" => section = "",
             line if !line.starts_with(' ') => section = line,
             line if section == "Aliases:" => {
-                page.aliases = line.split(',').map(|alias| alias.trim().trim_start_matches("ctl ").to_owned()).collect();
+                page.aliases =
+                    line.split(',').map(|alias| alias.trim().trim_start_matches("ctl ").to_owned()).collect();
             }
-            line if section.ends_with("Options:") && line.find("--") == Some(6) => flags.push(line.to_owned()),
+            line if section.ends_with("Options:") && line.find("--") == Some(6) => {
+                flags.push(line.to_owned())
+            }
             // The rest of a flag's help.
             line if section.ends_with("Options:") => {
                 if let Some(flag) = flags.last_mut() {
@@ -74,7 +83,9 @@ fn read_flag(line: &str) -> (String, [String; 3]) {
     let short = line[..6].trim().trim_end_matches(',').trim_start_matches('-');
     let (left, help) = line[8..].split_once("   ").unwrap_or((&line[8..], ""));
     let (name, kind) = left.trim().split_once(' ').unwrap_or((left.trim(), "-"));
-    let default = help.split_once("(default ").map_or("-", |(_, default)| default.trim_end_matches(')').trim_matches('"'));
+    let default = help
+        .split_once("(default ")
+        .map_or("-", |(_, default)| default.trim_end_matches(')').trim_matches('"'));
     let short = if short.is_empty() { "-" } else { short };
     (name.to_owned(), [short, kind, default].map(str::to_owned))
 }
@@ -96,7 +107,9 @@ fn every_command_alias_and_flag_of_the_stock_client_is_here() {
         for (name, facts) in &stock.flags {
             match page.flags.get(name) {
                 None => missing.push(format!("{path}: no flag --{name}")),
-                Some(found) if found != facts => missing.push(format!("{path}: --{name} is {found:?}, not {facts:?}")),
+                Some(found) if found != facts => {
+                    missing.push(format!("{path}: --{name} is {found:?}, not {facts:?}"))
+                }
                 Some(_) => {}
             }
         }

@@ -42,7 +42,14 @@ fn runs_and_exit_codes(engine: &Engine) {
         let ran = run(engine, words);
         assert_eq!(ran.code, code, "{words:?}: {ran:?}");
     }
-    assert_eq!(run(engine, &["-e", "A=1", "-w", "/tmp", "-u", "5:6", "busybox", "sh", "-c", "echo $A; pwd; id -u; id -g"]).out, "1\n/tmp\n5\n6\n");
+    assert_eq!(
+        run(
+            engine,
+            &["-e", "A=1", "-w", "/tmp", "-u", "5:6", "busybox", "sh", "-c", "echo $A; pwd; id -u; id -g"]
+        )
+        .out,
+        "1\n/tmp\n5\n6\n"
+    );
     assert_eq!(engine.ok(&["ps", "-aq"]), "", "--rm leaves nothing");
 }
 
@@ -57,7 +64,19 @@ fn streams(engine: &Engine) {
 }
 
 fn a_life(engine: &Engine) {
-    let id = engine.ok(&["create", "--name", "life", "--network", "none", "-l", "a=b", "busybox", "sh", "-c", "echo begun; sleep 1000"]);
+    let id = engine.ok(&[
+        "create",
+        "--name",
+        "life",
+        "--network",
+        "none",
+        "-l",
+        "a=b",
+        "busybox",
+        "sh",
+        "-c",
+        "echo begun; sleep 1000",
+    ]);
     assert_eq!(id.trim().len(), 64);
     assert_eq!(engine.ok(&["start", "life"]), "life\n");
     let seen = |what: &str| engine.ok(&["inspect", "-f", what, "life"]).trim().to_owned();
@@ -74,7 +93,17 @@ fn a_life(engine: &Engine) {
     engine.ok(&["restart", "-t", "0", "other"]);
     assert_eq!(engine.ok(&["stop", "-t", "0", "other"]), "other\n");
     assert_eq!(engine.ok(&["wait", "other"]), "137\n");
-    let events = engine.ok(&["events", "--since", "1h", "--until", "0s", "--filter", "event=rename", "--format", "{{.Actor.Attributes.name}}"]);
+    let events = engine.ok(&[
+        "events",
+        "--since",
+        "1h",
+        "--until",
+        "0s",
+        "--filter",
+        "event=rename",
+        "--format",
+        "{{.Actor.Attributes.name}}",
+    ]);
     assert_eq!(events, "other\n");
     assert_eq!(engine.ok(&["rm", "other"]), "other\n");
 }
@@ -84,7 +113,10 @@ fn lists_and_templates(engine: &Engine) {
     let table = engine.ok(&["ps"]);
     assert!(table.starts_with("CONTAINER ID   IMAGE     COMMAND "), "{table}");
     assert_eq!(engine.ok(&["ps", "--format", "{{.Names}} {{.State | upper}}"]), "listed RUNNING\n");
-    assert_eq!(engine.ok(&["ps", "--format", "table {{.Names}}\\t{{.Image}}"]), "NAMES     IMAGE\nlisted    busybox\n");
+    assert_eq!(
+        engine.ok(&["ps", "--format", "table {{.Names}}\\t{{.Image}}"]),
+        "NAMES     IMAGE\nlisted    busybox\n"
+    );
     assert_eq!(engine.ok(&["ps", "-q", "--filter", "name=nosuch"]), "");
     let state = engine.ok(&["inspect", "-f", "{{json .State}}", "listed"]);
     assert!(state.starts_with("{\"Status\":\"running\",\"Running\":true,"), "{state}");
@@ -101,7 +133,10 @@ fn files(engine: &Engine) {
     engine.ok(&["cp", local, "files:/new"]);
     engine.ok(&["cp", &format!("{local}/."), "files:/tmp"]);
     engine.ok(&["cp", &format!("{local}/sub/file"), "files:/tmp/renamed"]);
-    assert_eq!(engine.ok(&["exec", "files", "cat", "/new/sub/file", "/tmp/sub/file", "/tmp/renamed"]), "content".repeat(3));
+    assert_eq!(
+        engine.ok(&["exec", "files", "cat", "/new/sub/file", "/tmp/sub/file", "/tmp/renamed"]),
+        "content".repeat(3)
+    );
     engine.ok(&["cp", "files:/new", &format!("{local}/back")]);
     engine.ok(&["cp", "files:/new/.", &format!("{local}/sub")]);
     engine.ok(&["cp", "files:/tmp/renamed", &format!("{local}/one")]);
@@ -115,7 +150,10 @@ fn files(engine: &Engine) {
 
 fn images(engine: &Engine) {
     engine.ok(&["tag", "busybox", "localhost:1/named:1"]);
-    assert_eq!(engine.ok(&["images", "--format", "{{.Repository}}:{{.Tag}}", "localhost:1/named"]), "localhost:1/named:1\n");
+    assert_eq!(
+        engine.ok(&["images", "--format", "{{.Repository}}:{{.Tag}}", "localhost:1/named"]),
+        "localhost:1/named:1\n"
+    );
     let archive = engine.path("saved.tar");
     let archive = archive.to_str().unwrap();
     engine.ok(&["save", "-o", archive, "localhost:1/named:1"]);
@@ -155,7 +193,10 @@ fn errors_in_dockers_words(engine: &Engine) {
     let swarm = engine.ctl(&["swarm", "init"]);
     assert!(swarm.code == 1 && swarm.err.starts_with("ctl: 'swarm' is not implemented here\n"), "{swarm:?}");
     let gone = engine.ctl(&["-H", "unix:///nonexistent.sock", "ps"]);
-    assert_eq!(gone.err, "Cannot connect to the Docker daemon at unix:///nonexistent.sock. Is the docker daemon running?\n");
+    assert_eq!(
+        gone.err,
+        "Cannot connect to the Docker daemon at unix:///nonexistent.sock. Is the docker daemon running?\n"
+    );
 }
 
 /// Where the stock client is installed, both print the same bytes.
@@ -165,13 +206,30 @@ fn the_stock_cli_prints_the_same(engine: &Engine) {
         eprintln!("SKIPPED: no docker CLI to compare with");
         return;
     };
-    engine.ok(&["run", "-d", "--name", "same", "--network", "none", "busybox", "sh", "-c", "echo out; sleep 1000"]);
+    engine.ok(&[
+        "run",
+        "-d",
+        "--name",
+        "same",
+        "--network",
+        "none",
+        "busybox",
+        "sh",
+        "-c",
+        "echo out; sleep 1000",
+    ]);
     for words in [
         &["images", "--no-trunc"][..],
         &["images", "--format", "{{json .}}"],
         &["ps", "--no-trunc", "--format", "{{json .ID}} {{.Command}} {{.Names}}"],
         &["inspect", "same"],
-        &["inspect", "-f", "{{json .Config.Cmd}} {{.State.Pid}} {{.Config.Env}} {{.HostConfig.Binds}}", "same", "busybox"],
+        &[
+            "inspect",
+            "-f",
+            "{{json .Config.Cmd}} {{.State.Pid}} {{.Config.Env}} {{.HostConfig.Binds}}",
+            "same",
+            "busybox",
+        ],
         &["logs", "-t", "same"],
         &["top", "same", "-o", "pid,args"],
         &["network", "ls"],
@@ -188,7 +246,12 @@ fn the_stock_cli_prints_the_same(engine: &Engine) {
         if (0..3).any(|_| engine.ctl(words) == theirs()) {
             continue;
         }
-        assert_eq!(engine.ctl(words), theirs(), "{words:?} of docker {}", String::from_utf8_lossy(&version.stdout));
+        assert_eq!(
+            engine.ctl(words),
+            theirs(),
+            "{words:?} of docker {}",
+            String::from_utf8_lossy(&version.stdout)
+        );
     }
     engine.ok(&["rm", "-f", "same"]);
 }

@@ -15,12 +15,29 @@ fn openssl(dir: &Path, line: &str) {
 
 /// An authority, and certificates for the engine at 127.0.0.1 and for a client.
 fn certificates(dir: &Path) {
-    openssl(dir, "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca-key.pem -out ca.pem -days 2 -subj /CN=authority");
-    std::fs::write(dir.join("server.ext"), "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n").unwrap();
+    openssl(
+        dir,
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca-key.pem -out ca.pem -days 2 -subj /CN=authority",
+    );
+    std::fs::write(
+        dir.join("server.ext"),
+        "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n",
+    )
+    .unwrap();
     std::fs::write(dir.join("client.ext"), "extendedKeyUsage=clientAuth\n").unwrap();
     for (name, who) in [("server-", "server"), ("", "client")] {
-        openssl(dir, &format!("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}key.pem -out {who}.csr -subj /CN={who}"));
-        openssl(dir, &format!("x509 -req -in {who}.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial -out {name}cert.pem -days 2 -extfile {who}.ext"));
+        openssl(
+            dir,
+            &format!(
+                "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}key.pem -out {who}.csr -subj /CN={who}"
+            ),
+        );
+        openssl(
+            dir,
+            &format!(
+                "x509 -req -in {who}.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial -out {name}cert.pem -days 2 -extfile {who}.ext"
+            ),
+        );
     }
 }
 
@@ -40,15 +57,31 @@ fn tls_by_flags_by_variables_and_by_context() {
     let arguments = [&["-H", &host, "--bridge=none", "--iptables=false"][..], &trust].concat();
     let _dockerd = Dockerd::start(&dir.join("d"), &arguments).unwrap();
     let ctl = |words: &[&str]| {
-        Invocation::new(&Programs::find().path("ctl")).env("DOCKER_CONFIG", &file("config")).env("DOCKER_HOST", "").args(words.to_vec())
+        Invocation::new(&Programs::find().path("ctl"))
+            .env("DOCKER_CONFIG", &file("config"))
+            .env("DOCKER_HOST", "")
+            .args(words.to_vec())
     };
     let version = ["version", "--format", "{{.Server.Os}}"];
 
     // Flags, the stock client's variables, and nothing of the two.
-    let flags = ["--tlsverify", "--tlscacert", &ca, "--tlscert", &file("cert.pem"), "--tlskey", &file("key.pem"), "-H", &host];
+    let flags = [
+        "--tlsverify",
+        "--tlscacert",
+        &ca,
+        "--tlscert",
+        &file("cert.pem"),
+        "--tlskey",
+        &file("key.pem"),
+        "-H",
+        &host,
+    ];
     assert_eq!(ctl(&[&flags[..], &version].concat()).expect(), "linux");
     let directory = dir.display().to_string();
-    let by_variables = ctl(&version).env("DOCKER_TLS_VERIFY", "1").env("DOCKER_CERT_PATH", &directory).env("DOCKER_HOST", &host);
+    let by_variables = ctl(&version)
+        .env("DOCKER_TLS_VERIFY", "1")
+        .env("DOCKER_CERT_PATH", &directory)
+        .env("DOCKER_HOST", &host);
     assert_eq!(by_variables.expect(), "linux");
     ctl(&[&["-H", &host][..], &version].concat()).run().unwrap().expect_code(1);
 
@@ -58,7 +91,17 @@ fn tls_by_flags_by_variables_and_by_context() {
     std::fs::create_dir(&other).unwrap();
     certificates(&other);
     let strange = other.join("ca.pem").display().to_string();
-    let distrusting = ["--tlsverify", "--tlscacert", &strange, "--tlscert", &file("cert.pem"), "--tlskey", &file("key.pem"), "-H", &host];
+    let distrusting = [
+        "--tlsverify",
+        "--tlscacert",
+        &strange,
+        "--tlscert",
+        &file("cert.pem"),
+        "--tlskey",
+        &file("key.pem"),
+        "-H",
+        &host,
+    ];
     ctl(&[&distrusting[..], &["ps"]].concat()).run().unwrap().expect_code(1).expect_complaint("certificate");
     let trusting = ["--tls", "--tlscert", &file("cert.pem"), "--tlskey", &file("key.pem"), "-H", &host];
     assert_eq!(ctl(&[&trusting[..], &version].concat()).expect(), "linux");
@@ -85,7 +128,9 @@ fn tls_by_flags_by_variables_and_by_context() {
 /// Files below a directory.
 fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] }).collect()
+    entries
+        .flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] })
+        .collect()
 }
 
 /// ssh is a program; ours here runs the far command on this host.
@@ -95,7 +140,10 @@ fn ssh_speaks_by_dial_stdio() {
     let bin = story.path("bin");
     std::fs::create_dir(&bin).unwrap();
     let (log, far) = (story.path("ssh.log"), story.stack.docker_host());
-    let script = format!("#!/bin/sh\necho \"$@\" >> {}\nwhile [ \"$1\" != -- ]; do shift; done\nshift 2\nDOCKER_HOST={far} exec sh -c \"$*\"\n", log.display());
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> {}\nwhile [ \"$1\" != -- ]; do shift; done\nshift 2\nDOCKER_HOST={far} exec sh -c \"$*\"\n",
+        log.display()
+    );
     let put = |name: &str, text: &str| {
         std::fs::write(bin.join(name), text).unwrap();
         std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -103,12 +151,20 @@ fn ssh_speaks_by_dial_stdio() {
     put("ssh", &script);
     std::os::unix::fs::symlink(story.stack.programs().path("ctl"), bin.join("docker")).unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let ctl = |words: &[&str]| story.ctl().call([]).env("PATH", &path).env("DOCKER_HOST", "ssh://me@far:2222").args(words.to_vec());
+    let ctl = |words: &[&str]| {
+        story.ctl().call([]).env("PATH", &path).env("DOCKER_HOST", "ssh://me@far:2222").args(words.to_vec())
+    };
     assert_eq!(ctl(&["version", "--format", "{{.Server.Os}}"]).expect(), "linux");
-    assert_eq!(ctl(&["run", "--rm", "-i", "--network", "none", "busybox", "cat"]).input("through ssh").expect(), "through ssh");
+    assert_eq!(
+        ctl(&["run", "--rm", "-i", "--network", "none", "busybox", "cat"]).input("through ssh").expect(),
+        "through ssh"
+    );
     ctl(&["run", "--rm", "--network", "none", "busybox", "sh", "-c", "exit 9"]).run().unwrap().expect_code(9);
     let asked = std::fs::read_to_string(&log).unwrap();
-    assert!(asked.lines().all(|line| line.contains("-p 2222 -- me@far ") && line.contains("system dial-stdio")), "{asked}");
+    assert!(
+        asked.lines().all(|line| line.contains("-p 2222 -- me@far ") && line.contains("system dial-stdio")),
+        "{asked}"
+    );
     // The stock client speaks to our dial-stdio just as well.
     if let Some(docker) = super::stock_client() {
         let stock = story.stack.client(&docker, ["version", "--format", "{{.Server.Os}}"]);

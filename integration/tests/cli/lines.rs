@@ -17,8 +17,25 @@ pub struct Line {
 impl Line {
     /// Whether asking again asks the same.
     pub fn is_repeatable(&self) -> bool {
-        const READS: &[&str] = &["ps", "images", "image", "inspect", "history", "system", "network", "volume", "container", "logs", "stats", "top", "version", "info"];
-        self.words.first().is_some_and(|word| READS.contains(&word.as_str())) && !self.text.contains("{c}") && !self.text.contains("prune")
+        const READS: &[&str] = &[
+            "ps",
+            "images",
+            "image",
+            "inspect",
+            "history",
+            "system",
+            "network",
+            "volume",
+            "container",
+            "logs",
+            "stats",
+            "top",
+            "version",
+            "info",
+        ];
+        self.words.first().is_some_and(|word| READS.contains(&word.as_str()))
+            && !self.text.contains("{c}")
+            && !self.text.contains("prune")
     }
 }
 

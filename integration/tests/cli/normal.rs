@@ -53,7 +53,11 @@ impl Normal {
 
 /// The outcome of a client whose own word is `tag`.
 pub fn normal(outcome: &Outcome, tag: &str) -> Normal {
-    let text = |text: &str| PATTERNS.iter().fold(text.replace(tag, "<own>"), |text, (pattern, name)| pattern.replace_all(&text, *name).into_owned());
+    let text = |text: &str| {
+        PATTERNS.iter().fold(text.replace(tag, "<own>"), |text, (pattern, name)| {
+            pattern.replace_all(&text, *name).into_owned()
+        })
+    };
     let mut stdout: Vec<String> = text(&outcome.stdout).lines().map(without_nulls).collect();
     // What is as old, as large, and as good a match has no order.
     stdout.sort();

@@ -74,7 +74,8 @@ fn credential_helpers_keep_the_passwords() {
     std::fs::write(&config, "{\"credsStore\":\"chest\",\"psFormat\":\"{{.Names}} by config\"}").unwrap();
     let path = format!("{}:{}", story.path("bin").display(), std::env::var("PATH").unwrap());
     let ctl = |words: &[&str]| ctl(&story, words).env("PATH", &path);
-    let login = ctl(&["login", "-u", "me", "--password-stdin", &registry.host]).input("secret\n").run().unwrap();
+    let login =
+        ctl(&["login", "-u", "me", "--password-stdin", &registry.host]).input("secret\n").run().unwrap();
     // An engine that tries no credentials is the only other answer.
     if login.code == 0 {
         assert!(login.stdout.contains("Login Succeeded"), "{login:?}");
@@ -100,7 +101,8 @@ fn the_terminal_is_given_back() {
     let program = story.stack.programs().path("ctl").display().to_string();
     story.stack.client("/usr/bin/python3", [&script, &program]).expect();
     // Nobody reads: no words, and the code that SIGPIPE gives.
-    let line = format!("{program} run --rm --network none busybox seq 100000 | head -1; echo ${{PIPESTATUS[0]}}");
+    let line =
+        format!("{program} run --rm --network none busybox seq 100000 | head -1; echo ${{PIPESTATUS[0]}}");
     let piped = story.stack.client("bash", ["-c", &line]).run().unwrap();
     assert_eq!((piped.stdout.as_str(), piped.stderr.as_str()), ("1\n141\n", ""));
     story.end();

@@ -30,7 +30,8 @@ pub fn write(dir: &Path, name: &str) -> io::Result<[String; 3]> {
         });
         let config = put(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json")?;
         let layer = put(&layer.0, "application/vnd.oci.image.layer.v1.tar")?;
-        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]});
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]});
         let mut manifest = put(manifest.to_string().as_bytes(), MANIFEST)?;
         manifest["platform"] = json!({"os": "linux", "architecture": architecture});
         Ok(manifest)
@@ -45,8 +46,7 @@ pub fn write(dir: &Path, name: &str) -> io::Result<[String; 3]> {
     let attestation = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]});
     let mut attestation = put(attestation.to_string().as_bytes(), MANIFEST)?;
     attestation["platform"] = json!({"os": "unknown", "architecture": "unknown"});
-    attestation["annotations"] =
-        json!({"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": amd64["digest"]});
+    attestation["annotations"] = json!({"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": amd64["digest"]});
     let digests = [&amd64, &arm64].map(|manifest| manifest["digest"].as_str().unwrap_or_default().to_owned());
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
     let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [amd64, arm64, attestation]});

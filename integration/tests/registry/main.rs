@@ -73,7 +73,12 @@ fn a_password_and_tls() {
         let name = format!("{host}/{}:v1", client.own("boat").to_lowercase());
         client.call(["tag", "busybox", &name]).expect();
         client.call(["push", &name]).run().unwrap().expect_code(1);
-        client.call(["login", "-u", USER, "-p", "wrong", host]).run().unwrap().expect_code(1).expect_complaint("unauthorized");
+        client
+            .call(["login", "-u", USER, "-p", "wrong", host])
+            .run()
+            .unwrap()
+            .expect_code(1)
+            .expect_complaint("unauthorized");
         let login = client.call(["login", "-u", USER, "-p", PASSWORD, host]).expect();
         assert!(login.contains("Login Succeeded"), "{login}");
         assert!(client.call(["push", &name]).expect().contains("digest: sha256:"));
@@ -84,7 +89,12 @@ fn a_password_and_tls() {
         client.call(["rmi", &name]).expect();
         client.call(["pull", &name]).run().unwrap().expect_code(1).expect_complaint("pull access denied");
     }
-    let (status, answer) = ask(&story, "POST", "/auth", &format!(r#"{{"username":"{USER}","password":"x","serveraddress":"{}"}}"#, registry.host));
+    let (status, answer) = ask(
+        &story,
+        "POST",
+        "/auth",
+        &format!(r#"{{"username":"{USER}","password":"x","serveraddress":"{}"}}"#, registry.host),
+    );
     assert_eq!(status, 401, "{answer}");
     drop(registry);
     // The clients' configuration, which a login makes.
@@ -115,7 +125,10 @@ fn a_pull_cut_anywhere_goes_on() {
             tries += 1;
             assert!(tries < 200, "no progress");
         }
-        assert_eq!(story.ctl().call(["run", "--rm", &name, "stat", "-c", "%s", "/a", "/bb"]).expect(), "1048576\n2097152");
+        assert_eq!(
+            story.ctl().call(["run", "--rm", &name, "stat", "-c", "%s", "/a", "/bb"]).expect(),
+            "1048576\n2097152"
+        );
         assert_eq!(story.ctl().call(["image", "inspect", "-f", "{{.Id}}", &name]).expect(), image.id());
         wire.cut_within(0);
         story.ctl().call(["rmi", &name]).expect();
@@ -157,7 +170,10 @@ fn a_pull_that_was_left_is_taken_up_after_a_restart() {
         let rest = wire.carried() - half;
         // Busybox's layer is here already. What the wire and the pipes held when it was cut is asked for again.
         assert!(rest < size as u64 * 3 / 4, "{rest} of {size} bytes were fetched again (kill: {kills})");
-        assert_eq!(story.ctl().call(["run", "--rm", &name, "stat", "-c", "%s", "/cargo"]).expect(), size.to_string());
+        assert_eq!(
+            story.ctl().call(["run", "--rm", &name, "stat", "-c", "%s", "/cargo"]).expect(),
+            size.to_string()
+        );
         story.ctl().call(["rmi", &name]).expect();
     }
     drop(registry);
@@ -225,7 +241,11 @@ fn one_name_for_several_platforms() {
     put_all(&registry, &layout, "both", "boat:both");
     let name = format!("{}/boat:both", registry.host);
     let ctl = story.ctl();
-    ctl.call(["pull", "--platform", "linux/s390x", &name]).run().unwrap().expect_code(1).expect_complaint("no matching manifest for linux/s390x");
+    ctl.call(["pull", "--platform", "linux/s390x", &name])
+        .run()
+        .unwrap()
+        .expect_code(1)
+        .expect_complaint("no matching manifest for linux/s390x");
     ctl.call(["pull", "--platform", "linux/arm64", &name]).expect();
     assert_eq!(ctl.call(["image", "inspect", "-f", "{{.Architecture}}", &name]).expect(), "arm64");
     ctl.call(["pull", &name]).expect();
@@ -233,8 +253,14 @@ fn one_name_for_several_platforms() {
     assert_eq!(ctl.call(["run", "--rm", &name, "echo", "here"]).expect(), "here");
     let path = |what: &str| format!("/images/{name}/{what}");
     let (_, listed) = ask(&story, "GET", "/images/json?manifests=1", "");
-    let row = listed.as_array().unwrap().iter().find(|row| row["Descriptor"]["digest"] == *top).expect("the image");
-    let kinds: Vec<_> = row["Manifests"].as_array().unwrap().iter().map(|one| (one["Kind"].as_str().unwrap(), one["Available"] == true)).collect();
+    let row =
+        listed.as_array().unwrap().iter().find(|row| row["Descriptor"]["digest"] == *top).expect("the image");
+    let kinds: Vec<_> = row["Manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["Kind"].as_str().unwrap(), one["Available"] == true))
+        .collect();
     assert_eq!(kinds, [("image", true), ("image", true), ("attestation", false)]);
     let (_, inspected) = ask(&story, "GET", &path("json?manifests=1"), "");
     assert_eq!(inspected["Manifests"][1]["ImageData"]["Platform"]["architecture"], "arm64");
@@ -244,10 +270,22 @@ fn one_name_for_several_platforms() {
     let (_, rows) = ask(&story, "GET", &path(&format!("history?platform={arm}")), "");
     assert_eq!(rows[0]["CreatedBy"], "made for arm64");
     let (status, answer) = ask(&story, "GET", &path(&format!("json?manifests=1&platform={arm}")), "");
-    assert_eq!((status, answer["message"].as_str()), (400, Some("conflicting options: manifests and platform options cannot both be set")));
-    let (status, _) = ask(&story, "GET", &path("json?platform=%7B%22os%22%3A%22linux%22%2C%22architecture%22%3A%22riscv64%22%7D"), "");
+    assert_eq!(
+        (status, answer["message"].as_str()),
+        (400, Some("conflicting options: manifests and platform options cannot both be set"))
+    );
+    let (status, _) = ask(
+        &story,
+        "GET",
+        &path("json?platform=%7B%22os%22%3A%22linux%22%2C%22architecture%22%3A%22riscv64%22%7D"),
+        "",
+    );
     assert_eq!(status, 404);
-    assert_eq!(ask(&story, "GET", &path("attestations"), "").1.as_array().map(Vec::len), Some(0), "it was not pulled");
+    assert_eq!(
+        ask(&story, "GET", &path("attestations"), "").1.as_array().map(Vec::len),
+        Some(0),
+        "it was not pulled"
+    );
     // Without a pull: what the registry has.
     let (status, found) = ask(&story, "GET", &format!("/distribution/{name}/json"), "");
     assert_eq!((status, &found["Descriptor"]["digest"]), (200, &Value::from(top.as_str())));
@@ -257,7 +295,11 @@ fn one_name_for_several_platforms() {
     assert_eq!(ask(&story, "GET", &format!("/distribution/{}/none:x/json", registry.host), "").0, 404);
     // One platform saved and loaded alone.
     let saved = story.path("arm64.tar");
-    for client in story.clients().iter().filter(|client| client.call(["save", "--help"]).expect().contains("--platform")) {
+    for client in story
+        .clients()
+        .iter()
+        .filter(|client| client.call(["save", "--help"]).expect().contains("--platform"))
+    {
         client.call(["save", "--platform", "linux/arm64", "-o", saved.to_str().unwrap(), &name]).expect();
     }
     ctl.call(["rmi", &name]).expect();
@@ -279,7 +321,10 @@ fn an_archive_keeps_attestations() {
     let (status, rows) = ask(&story, "GET", "/images/attested:1/attestations?statement=1", "");
     assert_eq!((status, rows[0]["PredicateType"].as_str()), (200, Some(index::PREDICATE)));
     assert_eq!(rows[0]["Statement"]["_type"], "https://in-toto.io/Statement/v0.1");
-    assert_eq!(ask(&story, "GET", "/images/attested:1/attestations?type=other", "").1.as_array().map(Vec::len), Some(0));
+    assert_eq!(
+        ask(&story, "GET", "/images/attested:1/attestations?type=other", "").1.as_array().map(Vec::len),
+        Some(0)
+    );
     let (_, inspected) = ask(&story, "GET", "/images/attested:1/json?manifests=1", "");
     assert_eq!(inspected["Manifests"][2]["AttestationData"]["For"], Value::from(amd64));
     assert_eq!(ask(&story, "GET", "/images/busybox/attestations", "").1.as_array().map(Vec::len), Some(0));
@@ -321,7 +366,10 @@ fn index_server(body: &'static [u8]) -> (String, std::sync::mpsc::Receiver<Strin
             let mut head = Vec::new();
             let mut byte = [0];
             // A record of TLS begins with 22: this server does not speak it.
-            while !head.ends_with(b"\r\n\r\n") && head.first() != Some(&22) && matches!(stream.read(&mut byte), Ok(1)) {
+            while !head.ends_with(b"\r\n\r\n")
+                && head.first() != Some(&22)
+                && matches!(stream.read(&mut byte), Ok(1))
+            {
                 head.push(byte[0]);
             }
             let text = String::from_utf8_lossy(&head).into_owned();
@@ -329,7 +377,10 @@ fn index_server(body: &'static [u8]) -> (String, std::sync::mpsc::Receiver<Strin
                 let _ = told.send(text.lines().next().unwrap_or_default().to_owned());
             }
             let length = body.len();
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+            );
             if text.starts_with("GET ") {
                 let _ = stream.write_all(body);
             }
@@ -345,15 +396,31 @@ fn an_index_is_searched() {
     );
     let story = Story::new();
     for client in story.clients() {
-        let found = client.call(["search", "--format", "{{.Name}} {{.StarCount}}", &format!("{host}/bo at")]).expect();
+        let found = client
+            .call(["search", "--format", "{{.Name}} {{.StarCount}}", &format!("{host}/bo at")])
+            .expect();
         assert_eq!(found, "boat 7\nraft 1");
         assert!(asked.recv().unwrap().starts_with("GET /v1/search?q=bo%20at&n=25 "));
-        let found = client.call(["search", "--format", "{{.Name}}", "--filter", "stars=3", "--limit", "5", &format!("{host}/x")]).expect();
+        let found = client
+            .call([
+                "search",
+                "--format",
+                "{{.Name}}",
+                "--filter",
+                "stars=3",
+                "--limit",
+                "5",
+                &format!("{host}/x"),
+            ])
+            .expect();
         assert_eq!(found, "boat");
         assert!(asked.recv().unwrap().contains("n=5 "));
     }
     let (status, answer) = ask(&story, "GET", &format!("/images/search?term={host}/x&limit=101"), "");
-    assert_eq!((status, answer["message"].as_str()), (400, Some("Limit 101 is outside the range of [1, 100]")));
+    assert_eq!(
+        (status, answer["message"].as_str()),
+        (400, Some("Limit 101 is outside the range of [1, 100]"))
+    );
     story.end();
 }
 
@@ -365,7 +432,10 @@ fn archives_from_a_url_and_in_every_compression() {
     std::fs::write(tree.join("letter"), "hello").unwrap();
     let tar = Command::new("tar").arg("-C").arg(&tree).args(["-c", "."]).output().unwrap().stdout;
     let (host, _asked) = index_server(Box::leak(tar.into_boxed_slice()));
-    let id = story.ctl().call(["import", "-c", "CMD /letter", &format!("http://{host}/rootfs.tar"), "post:1"]).expect();
+    let id = story
+        .ctl()
+        .call(["import", "-c", "CMD /letter", &format!("http://{host}/rootfs.tar"), "post:1"])
+        .expect();
     assert!(id.contains("sha256:"), "{id}");
     let made = story.ctl().call(["create", "--name", "postman", "post:1"]).expect();
     assert!(!made.is_empty());
@@ -378,7 +448,11 @@ fn archives_from_a_url_and_in_every_compression() {
             continue;
         }
         let packed = Command::new(program).arg("-c").arg("-1").arg(&archive).output().unwrap().stdout;
-        assert_eq!(story.ctl().call(["load"]).input(packed.clone()).expect(), "Loaded image: crew:1", "{program}");
+        assert_eq!(
+            story.ctl().call(["load"]).input(packed.clone()).expect(),
+            "Loaded image: crew:1",
+            "{program}"
+        );
         story.ctl().call(["rmi", "crew:1"]).expect();
         let torn = packed[..packed.len() / 2].to_vec();
         story.ctl().call(["load"]).input(torn).run().unwrap().expect_code(1);

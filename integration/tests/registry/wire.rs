@@ -79,7 +79,9 @@ impl State {
     }
 
     fn carry(&self, mut client: TcpStream, mut server: TcpStream) {
-        let (Ok(mut from_client), Ok(mut to_server)) = (client.try_clone(), server.try_clone()) else { return };
+        let (Ok(mut from_client), Ok(mut to_server)) = (client.try_clone(), server.try_clone()) else {
+            return;
+        };
         std::thread::spawn(move || {
             let _ = std::io::copy(&mut from_client, &mut to_server);
             let _ = to_server.shutdown(Shutdown::Write);

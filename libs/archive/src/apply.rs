@@ -132,7 +132,13 @@ impl Apply {
         directory.ok_or_else(|| Error::file("make directory", path, Errno::NOENT))
     }
 
-    fn place<R: BufRead>(&mut self, parent: &Directory, name: &[u8], entry: &Entry, body: &mut R) -> Result<()> {
+    fn place<R: BufRead>(
+        &mut self,
+        parent: &Directory,
+        name: &[u8],
+        entry: &Entry,
+        body: &mut R,
+    ) -> Result<()> {
         match entry.kind {
             Kind::Directory => self.place_directory(parent, name, entry),
             Kind::File => self.place_file(parent, name, entry, body),
@@ -158,7 +164,8 @@ impl Apply {
         match fs::mkdirat(&parent.fd, name, mode) {
             Ok(()) => {}
             Err(Errno::EXIST) => {
-                let stat = fs::statat(&parent.fd, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| fail("stat", e))?;
+                let stat =
+                    fs::statat(&parent.fd, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| fail("stat", e))?;
                 if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                     is_new = false;
                 } else {
@@ -247,7 +254,8 @@ impl Apply {
     }
 
     fn is_same(&self, a: &Directory, a_name: &[u8], b: &Directory, b_name: &[u8]) -> bool {
-        let stat = |directory: &Directory, name| fs::statat(&directory.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+        let stat =
+            |directory: &Directory, name| fs::statat(&directory.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok();
         match (stat(a, a_name), stat(b, b_name)) {
             (Some(a), Some(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
             _ => false,
@@ -301,7 +309,9 @@ impl Apply {
         for (path, time) in std::mem::take(&mut self.times) {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
             match open_in(self.root.top(), &path, flags) {
-                Ok(fd) => metadata::set_times(&fd, time).map_err(|e| Error::file("set times of", &path, e))?,
+                Ok(fd) => {
+                    metadata::set_times(&fd, time).map_err(|e| Error::file("set times of", &path, e))?
+                }
                 // A later entry took it away.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                 Err(error) => return Err(Error::file("open directory", &path, error)),

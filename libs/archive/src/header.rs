@@ -46,7 +46,8 @@ impl<'a> Header<'a> {
 
     pub(crate) fn path(&self) -> Vec<u8> {
         let name = text(self.field(field::NAME));
-        let prefix = if &self.0[MAGIC..MAGIC + 6] == b"ustar\0" { text(self.field(field::PREFIX)) } else { b"" };
+        let prefix =
+            if &self.0[MAGIC..MAGIC + 6] == b"ustar\0" { text(self.field(field::PREFIX)) } else { b"" };
         if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
     }
 
@@ -97,7 +98,9 @@ pub(crate) fn sparse_pairs(bytes: &[u8]) -> Result<Vec<(u64, u64)>> {
         }
         let offset = u64::try_from(number(&pair[..12])?);
         let length = u64::try_from(number(&pair[12..])?);
-        let (Ok(offset), Ok(length)) = (offset, length) else { return Err(Error::invalid("negative sparse map")) };
+        let (Ok(offset), Ok(length)) = (offset, length) else {
+            return Err(Error::invalid("negative sparse map"));
+        };
         pairs.push((offset, length));
     }
     Ok(pairs)
@@ -126,7 +129,9 @@ pub(crate) fn number(field: &[u8]) -> Result<i64> {
     }
     let digits = field.iter().copied().skip_while(|b| *b == b' ').take_while(|b| *b != 0 && *b != b' ');
     digits.into_iter().try_fold(0i64, |value, digit| match digit {
-        b'0'..=b'7' => value.checked_mul(8).and_then(|v| v.checked_add(i64::from(digit - b'0'))).ok_or_else(bad),
+        b'0'..=b'7' => {
+            value.checked_mul(8).and_then(|v| v.checked_add(i64::from(digit - b'0'))).ok_or_else(bad)
+        }
         _ => Err(bad()),
     })
 }

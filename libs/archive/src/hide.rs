@@ -58,7 +58,8 @@ impl Apply {
 
     pub(crate) fn make_opaque(&self, fd: &OwnedFd, path: &[u8]) -> Result<()> {
         let Some(attribute) = self.whiteouts.opaque_attribute() else { return Ok(()) };
-        fs::fsetxattr(fd, attribute, b"y", XattrFlags::empty()).map_err(|e| Error::file("make opaque", path, e))
+        fs::fsetxattr(fd, attribute, b"y", XattrFlags::empty())
+            .map_err(|e| Error::file("make opaque", path, e))
     }
 
     fn open_child(&self, directory: &Directory, name: &[u8]) -> Option<OwnedFd> {

@@ -35,7 +35,13 @@ impl Defaults {
     }
 
     /// Finishes a file or directory that is open for reading or writing.
-    pub(crate) fn finish_open(&self, fd: &OwnedFd, entry: &Entry, parent: &Directory, is_new: bool) -> Result<()> {
+    pub(crate) fn finish_open(
+        &self,
+        fd: &OwnedFd,
+        entry: &Entry,
+        parent: &Directory,
+        is_new: bool,
+    ) -> Result<()> {
         let fail = |verb, error| Error::file(verb, &entry.path, error);
         let chown = !is_new || self.owner_differs(entry, parent);
         if chown {
@@ -53,12 +59,19 @@ impl Defaults {
     }
 
     /// Finishes a link, device or fifo, which is never opened.
-    pub(crate) fn finish_named(&self, name: &[u8], entry: &Entry, parent: &Directory, is_link: bool) -> Result<()> {
+    pub(crate) fn finish_named(
+        &self,
+        name: &[u8],
+        entry: &Entry,
+        parent: &Directory,
+        is_link: bool,
+    ) -> Result<()> {
         let fail = |verb, error| Error::file(verb, &entry.path, error);
         let chown = self.owner_differs(entry, parent);
         if chown {
             let (uid, gid) = (owner(entry.uid), group(entry.gid));
-            fs::chownat(&parent.fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| fail("chown", e))?;
+            fs::chownat(&parent.fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(|e| fail("chown", e))?;
         }
         if !is_link && self.mode_differs(entry, parent) {
             chmod_named(parent, name, entry.mode).map_err(|e| fail("chmod", e))?;
@@ -125,7 +138,10 @@ pub(crate) fn copy_directory(from: &OwnedFd, to: &OwnedFd, path: &[u8]) -> Resul
 }
 
 /// The extended attributes at `path` (the last component is not followed) whose name `wanted` takes.
-pub(crate) fn xattrs(path: &[u8], wanted: &dyn Fn(&[u8]) -> bool) -> rustix::io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+pub(crate) fn xattrs(
+    path: &[u8],
+    wanted: &dyn Fn(&[u8]) -> bool,
+) -> rustix::io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     // Most files have none: one call tells.
     let mut list = vec![0; 256];
     let length = loop {

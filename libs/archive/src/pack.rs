@@ -20,7 +20,8 @@ use crate::{Error, Result};
 /// A file cannot be read or the archive cannot be written.
 pub fn pack<W: Write>(root: BorrowedFd<'_>, writer: &mut Writer<W>) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let top = fs::openat(root, ".", flags, Mode::empty()).map_err(|e| Error::file("open directory", b"/", e))?;
+    let top =
+        fs::openat(root, ".", flags, Mode::empty()).map_err(|e| Error::file("open directory", b"/", e))?;
     pack_directory(top.as_fd(), b"", writer, &mut HashMap::new())
 }
 
@@ -65,7 +66,11 @@ fn pack_directory<W: Write>(
 ///
 /// # Errors
 /// It cannot be read.
-pub fn describe(directory: BorrowedFd<'_>, name: &[u8], path: &[u8]) -> Result<Option<(Entry, Option<File>, Stat)>> {
+pub fn describe(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    path: &[u8],
+) -> Result<Option<(Entry, Option<File>, Stat)>> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let node = match fs::openat(directory, name, flags, Mode::empty()) {
         Ok(node) => node,

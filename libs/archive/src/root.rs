@@ -47,7 +47,8 @@ pub(crate) struct Root {
 
 impl Root {
     pub(crate) fn open(root: BorrowedFd<'_>, lowers: Lowers) -> Result<Root> {
-        let fd = open_in(root, b".", OFlags::PATH | OFlags::DIRECTORY).map_err(|e| Error::file("open", b"/", e))?;
+        let fd = open_in(root, b".", OFlags::PATH | OFlags::DIRECTORY)
+            .map_err(|e| Error::file("open", b"/", e))?;
         let prefix = real_path(&fd)?;
         let inherits_group = inherits_group(&fd)?;
         let top = Rc::new(Directory { fd, inherits_group, path: Vec::new() });
@@ -114,24 +115,28 @@ impl Root {
             let prefix = parts[..=done].join(&b'/');
             match open_in(self.top(), &prefix, OFlags::PATH | OFlags::DIRECTORY) {
                 Ok(fd) => (parent, done) = (fd, done + 1),
-                Err(Errno::NOENT) => match fs::mkdirat(&parent, parts[done].as_slice(), Mode::from_raw_mode(0o755)) {
-                    Ok(()) => self.adorn(&prefix)?,
-                    Err(Errno::EXIST) if links < LINK_LIMIT => {
-                        links += 1;
-                        let target = fs::readlinkat(&parent, parts[done].as_slice(), Vec::new()).map_err(fail)?;
-                        let target = target.into_bytes();
-                        let above = if target.starts_with(b"/") { 0 } else { done };
-                        let steps = target.split(|b| *b == b'/').filter(|part| !part.is_empty() && part != b".");
-                        let rest = parts.split_off(done + 1);
-                        parts.truncate(above);
-                        parts.extend(steps.map(<[u8]>::to_vec));
-                        parts.extend(rest);
-                        done = 0;
-                        parent = open_in(self.top(), b".", OFlags::PATH).map_err(fail)?;
+                Err(Errno::NOENT) => {
+                    match fs::mkdirat(&parent, parts[done].as_slice(), Mode::from_raw_mode(0o755)) {
+                        Ok(()) => self.adorn(&prefix)?,
+                        Err(Errno::EXIST) if links < LINK_LIMIT => {
+                            links += 1;
+                            let target =
+                                fs::readlinkat(&parent, parts[done].as_slice(), Vec::new()).map_err(fail)?;
+                            let target = target.into_bytes();
+                            let above = if target.starts_with(b"/") { 0 } else { done };
+                            let steps =
+                                target.split(|b| *b == b'/').filter(|part| !part.is_empty() && part != b".");
+                            let rest = parts.split_off(done + 1);
+                            parts.truncate(above);
+                            parts.extend(steps.map(<[u8]>::to_vec));
+                            parts.extend(rest);
+                            done = 0;
+                            parent = open_in(self.top(), b".", OFlags::PATH).map_err(fail)?;
+                        }
+                        Err(Errno::EXIST) => return Err(fail(Errno::LOOP)),
+                        Err(error) => return Err(fail(error)),
                     }
-                    Err(Errno::EXIST) => return Err(fail(Errno::LOOP)),
-                    Err(error) => return Err(fail(error)),
-                },
+                }
                 Err(error) => return Err(fail(error)),
             }
         }

@@ -39,7 +39,8 @@ impl MapText {
             match byte {
                 b'0'..=b'9' => {
                     let value = self.current.unwrap_or(0).checked_mul(10);
-                    self.current = Some(value.and_then(|v| v.checked_add(u64::from(byte - b'0'))).ok_or_else(bad)?);
+                    self.current =
+                        Some(value.and_then(|v| v.checked_add(u64::from(byte - b'0'))).ok_or_else(bad)?);
                 }
                 b'\n' => {
                     self.numbers.push(self.current.take().ok_or_else(bad)?);

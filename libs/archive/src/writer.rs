@@ -123,7 +123,11 @@ fn written_path(entry: &Entry) -> Vec<u8> {
 /// Splits a path over the prefix and name fields; `false` when it does not fit whole.
 fn split_path(path: &[u8]) -> (Vec<u8>, Vec<u8>, bool) {
     if !path.is_ascii() {
-        return (Vec::new(), path.iter().map(|b| if b.is_ascii() { *b } else { b'_' }).take(100).collect(), false);
+        return (
+            Vec::new(),
+            path.iter().map(|b| if b.is_ascii() { *b } else { b'_' }).take(100).collect(),
+            false,
+        );
     }
     if path.len() <= 100 {
         return (Vec::new(), path.to_vec(), true);

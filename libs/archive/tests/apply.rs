@@ -5,8 +5,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use wherry_archive::{self as archive, Applied, Entry, Error, Kind, Lowers, Options, Reader, Result, Time, Whiteouts, Writer, apply};
 use proptest::prelude::*;
+use wherry_archive::{
+    self as archive, Applied, Entry, Error, Kind, Lowers, Options, Reader, Result, Time, Whiteouts, Writer,
+    apply,
+};
 
 fn file(path: &str, text: &str) -> (Entry, Vec<u8>) {
     let mut entry = Entry::new(path, Kind::File, 0o644);
@@ -104,7 +107,12 @@ fn same_inode(cage: &Cage, a: &str, b: &str) -> bool {
 fn symlinks_in_parents_stay_inside() {
     for entries in [
         vec![dir("etc", 0o755), soft("/etc", "localetc"), file("/localetc/unbroken", "x")],
-        vec![dir("etc", 0o755), dir("dummy", 0o755), soft("/dummy/../etc", "localetc"), file("localetc/unbroken", "x")],
+        vec![
+            dir("etc", 0o755),
+            dir("dummy", 0o755),
+            soft("/dummy/../etc", "localetc"),
+            file("localetc/unbroken", "x"),
+        ],
         vec![dir("etc", 0o755), soft("../../../../etc", "localetc"), file("localetc/unbroken", "x")],
         vec![
             dir("etc", 0o755),
@@ -159,7 +167,14 @@ fn a_hard_link_to_a_symlink_links_the_link_and_changes_no_mode() {
 #[test]
 fn names_that_are_the_root_are_passed_over() {
     let cage = Cage::new();
-    cage.apply(&[dir("./", 0o700), soft("/etc/", ".."), soft("/etc", ""), dir("/", 0o1777), file("../../x", "in")]).unwrap();
+    cage.apply(&[
+        dir("./", 0o700),
+        soft("/etc/", ".."),
+        soft("/etc", ""),
+        dir("/", 0o1777),
+        file("../../x", "in"),
+    ])
+    .unwrap();
     assert_eq!(cage.text("x"), "in");
     cage.assert_untouched();
 }
@@ -191,7 +206,12 @@ fn existing_trees_are_changed_as_told() {
     fs::write(root.join("etc/passwd"), "inside").unwrap();
     symlink("/etc", root.join("localetc")).unwrap();
     fs::hard_link(root.join("etc/passwd"), root.join("etc/other")).unwrap();
-    cage.apply(&[dir("localetc", 0o755), hard("/etc/passwd", "localetc/mine"), file("etc/other", "different")]).unwrap();
+    cage.apply(&[
+        dir("localetc", 0o755),
+        hard("/etc/passwd", "localetc/mine"),
+        file("etc/other", "different"),
+    ])
+    .unwrap();
     assert!(!fs::symlink_metadata(root.join("localetc")).unwrap().is_symlink());
     assert!(same_inode(&cage, "localetc/mine", "etc/passwd"));
     assert_eq!((cage.text("etc/passwd"), cage.text("etc/other")), ("inside".into(), "different".into()));
@@ -215,7 +235,8 @@ fn whiteouts_remove_what_they_name() {
     assert_eq!(cage.text("etc/passwd"), "all users");
 
     let cage = fresh();
-    cage.apply(&[file("localetc/.wh.gone", ""), file("dead/.wh.etc", ""), file(".wh.etc/somefile", "x")]).unwrap();
+    cage.apply(&[file("localetc/.wh.gone", ""), file("dead/.wh.etc", ""), file(".wh.etc/somefile", "x")])
+        .unwrap();
     assert!(!cage.root().join("etc/gone").exists());
     assert_eq!((cage.text("etc/passwd"), cage.text(".wh.etc/somefile")), ("all users".into(), "x".into()));
 
@@ -240,7 +261,8 @@ fn opaque_hides_what_was_there_and_keeps_what_comes() {
         let cage = Cage::new();
         fs::create_dir_all(cage.root().join("d/old/deep")).unwrap();
         cage.apply(&entries).unwrap();
-        let names: Vec<_> = fs::read_dir(cage.root().join("d")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(cage.root().join("d")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["new"]);
     }
 }
@@ -263,7 +285,8 @@ fn overlay_whiteouts_are_devices_and_attributes() {
     let opaque = |path: &str| {
         let mut value = [0u8; 8];
         let path = cage.root().join(path);
-        rustix::fs::lgetxattr(&path, "trusted.overlay.opaque", value.as_mut_slice()).map(|n| value[..n].to_vec())
+        rustix::fs::lgetxattr(&path, "trusted.overlay.opaque", value.as_mut_slice())
+            .map(|n| value[..n].to_vec())
     };
     assert_eq!(opaque("o").unwrap(), b"y");
     // A directory in place of a whiteout must not show the lower one's files.
@@ -277,7 +300,8 @@ fn everything_about_a_file_is_kept() {
     let cage = Cage::new();
     let long = format!("{}/{}", "n".repeat(200), "ü".repeat(100));
     let time = Time { seconds: 1_600_000_000, nanoseconds: 123_456_789 };
-    let mut entries = vec![dir("d", 0o1777), file("d/suid", "x"), file(&long, "long"), soft("nowhere", "d/link")];
+    let mut entries =
+        vec![dir("d", 0o1777), file("d/suid", "x"), file(&long, "long"), soft("nowhere", "d/link")];
     let mut device = Entry::new("d/null", Kind::CharDevice, 0o666);
     device.device = (1, 3);
     let mut fifo = Entry::new("d/fifo", Kind::Fifo, 0o622);
@@ -289,8 +313,10 @@ fn everything_about_a_file_is_kept() {
     entries[1].0.mode = 0o6755;
     (entries[1].0.uid, entries[1].0.gid) = (1000, 3_000_000);
     let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    entries[1].0.xattrs =
-        vec![(b"security.capability".to_vec(), capability.to_vec()), (b"trusted.overlay.redirect".to_vec(), b"/x".to_vec())];
+    entries[1].0.xattrs = vec![
+        (b"security.capability".to_vec(), capability.to_vec()),
+        (b"trusted.overlay.redirect".to_vec(), b"/x".to_vec()),
+    ];
     (entries[3].0.uid, entries[3].0.gid) = (5, 6);
     cage.apply(&entries).unwrap();
 
@@ -303,7 +329,11 @@ fn everything_about_a_file_is_kept() {
     assert_eq!(stat("d").mode() & 0o7777, 0o1777);
     assert_eq!((stat("d/link").uid(), stat("d/link").gid()), (5, 6));
     assert_eq!((stat("d/null").rdev(), stat("d/null").mode() & 0o777), (0x103, 0o666));
-    assert!(stat("d/fifo").file_type().is_fifo() && stat("d/fifo").uid() == 7 && stat("d/fifo").mode() & 0o777 == 0o622);
+    assert!(
+        stat("d/fifo").file_type().is_fifo()
+            && stat("d/fifo").uid() == 7
+            && stat("d/fifo").mode() & 0o777 == 0o622
+    );
     let mut value = [0u8; 64];
     let path = cage.root().join("d/suid");
     let count = rustix::fs::lgetxattr(&path, "security.capability", value.as_mut_slice()).unwrap();
@@ -332,7 +362,9 @@ fn devices_out_of_range_are_refused() {
 
 #[test]
 fn gnu_tars_own_sparse_files_have_holes() {
-    for format in ["gnu", "posix --sparse-version=0.0", "posix --sparse-version=0.1", "posix --sparse-version=1.0"] {
+    for format in
+        ["gnu", "posix --sparse-version=0.0", "posix --sparse-version=0.1", "posix --sparse-version=1.0"]
+    {
         let source = tempfile::tempdir().unwrap();
         let path = source.path().join("sparse");
         let sparse = fs::File::create(&path).unwrap();
@@ -405,7 +437,15 @@ fn layers_that_need_those_below_are_told_apart() {
         let options = Options { whiteouts: Whiteouts::Overlay, lowers: Lowers::Awaited };
         apply(open(root.path()).as_fd(), tar(entries).as_slice(), options)
     };
-    bring(&[dir("a", 0o755), file("a/b", "x"), hard("a/b", "a/c"), file("top", ""), dir("d", 0o700), file("d/.wh.gone", "")]).unwrap();
+    bring(&[
+        dir("a", 0o755),
+        file("a/b", "x"),
+        hard("a/b", "a/c"),
+        file("top", ""),
+        dir("d", 0o700),
+        file("d/.wh.gone", ""),
+    ])
+    .unwrap();
     bring(&[dir("a", 0o755), file("a/.wh..wh..opq", ""), file(".wh.x", "")]).unwrap();
     for entries in [
         vec![file("dir/of/another/layer", "x")],
@@ -418,7 +458,19 @@ fn layers_that_need_those_below_are_told_apart() {
 }
 
 fn paths() -> impl Strategy<Value = String> {
-    let part = prop::sample::select(vec!["a", "b", "c", "..", ".", "", ".wh.a", ".wh.b", ".wh..wh..opq", "etc", "passwd"]);
+    let part = prop::sample::select(vec![
+        "a",
+        "b",
+        "c",
+        "..",
+        ".",
+        "",
+        ".wh.a",
+        ".wh.b",
+        ".wh..wh..opq",
+        "etc",
+        "passwd",
+    ]);
     (prop::bool::ANY, prop::collection::vec(part, 1..5))
         .prop_map(|(absolute, parts)| format!("{}{}", if absolute { "/" } else { "" }, parts.join("/")))
 }
@@ -497,7 +549,8 @@ proptest! {
 
 #[test]
 fn the_tar_crate_agrees() {
-    let mut entries = vec![file(&"x/".repeat(80), ""), file(&"n".repeat(300), "body"), soft(&"t".repeat(200), "s")];
+    let mut entries =
+        vec![file(&"x/".repeat(80), ""), file(&"n".repeat(300), "body"), soft(&"t".repeat(200), "s")];
     entries[0].0.path = b"plain".to_vec();
     entries[1].0.modified = Time { seconds: 5, nanoseconds: 0 };
     let bytes = tar(&entries);

@@ -62,7 +62,8 @@ fn apply_hashing(plain: Box<dyn Read + Send + '_>, target: &Target) -> Result<Ap
             (digest(hasher), size)
         });
         untar(&mut ChunkReader::new(untar_chunks), target)?;
-        let (diff_id, size) = hashing.join().map_err(|_| Error::internal("cannot hash layer: the thread died"))?;
+        let (diff_id, size) =
+            hashing.join().map_err(|_| Error::internal("cannot hash layer: the thread died"))?;
         Ok(Applied { diff_id, size })
     })
 }
@@ -76,7 +77,8 @@ pub fn needs_lowers(error: &Error) -> bool {
 /// Applies, then reads what follows the end mark: it counts for the digest.
 fn untar(stream: &mut impl BufRead, target: &Target) -> Result<()> {
     let fail = |kind, cause: archive::Error| Error::new(kind, "failed to extract layer").with_source(cause);
-    archive::apply(target.root(), &mut *stream, target.options()?).map_err(|cause| fail(cause.kind(), cause))?;
+    archive::apply(target.root(), &mut *stream, target.options()?)
+        .map_err(|cause| fail(cause.kind(), cause))?;
     loop {
         let count = stream.fill_buf().map_err(|cause| {
             let cause = archive::Error::Read(cause);

@@ -155,9 +155,8 @@ fn is_same(
     }
     match (a_file, b_file) {
         // A time of whole seconds may be an archive's: it says little.
-        (Some(a), Some(b)) if new.st_mtime_nsec == 0 => {
-            same_bytes(a, b).map_err(|cause| Error::unknown(format!("cannot read {}", show(path))).with_source(cause))
-        }
+        (Some(a), Some(b)) if new.st_mtime_nsec == 0 => same_bytes(a, b)
+            .map_err(|cause| Error::unknown(format!("cannot read {}", show(path))).with_source(cause)),
         _ => Ok(true),
     }
 }
@@ -185,7 +184,8 @@ fn same_bytes(mut a: std::fs::File, mut b: std::fs::File) -> std::io::Result<boo
 type Described = Option<(Entry, Option<std::fs::File>, Stat)>;
 
 fn describe_at(directory: BorrowedFd<'_>, name: &[u8], path: &[u8]) -> Result<Described> {
-    describe(directory, name, path).map_err(|cause| Error::new(cause.kind(), "cannot compare trees").with_source(cause))
+    describe(directory, name, path)
+        .map_err(|cause| Error::new(cause.kind(), "cannot compare trees").with_source(cause))
 }
 
 fn open(directory: BorrowedFd<'_>, name: &[u8], path: &[u8]) -> Result<OwnedFd> {
@@ -254,7 +254,8 @@ impl<W: Write> Layer<W> {
     fn entry_if_link_changed(&mut self, root: BorrowedFd<'_>, path: &[u8]) -> Result<()> {
         let parent = self.walk(root, path, false)?;
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
-        let stat = fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|cause| fail("stat", path, cause))?;
+        let stat = fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|cause| fail("stat", path, cause))?;
         if self.inodes_changed.contains(&(stat.st_dev, stat.st_ino)) {
             return self.entry(root, path);
         }
@@ -290,7 +291,8 @@ impl<W: Write> Layer<W> {
         let mut at = 0;
         while let Some(slash) = path[at..].iter().position(|b| *b == b'/').map(|slash| slash + at) {
             let (above, name) = (&path[..slash], &path[at..slash]);
-            if add && self.written.insert(above.to_vec())
+            if add
+                && self.written.insert(above.to_vec())
                 && let Some((mut entry, ..)) = describe_at(directory.as_fd(), name, above)?
             {
                 entry.modified = self.clamp(entry.modified);

@@ -41,9 +41,8 @@ impl Compression {
             _ => None,
         };
         let known = match base {
-            "application/vnd.oci.image.layer.v1.tar" | "application/vnd.oci.image.layer.nondistributable.v1.tar" => {
-                by_suffix
-            }
+            "application/vnd.oci.image.layer.v1.tar"
+            | "application/vnd.oci.image.layer.nondistributable.v1.tar" => by_suffix,
             "application/vnd.docker.image.rootfs.diff.tar" => by_suffix,
             "application/vnd.docker.image.rootfs.diff.tar.gzip"
             | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
@@ -51,7 +50,9 @@ impl Compression {
             {
                 Some(Compression::Gzip)
             }
-            "application/vnd.docker.image.rootfs.diff.tar.zstd" if suffixes.is_empty() => Some(Compression::Zstd),
+            "application/vnd.docker.image.rootfs.diff.tar.zstd" if suffixes.is_empty() => {
+                Some(Compression::Zstd)
+            }
             "application/vnd.docker.image.rootfs.foreign.diff.tar" => by_suffix,
             _ => None,
         };
@@ -67,7 +68,9 @@ impl Compression {
 ///
 /// # Errors
 /// The source cannot be read.
-pub fn decompress<'a>(mut source: impl Read + Send + 'a) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
+pub fn decompress<'a>(
+    mut source: impl Read + Send + 'a,
+) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
     let mut start = Vec::with_capacity(4);
     source.by_ref().take(4).read_to_end(&mut start)?;
     let compression = Compression::of_bytes(&start);
@@ -75,7 +78,10 @@ pub fn decompress<'a>(mut source: impl Read + Send + 'a) -> io::Result<(Compress
     Ok((compression, decoder(BufReader::with_capacity(CHUNK, whole), compression)?))
 }
 
-fn decoder<'a>(source: impl BufRead + Send + 'a, compression: Compression) -> io::Result<Box<dyn Read + Send + 'a>> {
+fn decoder<'a>(
+    source: impl BufRead + Send + 'a,
+    compression: Compression,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
     Ok(match compression {
         Compression::None => Box::new(source),
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(source)),

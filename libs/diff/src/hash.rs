@@ -38,5 +38,6 @@ impl<W: Write> Write for HashWriter<W> {
 }
 
 pub(crate) fn digest(hasher: Sha256) -> Digest {
-    Digest::parse(&format!("sha256:{}", hex::encode(hasher.finalize()))).expect("a computed digest is well formed")
+    Digest::parse(&format!("sha256:{}", hex::encode(hasher.finalize())))
+        .expect("a computed digest is well formed")
 }

@@ -8,7 +8,7 @@ use containerd_api::types::Mount;
 use errdefs::{Error, Result};
 use rustix::fs::{self, CWD, Mode, OFlags};
 use rustix::mount::{
-    MountAttrFlags, MountFlags, FsMountFlags, FsOpenFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen, open_tree,
 };
 
@@ -32,7 +32,11 @@ impl Target {
     /// # Errors
     /// It cannot be opened.
     pub fn directory(path: &Path) -> Result<Target> {
-        Ok(Target { root: open_directory(path)?, whiteouts: Whiteouts::Remove, lowers: Below::Known(Vec::new()) })
+        Ok(Target {
+            root: open_directory(path)?,
+            whiteouts: Whiteouts::Remove,
+            lowers: Below::Known(Vec::new()),
+        })
     }
 
     /// What `mounts` of a snapshot over nothing give to write to, for a layer whose place is on others that
@@ -56,7 +60,11 @@ impl Target {
         {
             let user = mount.options.iter().any(|option| option == "userxattr");
             let whiteouts = if user { Whiteouts::OverlayUser } else { Whiteouts::Overlay };
-            return Ok(Target { root: open_directory(Path::new(upper))?, whiteouts, lowers: Below::Known(lowers(mount)) });
+            return Ok(Target {
+                root: open_directory(Path::new(upper))?,
+                whiteouts,
+                lowers: Below::Known(lowers(mount)),
+            });
         }
         Target::readable(mounts)
     }
@@ -67,7 +75,8 @@ impl Target {
     /// As [`Target::writable`].
     pub fn readable(mounts: &[Mount]) -> Result<Target> {
         let mount = only(mounts)?;
-        let is_bind = mount.r#type == "bind" || mount.options.iter().any(|option| option == "bind" || option == "rbind");
+        let is_bind = mount.r#type == "bind"
+            || mount.options.iter().any(|option| option == "bind" || option == "rbind");
         if is_bind {
             return Target::directory(Path::new(&mount.source));
         }
@@ -84,16 +93,17 @@ impl Target {
     /// # Errors
     /// A write failed, now or since the tree was opened.
     pub fn sync(&self) -> Result<()> {
-        let root = fs::openat(&self.root, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let root =
+            fs::openat(&self.root, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         root.and_then(fs::syncfs).map_err(|cause| Error::unknown("cannot sync layer").with_source(io(cause)))
     }
 
     pub(crate) fn options(&self) -> Result<Options> {
         let lowers = match &self.lowers {
             Below::Awaited => Lowers::Awaited,
-            Below::Known(paths) => {
-                Lowers::Known(paths.iter().map(|path| open_directory(Path::new(path))).collect::<Result<_>>()?)
-            }
+            Below::Known(paths) => Lowers::Known(
+                paths.iter().map(|path| open_directory(Path::new(path))).collect::<Result<_>>()?,
+            ),
         };
         Ok(Options { whiteouts: self.whiteouts, lowers })
     }
@@ -119,8 +129,9 @@ fn only(mounts: &[Mount]) -> Result<&Mount> {
 
 pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    fs::openat(CWD, path, flags, Mode::empty())
-        .map_err(|cause| Error::unknown(format!("cannot open directory {}", path.display())).with_source(io(cause)))
+    fs::openat(CWD, path, flags, Mode::empty()).map_err(|cause| {
+        Error::unknown(format!("cannot open directory {}", path.display())).with_source(io(cause))
+    })
 }
 
 /// Mounts without a mount point: nothing is left behind, whenever we die.
@@ -129,7 +140,8 @@ fn detached(mount: &Mount) -> Result<OwnedFd> {
         let what = format!("cannot mount {} of type {}: {call}", mount.source, mount.r#type);
         Error::unknown(what).with_source(io(cause))
     };
-    let context = fsopen(mount.r#type.as_str(), FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| fail("fsopen", e))?;
+    let context =
+        fsopen(mount.r#type.as_str(), FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| fail("fsopen", e))?;
     let source = if mount.source.is_empty() { "none" } else { &mount.source };
     fsconfig_set_string(context.as_fd(), "source", source).map_err(|e| fail("source", e))?;
     let mut attributes = MountAttrFlags::empty();
@@ -152,24 +164,35 @@ fn detached(mount: &Mount) -> Result<OwnedFd> {
         }
     }
     match fsconfig_create(context.as_fd()) {
-        Ok(()) => {
-            fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(|e| fail("fsmount", e))
-        }
+        Ok(()) => fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+            .map_err(|e| fail("fsmount", e)),
         Err(error) => attached_and_let_go(mount).map_err(|_| fail("fsconfig", error)),
     }
 }
 
 /// For kernels before 6.5, which know no `lowerdir+`: mount on a directory of our own, open, unmount.
 fn attached_and_let_go(mount: &Mount) -> rustix::io::Result<OwnedFd> {
-    let point = std::env::temp_dir().join(format!("wherry-diff-{}-{:?}", std::process::id(), std::thread::current().id()));
-    std::fs::create_dir_all(&point).map_err(|e| rustix::io::Errno::from_io_error(&e).unwrap_or(rustix::io::Errno::IO))?;
-    let data = mount.options.iter().filter(|o| !matches!(o.as_str(), "ro" | "rw")).cloned().collect::<Vec<_>>().join(",");
+    let point = std::env::temp_dir().join(format!(
+        "wherry-diff-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    ));
+    std::fs::create_dir_all(&point)
+        .map_err(|e| rustix::io::Errno::from_io_error(&e).unwrap_or(rustix::io::Errno::IO))?;
+    let data = mount
+        .options
+        .iter()
+        .filter(|o| !matches!(o.as_str(), "ro" | "rw"))
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(",");
     let mut flags = MountFlags::empty();
     if mount.options.iter().any(|option| option == "ro") {
         flags |= MountFlags::RDONLY;
     }
     let data = std::ffi::CString::new(data).map_err(|_| rustix::io::Errno::INVAL)?;
-    let mounted = rustix::mount::mount(mount.source.as_str(), &point, mount.r#type.as_str(), flags, data.as_c_str());
+    let mounted =
+        rustix::mount::mount(mount.source.as_str(), &point, mount.r#type.as_str(), flags, data.as_c_str());
     let opened = mounted.and_then(|()| {
         let tree = open_tree(CWD, &point, OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::OPEN_TREE_CLONE);
         rustix::mount::unmount(&point, rustix::mount::UnmountFlags::DETACH)?;

@@ -93,7 +93,8 @@ fn write_directory<W: Write>(
 }
 
 fn is_whiteout(directory: BorrowedFd<'_>, name: &[u8]) -> Result<bool> {
-    let stat = fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|cause| fail("stat", name, cause))?;
+    let stat =
+        fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|cause| fail("stat", name, cause))?;
     Ok(stat.st_rdev == 0)
 }
 
@@ -103,9 +104,10 @@ fn is_opaque(fd: &OwnedFd) -> bool {
 }
 
 fn has_directory(below: &[OwnedFd], path: &[u8]) -> bool {
-    below.iter().find_map(|layer| fs::statat(layer, path, AtFlags::SYMLINK_NOFOLLOW).ok()).is_some_and(|stat| {
-        FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-    })
+    below
+        .iter()
+        .find_map(|layer| fs::statat(layer, path, AtFlags::SYMLINK_NOFOLLOW).ok())
+        .is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 fn children(directory: BorrowedFd<'_>) -> Result<Vec<(Vec<u8>, FileType)>> {

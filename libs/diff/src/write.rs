@@ -50,7 +50,10 @@ pub fn write<W: Write>(left: &[Mount], right: &[Mount], options: WriteOptions, s
             compare(left.as_ref().map(Target::root), right.root(), &mut layer)?;
         }
     }
-    let hashed = layer.writer.finish().map_err(|cause| Error::new(cause.kind(), "cannot write layer").with_source(cause))?;
+    let hashed = layer
+        .writer
+        .finish()
+        .map_err(|cause| Error::new(cause.kind(), "cannot write layer").with_source(cause))?;
     let (buffered, diff_id, size) = hashed.finish();
     let encoder = buffered.into_inner().map_err(|error| failed(error.into_error()))?;
     encoder.finish().map_err(failed)?;

@@ -48,7 +48,12 @@ fn names(layer: &[u8]) -> Vec<String> {
 
 /// All that matters of a tree: kinds, modes, owners, contents, links, and which names share an inode.
 fn look(root: &Path) -> BTreeMap<String, String> {
-    fn walk(root: &Path, path: &Path, inodes: &mut BTreeMap<u64, String>, found: &mut BTreeMap<String, String>) {
+    fn walk(
+        root: &Path,
+        path: &Path,
+        inodes: &mut BTreeMap<u64, String>,
+        found: &mut BTreeMap<String, String>,
+    ) {
         let mut entries: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
         entries.sort();
         for path in entries {
@@ -62,7 +67,10 @@ fn look(root: &Path) -> BTreeMap<String, String> {
             } else {
                 String::new()
             };
-            found.insert(name, format!("{:o} {}:{} {} {what}", stat.mode(), stat.uid(), stat.gid(), stat.rdev()));
+            found.insert(
+                name,
+                format!("{:o} {}:{} {} {what}", stat.mode(), stat.uid(), stat.gid(), stat.rdev()),
+            );
             if stat.is_dir() {
                 walk(root, &path, inodes, found);
             }
@@ -77,7 +85,13 @@ fn base(root: &Path) {
     for directory in ["etc", "usr/bin", "gone/deep", "replaced", "home"] {
         fs::create_dir_all(root.join(directory)).unwrap();
     }
-    for (path, text) in [("etc/passwd", "root"), ("usr/bin/a", "A"), ("gone/deep/x", "x"), ("replaced/old", "o"), ("file", "f")] {
+    for (path, text) in [
+        ("etc/passwd", "root"),
+        ("usr/bin/a", "A"),
+        ("gone/deep/x", "x"),
+        ("replaced/old", "o"),
+        ("file", "f"),
+    ] {
         fs::write(root.join(path), text).unwrap();
     }
     fs::hard_link(root.join("usr/bin/a"), root.join("usr/bin/b")).unwrap();
@@ -126,7 +140,9 @@ fn compared_and_applied_is_the_same_tree() {
         assert_eq!((applied.diff_id, applied.size), (written.diff_id, written.size));
         assert_eq!(look(&at("c")), look(&at("b")));
         let names = names(&layer);
-        assert!(names.contains(&".wh.gone".to_owned()) && !names.iter().any(|name| name.starts_with("gone/")));
+        assert!(
+            names.contains(&".wh.gone".to_owned()) && !names.iter().any(|name| name.starts_with("gone/"))
+        );
         assert!(!names.contains(&"usr/bin/x".to_owned()));
     }
 }
@@ -160,7 +176,10 @@ fn an_overlays_upper_directory_goes_out_and_in() {
     }
     base(&at("lower"));
     let right = overlay(&at("lower"), &at("upper"), &at("work"));
-    let mounted = Command::new("mount").args(["-t", "overlay", "overlay", "-o", &right.options.join(",")]).arg(at("merged")).status();
+    let mounted = Command::new("mount")
+        .args(["-t", "overlay", "overlay", "-o", &right.options.join(",")])
+        .arg(at("merged"))
+        .status();
     assert!(mounted.unwrap().success());
     change(&at("merged"));
     let expected = look(&at("merged"));
@@ -168,7 +187,8 @@ fn an_overlays_upper_directory_goes_out_and_in() {
 
     let left = Mount { options: vec!["rbind".into(), "ro".into()], ..bind(&at("lower")) };
     let mut fast = Vec::new();
-    write(std::slice::from_ref(&left), std::slice::from_ref(&right), options(Compression::Gzip), &mut fast).unwrap();
+    write(std::slice::from_ref(&left), std::slice::from_ref(&right), options(Compression::Gzip), &mut fast)
+        .unwrap();
     let fast_names = names(&fast);
     assert!(fast_names.contains(&".wh.gone".to_owned()), "{fast_names:?}");
     assert!(fast_names.contains(&"replaced/.wh..wh..opq".to_owned()), "{fast_names:?}");
@@ -183,7 +203,10 @@ fn an_overlays_upper_directory_goes_out_and_in() {
         let next = overlay(&at("lower"), &at("upper2"), &at("work2"));
         let target = Target::writable(std::slice::from_ref(&next)).unwrap();
         apply(Layer { stream: layer.as_slice(), verified: None }, &target).unwrap();
-        let done = Command::new("mount").args(["-t", "overlay", "overlay", "-o", &next.options.join(",")]).arg(at("merged")).status();
+        let done = Command::new("mount")
+            .args(["-t", "overlay", "overlay", "-o", &next.options.join(",")])
+            .arg(at("merged"))
+            .status();
         assert!(done.unwrap().success());
         let got = look(&at("merged"));
         assert!(Command::new("umount").arg(at("merged")).status().unwrap().success());

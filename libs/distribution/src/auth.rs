@@ -116,10 +116,12 @@ impl Authorizations {
             let question = Question { transport, host, over_tls, challenge: bearer, scopes, offline };
             let token = question.token(&credential).await?;
             self.identity = token.refresh_token.clone().filter(|token| !token.is_empty());
-            let lifetime = token.expires_in.filter(|seconds| *seconds > 0).map_or(DEFAULT_LIFETIME, Duration::from_secs);
+            let lifetime =
+                token.expires_in.filter(|seconds| *seconds > 0).map_or(DEFAULT_LIFETIME, Duration::from_secs);
             // Renewed a little early: the host's clock counts, and the request takes time.
             let ends = Instant::now() + lifetime.mul_f64(0.9);
-            let text = token.text().ok_or_else(|| Error::unknown("authorization server did not include a token"))?;
+            let text =
+                token.text().ok_or_else(|| Error::unknown("authorization server did not include a token"))?;
             return self.hold(host, scopes, &format!("Bearer {text}"), Some(ends));
         }
         if parsed.iter().any(|challenge| challenge.scheme == "basic")
@@ -180,7 +182,9 @@ impl Question<'_> {
             .parse()
             .ok()
             .filter(|uri: &Uri| uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https")))
-            .ok_or_else(|| Error::unknown(format!("{} names no authorization server: {realm:?}", self.host.authority)))?;
+            .ok_or_else(|| {
+                Error::unknown(format!("{} names no authorization server: {realm:?}", self.host.authority))
+            })?;
         if self.over_tls && uri.scheme_str() == Some("http") && *credential != Credential::None {
             return Err(Error::permission_denied(format!(
                 "refusing to send credentials to {realm} without TLS"
@@ -199,14 +203,16 @@ impl Question<'_> {
             return Err(error_of("failed to fetch token", response).await);
         }
         let body = read_body(response, TOKEN_LIMIT).await?;
-        serde_json::from_slice(&body)
-            .map_err(|cause| Error::unknown("cannot read the authorization server's answer").with_source(cause))
+        serde_json::from_slice(&body).map_err(|cause| {
+            Error::unknown("cannot read the authorization server's answer").with_source(cause)
+        })
     }
 
     /// The scopes that the host names, and those that we need.
     fn wanted(&self) -> Vec<String> {
         let named = self.challenge.parameter("scope").unwrap_or_default();
-        let mut wanted: Vec<String> = named.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+        let mut wanted: Vec<String> =
+            named.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
         for scope in self.scopes {
             if !wanted.contains(scope) {
                 wanted.push(scope.clone());

@@ -29,9 +29,13 @@ impl Challenge {
             }
             // `name = value` belongs to the challenge before; a word alone starts the next.
             match (rest.value(), found.last_mut()) {
-                (Some(value), Some(challenge)) => challenge.parameters.push((word.to_ascii_lowercase(), value)),
+                (Some(value), Some(challenge)) => {
+                    challenge.parameters.push((word.to_ascii_lowercase(), value))
+                }
                 (Some(_), None) => {}
-                (None, _) => found.push(Challenge { scheme: word.to_ascii_lowercase(), parameters: Vec::new() }),
+                (None, _) => {
+                    found.push(Challenge { scheme: word.to_ascii_lowercase(), parameters: Vec::new() })
+                }
             }
         }
     }

@@ -184,7 +184,9 @@ impl Blob<'_> {
         self.skip = match response.status() {
             StatusCode::OK => self.offset,
             StatusCode::PARTIAL_CONTENT => self.offset - started_at(&response, self.offset)?,
-            _ => return Err(error_of(&format!("cannot get blob at {}", source.host.authority), response).await),
+            _ => {
+                return Err(error_of(&format!("cannot get blob at {}", source.host.authority), response).await);
+            }
         };
         self.body = Some(response.into_body());
         Ok(())

@@ -58,7 +58,8 @@ impl HostsConfig {
     fn is_insecure(&self, authority: &str) -> bool {
         is_loopback(authority)
             || self.insecure.iter().any(|entry| {
-                let entry = entry.trim_start_matches("http://").trim_start_matches("https://").trim_end_matches('/');
+                let entry =
+                    entry.trim_start_matches("http://").trim_start_matches("https://").trim_end_matches('/');
                 entry == authority || entry == name_of(authority) || in_network(entry, name_of(authority))
             })
     }
@@ -79,17 +80,16 @@ impl HostsConfig {
                 host.tls = certificates_in(&directory);
                 Ok(Some(vec![host]))
             }
-            Err(error) => {
-                Err(Error::unknown(format!("cannot read {}", file.display())).with_source(error))
-            }
+            Err(error) => Err(Error::unknown(format!("cannot read {}", file.display())).with_source(error)),
         }
     }
 
     fn from_table(&self, table: &Table, directory: &Path, domain: &str) -> Result<Vec<Host>> {
         let mut hosts = Vec::new();
         for (url, settings) in table.get("host").and_then(Value::as_table).into_iter().flatten() {
-            let settings =
-                settings.as_table().ok_or_else(|| Error::invalid_argument(format!("host {url:?} is no table")))?;
+            let settings = settings
+                .as_table()
+                .ok_or_else(|| Error::invalid_argument(format!("host {url:?} is no table")))?;
             let mut host = self.host_from(url, settings, directory)?;
             let own_name = host.authority == Host::origin(domain, Schemes::Https).authority;
             host.mirror_of = (!own_name).then(|| domain.to_owned());
@@ -122,7 +122,8 @@ impl HostsConfig {
         if let Some(words) = settings.get("capabilities") {
             host.capabilities = capabilities(words)?;
         }
-        host.tls.authorities = strings(settings.get("ca"))?.into_iter().map(|path| directory.join(path)).collect();
+        host.tls.authorities =
+            strings(settings.get("ca"))?.into_iter().map(|path| directory.join(path)).collect();
         host.tls.identity = identity(settings.get("client"), directory)?;
         for (name, value) in settings.get("header").and_then(Value::as_table).into_iter().flatten() {
             for value in strings(Some(value))? {
@@ -255,7 +256,10 @@ mod tests {
 
     #[test]
     fn without_configuration_the_registry_itself_is_asked() {
-        let plain = HostsConfig { insecure: vec!["10.0.0.0/8".into(), "reg.example".into()], ..HostsConfig::default() };
+        let plain = HostsConfig {
+            insecure: vec!["10.0.0.0/8".into(), "reg.example".into()],
+            ..HostsConfig::default()
+        };
         for (domain, expected) in [
             ("docker.io", "Https registry-1.docker.io/v2"),
             ("quay.io", "Https quay.io/v2"),
@@ -296,12 +300,15 @@ mod tests {
         "#;
         let (root, config) = config(&[("r.example_5000_/hosts.toml", text)]);
         let hosts = config.hosts("r.example:5000").unwrap();
-        assert_eq!(shown(&hosts), [
-            "Https z.example/v2",
-            "Http a.example/some/path",
-            "Https b.example/x/v2",
-            "Https registry.example/v2"
-        ]);
+        assert_eq!(
+            shown(&hosts),
+            [
+                "Https z.example/v2",
+                "Http a.example/some/path",
+                "Https b.example/x/v2",
+                "Https registry.example/v2"
+            ]
+        );
         assert_eq!(hosts[0].capabilities, Capabilities { pull: true, resolve: false, push: false });
         let directory = root.path().join("r.example_5000_");
         assert_eq!(hosts[2].tls.authorities, [directory.join("ca.pem")]);
@@ -315,7 +322,10 @@ mod tests {
             ("_default/hosts.toml", "[host.\"https://all.example\"]\n"),
             ("bad.example/hosts.toml", "server = ["),
         ]);
-        assert_eq!(shown(&config.hosts("q.example").unwrap()), ["Https all.example/v2", "Https q.example/v2"]);
+        assert_eq!(
+            shown(&config.hosts("q.example").unwrap()),
+            ["Https all.example/v2", "Https q.example/v2"]
+        );
         assert_eq!(config.hosts("bad.example").unwrap_err().kind(), errdefs::Kind::InvalidArgument);
     }
 

@@ -34,7 +34,11 @@ enum Exception {
     Network(String),
     Address(IpAddr, Option<u16>),
     /// A name with all below it; not the name itself when it began with a dot.
-    Domain { name: String, only_below: bool, port: Option<u16> },
+    Domain {
+        name: String,
+        only_below: bool,
+        port: Option<u16>,
+    },
 }
 
 impl Proxies {
@@ -45,7 +49,10 @@ impl Proxies {
     pub fn from_environment() -> Result<Proxies> {
         let variable = |name: &str| {
             let named = [name.to_owned(), name.to_lowercase()];
-            named.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty())).unwrap_or_default()
+            named
+                .iter()
+                .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+                .unwrap_or_default()
         };
         Proxies::parse(&variable("HTTP_PROXY"), &variable("HTTPS_PROXY"), &variable("NO_PROXY"))
     }
@@ -67,7 +74,8 @@ impl Proxies {
         };
         let authority = uri.authority()?.as_str();
         let port = uri.port_u16().unwrap_or(port);
-        let is_direct = is_loopback(authority) || self.exceptions.iter().any(|exception| exception.covers(authority, port));
+        let is_direct = is_loopback(authority)
+            || self.exceptions.iter().any(|exception| exception.covers(authority, port));
         (!is_direct).then_some(proxy)
     }
 }
@@ -78,7 +86,9 @@ impl Proxy {
             return Ok(None);
         }
         // The URL may hold a password: error texts do not hold the URL.
-        let bad = || Error::invalid_argument("the proxy's URL is malformed").with_hint("write it as http://HOST:PORT");
+        let bad = || {
+            Error::invalid_argument("the proxy's URL is malformed").with_hint("write it as http://HOST:PORT")
+        };
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
         if !scheme.eq_ignore_ascii_case("http") {
             return Err(Error::unimplemented(format!("a proxy by {scheme} is not supported"))
@@ -96,8 +106,10 @@ impl Proxy {
         let authorization = match user {
             Some(user) => {
                 let (name, password) = user.split_once(':').unwrap_or((user, ""));
-                let pair = [decode(name).ok_or_else(bad)?, b":".to_vec(), decode(password).ok_or_else(bad)?].concat();
-                let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).map_err(|_| bad())?;
+                let pair = [decode(name).ok_or_else(bad)?, b":".to_vec(), decode(password).ok_or_else(bad)?]
+                    .concat();
+                let mut value =
+                    HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).map_err(|_| bad())?;
                 value.set_sensitive(true);
                 Some(value)
             }

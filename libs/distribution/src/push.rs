@@ -29,10 +29,9 @@ pub enum Pushed {
 
 impl Repository {
     fn push_host(&self) -> Result<&Host> {
-        self.hosts
-            .iter()
-            .find(|host| host.capabilities.push)
-            .ok_or_else(|| Error::failed_precondition(format!("no host of {} takes pushes", self.reference.domain())))
+        self.hosts.iter().find(|host| host.capabilities.push).ok_or_else(|| {
+            Error::failed_precondition(format!("no host of {} takes pushes", self.reference.domain()))
+        })
     }
 
     /// Brings a blob to the registry: nothing is sent when it is there, or can be had from one of the
@@ -68,8 +67,9 @@ impl Repository {
             return Ok(Pushed::Present);
         }
         let mut ask = Ask::new(Method::PUT, path, &self.scope("pull,push"));
-        let media_type = HeaderValue::from_str(&target.media_type)
-            .map_err(|_| Error::invalid_argument(format!("media type {:?} is malformed", target.media_type)))?;
+        let media_type = HeaderValue::from_str(&target.media_type).map_err(|_| {
+            Error::invalid_argument(format!("media type {:?} is malformed", target.media_type))
+        })?;
         ask.headers.insert(CONTENT_TYPE, media_type);
         ask.payload = Payload::Bytes(bytes);
         let response = self.ask(host, &ask).await?;
@@ -98,12 +98,18 @@ impl Repository {
     /// Cross-repository mount; `None` when the registry opened an upload instead, or may not read there.
     async fn mount(&self, host: &Host, target: &Target, from: &str) -> Result<Option<()>> {
         let what = format!("blobs/uploads/?mount={}&from={}", encode(target.digest.as_str()), encode(from));
-        let mut ask = Ask::new(Method::POST, host.path_of(self.reference.path(), &what), &self.scope("pull,push"));
+        let mut ask =
+            Ask::new(Method::POST, host.path_of(self.reference.path(), &what), &self.scope("pull,push"));
         ask.scopes.push(format!("repository:{from}:pull"));
         let response = match self.ask(host, &ask).await {
             Ok(response) => response,
             // A token server may refuse the other repository: then the blob is uploaded.
-            Err(error) if matches!(error.kind(), Kind::Unauthenticated | Kind::PermissionDenied | Kind::NotFound) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    Kind::Unauthenticated | Kind::PermissionDenied | Kind::NotFound
+                ) =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -112,7 +118,8 @@ impl Repository {
             // It opened an upload that nobody will use.
             if let Some(location) = header(response.headers(), LOCATION.as_str()) {
                 let base = format!("{}/{}/blobs/uploads/", host.path, self.reference.path());
-                let cancel = Ask::new(Method::DELETE, absolute(host, &base, location)?, &self.scope("pull,push"));
+                let cancel =
+                    Ask::new(Method::DELETE, absolute(host, &base, location)?, &self.scope("pull,push"));
                 let _ = self.ask(host, &cancel).await;
             }
         }
@@ -122,10 +129,14 @@ impl Repository {
 
 pub(crate) fn denied(error: Error) -> Error {
     match error.kind() {
-        kind @ (Kind::Unauthenticated | Kind::PermissionDenied) => {
-            Error::new(kind, format!("push access denied, repository does not exist or may require authorization: {}", error.chain()))
-                .with_hint("log in to the registry")
-        }
+        kind @ (Kind::Unauthenticated | Kind::PermissionDenied) => Error::new(
+            kind,
+            format!(
+                "push access denied, repository does not exist or may require authorization: {}",
+                error.chain()
+            ),
+        )
+        .with_hint("log in to the registry"),
         _ => error,
     }
 }

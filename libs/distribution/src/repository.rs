@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use errdefs::{Error, Kind, Result};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, LOCATION, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, HOST, LOCATION, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE,
+};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use reference::Reference;
@@ -149,8 +151,10 @@ impl Repository {
         };
         for _ in 0..REDIRECT_LIMIT {
             let at_home = same_origin(&own, &uri);
-            let mut request = Request::builder().method(ask.method.clone()).uri(&uri).header(USER_AGENT, AGENT);
-            request = request.header(HOST, uri.authority().map(http::uri::Authority::as_str).unwrap_or_default());
+            let mut request =
+                Request::builder().method(ask.method.clone()).uri(&uri).header(USER_AGENT, AGENT);
+            request =
+                request.header(HOST, uri.authority().map(http::uri::Authority::as_str).unwrap_or_default());
             for (name, value) in &ask.headers {
                 request = request.header(name, value);
             }
@@ -159,7 +163,8 @@ impl Repository {
             }
             if at_home {
                 for (name, value) in &host.headers {
-                    if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+                    if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value))
+                    {
                         request = request.header(name, value);
                     }
                 }
@@ -180,7 +185,10 @@ impl Repository {
             }
             let Some(location) = header(response.headers(), LOCATION.as_str()) else { return Ok(response) };
             let next = join_url(&uri, location)?;
-            if uri.scheme_str() == Some("https") && next.scheme_str() == Some("http") && host.schemes == Schemes::Https {
+            if uri.scheme_str() == Some("https")
+                && next.scheme_str() == Some("http")
+                && host.schemes == Schemes::Https
+            {
                 return Err(Error::permission_denied(format!(
                     "refusing the redirect of {} from TLS to plain HTTP",
                     host.authority
@@ -261,7 +269,9 @@ pub(crate) fn parse_url(text: &str) -> Result<Uri> {
     text.parse::<Uri>()
         .ok()
         .filter(|uri| uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https")))
-        .ok_or_else(|| Error::invalid_argument(format!("{:?} is no URL", crate::transport::without_query(text))))
+        .ok_or_else(|| {
+            Error::invalid_argument(format!("{:?} is no URL", crate::transport::without_query(text)))
+        })
 }
 
 /// A `Location` seen from where the answer came from.

@@ -37,7 +37,10 @@ impl Repository {
                 Err(error) => failures.add(host, error),
             }
         }
-        Err(failures.into_error(&format!("failed to resolve reference {:?}", self.reference.canonical()), &self.reference.canonical()))
+        Err(failures.into_error(
+            &format!("failed to resolve reference {:?}", self.reference.canonical()),
+            &self.reference.canonical(),
+        ))
     }
 
     async fn resolve_at(&self, host: &Host, object: &str) -> Result<Target> {
@@ -58,9 +61,14 @@ impl Repository {
                 ask.method = Method::GET;
                 let response = self.ask(host, &ask).await?;
                 if !response.status().is_success() {
-                    return Err(error_of(&format!("cannot get manifest {object} at {}", host.authority), response).await);
+                    return Err(error_of(
+                        &format!("cannot get manifest {object} at {}", host.authority),
+                        response,
+                    )
+                    .await);
                 }
-                let media_type = media_type(header(response.headers(), CONTENT_TYPE.as_str())).unwrap_or_default();
+                let media_type =
+                    media_type(header(response.headers(), CONTENT_TYPE.as_str())).unwrap_or_default();
                 let body = read_body(response, MANIFEST_LIMIT).await?;
                 (media_type, digest_of("sha256", &body)?, body.len() as u64)
             }
@@ -69,7 +77,9 @@ impl Repository {
             && *wanted != digest
             && wanted.algorithm() == digest.algorithm()
         {
-            return Err(Error::failed_precondition(format!("host answered with digest {digest}, not {wanted}")));
+            return Err(Error::failed_precondition(format!(
+                "host answered with digest {digest}, not {wanted}"
+            )));
         }
         if size > MANIFEST_LIMIT {
             return Err(too_large(size));
@@ -111,7 +121,10 @@ impl Repository {
         let body = read_body(response, MANIFEST_LIMIT).await?;
         let found = digest_of(target.digest.algorithm(), &body)?;
         if found != target.digest {
-            return Err(Error::failed_precondition(format!("unexpected commit digest {found}, expected {}", target.digest)));
+            return Err(Error::failed_precondition(format!(
+                "unexpected commit digest {found}, expected {}",
+                target.digest
+            )));
         }
         Ok(body)
     }
@@ -137,7 +150,8 @@ pub(crate) fn digest_of(algorithm: &str, bytes: &[u8]) -> Result<Digest> {
         "sha512" => hex::encode(Sha512::digest(bytes)),
         other => return Err(Error::unimplemented(format!("unsupported digest algorithm {other}"))),
     };
-    Digest::parse(&format!("{algorithm}:{hex}")).map_err(|cause| Error::internal("cannot name digest").with_source(cause))
+    Digest::parse(&format!("{algorithm}:{hex}"))
+        .map_err(|cause| Error::internal("cannot name digest").with_source(cause))
 }
 
 /// What each host said: a person sees all of it, not the last alone.
@@ -156,7 +170,8 @@ impl Failures {
         if self.0.iter().all(|(_, error)| error.kind() == Kind::NotFound) {
             return Error::not_found(format!("{what}: {object}: not found"));
         }
-        let telling = self.0.iter().find(|(_, error)| error.kind() != Kind::NotFound).map_or(first, |(_, error)| error);
+        let telling =
+            self.0.iter().find(|(_, error)| error.kind() != Kind::NotFound).map_or(first, |(_, error)| error);
         let (kind, hint) = (telling.kind(), telling.hint().map(str::to_owned));
         let denied = matches!(kind, Kind::Unauthenticated | Kind::PermissionDenied);
         let texts: Vec<String> = self.0.iter().map(|(_, error)| error.chain()).collect();

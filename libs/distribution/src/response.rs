@@ -31,10 +31,14 @@ pub(crate) async fn read_body(response: Response<Incoming>, limit: u64) -> Resul
     let mut body = response.into_body();
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|cause| Error::new(Kind::Aborted, "cannot read answer").with_source(cause))?;
+        let frame =
+            frame.map_err(|cause| Error::new(Kind::Aborted, "cannot read answer").with_source(cause))?;
         if let Some(data) = frame.data_ref() {
             if bytes.len() as u64 + data.len() as u64 > limit {
-                return Err(Error::new(Kind::ResourceExhausted, format!("answer is larger than {limit} bytes")));
+                return Err(Error::new(
+                    Kind::ResourceExhausted,
+                    format!("answer is larger than {limit} bytes"),
+                ));
             }
             bytes.extend_from_slice(data);
         }

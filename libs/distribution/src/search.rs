@@ -56,7 +56,7 @@ pub async fn search(
         return Err(error_of(&format!("cannot search {}", host.authority), response).await);
     }
     let body = read_body(response, ANSWER_LIMIT).await?;
-    serde_json::from_slice::<Answer>(&body)
-        .map(|answer| answer.results)
-        .map_err(|cause| Error::unknown(format!("cannot read what {} found", host.authority)).with_source(cause))
+    serde_json::from_slice::<Answer>(&body).map(|answer| answer.results).map_err(|cause| {
+        Error::unknown(format!("cannot read what {} found", host.authority)).with_source(cause)
+    })
 }

@@ -77,7 +77,10 @@ mod tests {
 
     #[test]
     fn links_to_the_next_page() {
-        assert_eq!(next_page("</v2/a/tags/list?last=b&n=2>; rel=\"next\""), Some("/v2/a/tags/list?last=b&n=2"));
+        assert_eq!(
+            next_page("</v2/a/tags/list?last=b&n=2>; rel=\"next\""),
+            Some("/v2/a/tags/list?last=b&n=2")
+        );
         assert_eq!(next_page("<x>; rel=prev, <y>; a=b; rel=next"), Some("y"));
         assert_eq!(next_page("<x>; rel=\"last\""), None);
     }

@@ -17,7 +17,8 @@ pub(crate) fn client_config(files: &TlsFiles, skip_verify: bool) -> Result<Clien
         None => None,
         Some((certificate, key)) => Some((certificates(certificate)?, private_key(key)?)),
     };
-    tls::client(trust, identity).map_err(|cause| Error::invalid_argument("cannot set up TLS").with_source(cause))
+    tls::client(trust, identity)
+        .map_err(|cause| Error::invalid_argument("cannot set up TLS").with_source(cause))
 }
 
 fn roots(files: &TlsFiles) -> Result<RootCertStore> {
@@ -29,12 +30,13 @@ fn roots(files: &TlsFiles) -> Result<RootCertStore> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|cause| Error::invalid_argument(format!("cannot read certificate {}", path.display())).with_source(cause))
+    CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|cause| {
+        Error::invalid_argument(format!("cannot read certificate {}", path.display())).with_source(cause)
+    })
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_file(path)
-        .map_err(|cause| Error::invalid_argument(format!("cannot read key {}", path.display())).with_source(cause))
+    PrivateKeyDer::from_pem_file(path).map_err(|cause| {
+        Error::invalid_argument(format!("cannot read key {}", path.display())).with_source(cause)
+    })
 }

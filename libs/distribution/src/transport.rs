@@ -47,7 +47,8 @@ impl Transport {
             .https_or_http()
             .enable_http1()
             .wrap_connector(Connector::new(self.proxies.clone()));
-        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector);
+        let client =
+            Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector);
         clients.insert(key, client.clone());
         Ok(client)
     }
@@ -79,7 +80,11 @@ impl Transport {
         };
         answer.map_err(|error| {
             let kind = if error.is_connect() { Kind::Unavailable } else { Kind::Aborted };
-            let hint = if error.is_connect() { Some("check that the registry runs and can be reached") } else { None };
+            let hint = if error.is_connect() {
+                Some("check that the registry runs and can be reached")
+            } else {
+                None
+            };
             let wrapped = Error::new(kind, format!("failed to do request: {what}")).with_source(error);
             match hint {
                 Some(hint) => wrapped.with_hint(hint),

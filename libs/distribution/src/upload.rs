@@ -31,7 +31,12 @@ pub(crate) struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    pub(crate) fn new(repository: &'a Repository, host: &'a Host, target: &'a Target, source: &'a BlobSource) -> Self {
+    pub(crate) fn new(
+        repository: &'a Repository,
+        host: &'a Host,
+        target: &'a Target,
+        source: &'a BlobSource,
+    ) -> Self {
         Upload { repository, host, target, source, place: None, done: 0, longest: u64::MAX }
     }
 
@@ -95,7 +100,10 @@ impl<'a> Upload<'a> {
         match patched.status() {
             status if status.is_success() => {}
             StatusCode::PAYLOAD_TOO_LARGE => {
-                return Err(Error::new(Kind::ResourceExhausted, format!("registry refuses a body of {length} bytes")));
+                return Err(Error::new(
+                    Kind::ResourceExhausted,
+                    format!("registry refuses a body of {length} bytes"),
+                ));
             }
             _ => return Err(denied(error_of("failed to upload", patched).await)),
         }

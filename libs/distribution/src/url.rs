@@ -37,7 +37,9 @@ pub async fn open(transport: &Transport, url: &str) -> Result<Download> {
             Some(location) if follows(&Method::GET, response.status()) => {
                 let next = join_url(&uri, location)?;
                 if uri.scheme_str() == Some("https") && next.scheme_str() == Some("http") {
-                    return Err(Error::permission_denied(format!("refusing the redirect of {host} to plain HTTP")));
+                    return Err(Error::permission_denied(format!(
+                        "refusing the redirect of {host} to plain HTTP"
+                    )));
                 }
                 uri = next;
             }
@@ -45,7 +47,8 @@ pub async fn open(transport: &Transport, url: &str) -> Result<Download> {
                 return Err(error_of(&format!("cannot download from {host}"), response).await);
             }
             _ => {
-                let length = header(response.headers(), CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
+                let length =
+                    header(response.headers(), CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
                 return Ok(Download { length, body: response.into_body() });
             }
         }
@@ -60,7 +63,8 @@ impl Download {
     /// The connection broke.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
         while let Some(frame) = self.body.frame().await {
-            let frame = frame.map_err(|cause| Error::new(Kind::Aborted, "the download broke off").with_source(cause))?;
+            let frame = frame
+                .map_err(|cause| Error::new(Kind::Aborted, "the download broke off").with_source(cause))?;
             if let Ok(bytes) = frame.into_data() {
                 return Ok(Some(bytes));
             }

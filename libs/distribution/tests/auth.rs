@@ -112,7 +112,8 @@ async fn tokens_that_end_soon_are_renewed() {
 async fn authorities_that_refuse_are_told_of() {
     let (_auth, realm) = authority(|_| reply(401, r#"{"details":"incorrect username or password"}"#)).await;
     let server = guarded(format!(r#"Bearer realm="{realm}""#)).await;
-    let error = read(&server.repository("a/b", Arc::new(Login("u", "p"))), &target(b"abc"), 0).await.unwrap_err();
+    let error =
+        read(&server.repository("a/b", Arc::new(Login("u", "p"))), &target(b"abc"), 0).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unauthenticated);
     assert!(error.chain().contains("incorrect username or password"), "{}", error.chain());
     for nonsense in ["", "{}", r#"{"token":1}"#, "<html>"] {
@@ -169,9 +170,8 @@ async fn a_login_tells_and_may_bring_an_identity_token() {
 #[tokio::test]
 async fn tags_come_page_by_page() {
     let server = Server::start(|seen| match seen.path.as_str() {
-        "/v2/a/b/tags/list" => {
-            reply(200, r#"{"name":"a/b","tags":["1","2"]}"#).with("link", "</v2/a/b/tags/list?last=2>; rel=\"next\"")
-        }
+        "/v2/a/b/tags/list" => reply(200, r#"{"name":"a/b","tags":["1","2"]}"#)
+            .with("link", "</v2/a/b/tags/list?last=2>; rel=\"next\""),
         "/v2/a/b/tags/list?last=2" => reply(200, r#"{"name":"a/b","tags":["3"]}"#),
         "/v2/empty/tags/list" => reply(200, r#"{"name":"empty","tags":null}"#),
         "/v2/round/tags/list" => reply(200, r#"{"tags":[]}"#).with("link", "<list>; rel=next"),

@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex};
 use errdefs::Kind;
 use reference::Reference;
 use server::{Login, Reply, Seen, Server, data, digest, read, reply, source, start, target};
-use wherry_distribution::{
-    Anonymous, HostsConfig, Limits, Proxies, Pushed, Repository, Transport,
-};
+use wherry_distribution::{Anonymous, HostsConfig, Limits, Proxies, Pushed, Repository, Transport};
 
 #[tokio::test]
 async fn a_blob_is_resumed_where_the_connection_broke() {
@@ -95,7 +93,8 @@ async fn tokens_are_fetched_kept_and_renewed() {
             // The second token is taken back after one use.
             match seen.headers.get("authorization") {
                 Some(sent) if *sent == current && current != "Bearer t0" => reply(200, "abc"),
-                _ => reply(401, "").with("www-authenticate", format!(r#"Bearer realm="{realm}",service="s",scope="x:y:z""#)),
+                _ => reply(401, "")
+                    .with("www-authenticate", format!(r#"Bearer realm="{realm}",service="s",scope="x:y:z""#)),
             }
         }
     })
@@ -125,7 +124,9 @@ async fn basic_and_denied() {
     .await;
     let good = server.repository("a/b", Arc::new(Login("u", "p")));
     assert_eq!(read(&good, &target(b"abc"), 0).await.unwrap(), b"abc");
-    for bad in [server.repository("a/b", Arc::new(Login("u", "x"))), server.repository("a/b", Arc::new(Anonymous))] {
+    for bad in
+        [server.repository("a/b", Arc::new(Login("u", "x"))), server.repository("a/b", Arc::new(Anonymous))]
+    {
         let error = read(&bad, &target(b"abc"), 0).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Unauthenticated);
         assert!(error.chain().contains("authentication required"), "{}", error.chain());
@@ -170,7 +171,8 @@ async fn references_are_resolved_by_head_or_get() {
     let server = Server::start({
         let told = told.clone();
         move |seen| {
-            let good = reply(200, body).with("content-type", "application/vnd.oci.image.manifest.v1+json; charset=utf-8");
+            let good = reply(200, body)
+                .with("content-type", "application/vnd.oci.image.manifest.v1+json; charset=utf-8");
             match seen.path.as_str() {
                 "/v2/told/manifests/latest" => good.with("docker-content-digest", told.to_string()),
                 "/v2/untold/manifests/1" => good,
@@ -196,7 +198,8 @@ async fn references_are_resolved_by_head_or_get() {
     assert_eq!(at("huge:1").resolve().await.unwrap_err().kind(), Kind::ResourceExhausted);
     assert_eq!(at("gone:1").resolve().await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(at("shaky:1").resolve().await.unwrap_err().kind(), Kind::Unavailable);
-    let tries = server.log().iter().filter(|seen| seen.path.contains("shaky") && seen.method == "HEAD").count();
+    let tries =
+        server.log().iter().filter(|seen| seen.path.contains("shaky") && seen.method == "HEAD").count();
     assert_eq!(tries, 4);
 }
 
@@ -211,7 +214,10 @@ async fn mirrors_are_tried_first_and_told_whose_they_are() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().join("_default");
     std::fs::create_dir(&directory).unwrap();
-    let text = format!("server = \"http://{}\"\n[host.\"http://{}\"]\ncapabilities = [\"pull\", \"resolve\"]\n", server.address, mirror.address);
+    let text = format!(
+        "server = \"http://{}\"\n[host.\"http://{}\"]\ncapabilities = [\"pull\", \"resolve\"]\n",
+        server.address, mirror.address
+    );
     std::fs::write(directory.join("hosts.toml"), text).unwrap();
     let config = HostsConfig { directories: vec![root.path().into()], ..HostsConfig::default() };
     let reference = Reference::parse_normalized("example.test/a/b:1").unwrap();
@@ -230,28 +236,41 @@ async fn mirrors_are_tried_first_and_told_whose_they_are() {
 #[tokio::test]
 async fn blobs_are_pushed_mounted_or_found() {
     let whole = Arc::new([data(), data()].concat());
-    let server = Server::start(|seen| match (seen.method.as_str(), seen.path.split('?').next().unwrap_or_default()) {
-        ("HEAD", path) if path.ends_with(digest(b"there").as_str()) => reply(200, ""),
-        ("HEAD", _) => reply(404, ""),
-        ("POST", _) if seen.path.contains("mount=") && seen.path.contains("from=c%2Fd") => reply(201, ""),
-        ("POST", _) => reply(202, "").with("location", "/v2/a/b/blobs/uploads/id?_state=s"),
-        ("PATCH", _) => reply(202, "").with("location", "/v2/a/b/blobs/uploads/id?_state=t"),
-        ("PUT", _) if seen.path.contains("_state=t&digest=sha256") => reply(201, ""),
-        ("DELETE", _) => reply(204, ""),
-        _ => reply(400, ""),
-    })
-    .await;
+    let server =
+        Server::start(|seen| match (seen.method.as_str(), seen.path.split('?').next().unwrap_or_default()) {
+            ("HEAD", path) if path.ends_with(digest(b"there").as_str()) => reply(200, ""),
+            ("HEAD", _) => reply(404, ""),
+            ("POST", _) if seen.path.contains("mount=") && seen.path.contains("from=c%2Fd") => reply(201, ""),
+            ("POST", _) => reply(202, "").with("location", "/v2/a/b/blobs/uploads/id?_state=s"),
+            ("PATCH", _) => reply(202, "").with("location", "/v2/a/b/blobs/uploads/id?_state=t"),
+            ("PUT", _) if seen.path.contains("_state=t&digest=sha256") => reply(201, ""),
+            ("DELETE", _) => reply(204, ""),
+            _ => reply(400, ""),
+        })
+        .await;
     let repository = server.repository("a/b:1", Arc::new(Anonymous));
     let there = Arc::new(b"there".to_vec());
-    assert_eq!(repository.push_blob(&target(&there), &source(there.clone()), &[]).await.unwrap(), Pushed::Present);
+    assert_eq!(
+        repository.push_blob(&target(&there), &source(there.clone()), &[]).await.unwrap(),
+        Pushed::Present
+    );
     let sources = ["c/d".to_owned()];
-    assert_eq!(repository.push_blob(&target(&whole), &source(whole.clone()), &sources).await.unwrap(), Pushed::Mounted);
-    assert_eq!(repository.push_blob(&target(&whole), &source(whole.clone()), &[]).await.unwrap(), Pushed::Uploaded);
+    assert_eq!(
+        repository.push_blob(&target(&whole), &source(whole.clone()), &sources).await.unwrap(),
+        Pushed::Mounted
+    );
+    assert_eq!(
+        repository.push_blob(&target(&whole), &source(whole.clone()), &[]).await.unwrap(),
+        Pushed::Uploaded
+    );
     let log = server.log();
     assert_eq!(log[log.len() - 2].body, *whole);
     // A registry that refuses the mount gets the upload.
     let other = ["e/f".to_owned()];
-    assert_eq!(repository.push_blob(&target(&whole), &source(whole.clone()), &other).await.unwrap(), Pushed::Uploaded);
+    assert_eq!(
+        repository.push_blob(&target(&whole), &source(whole.clone()), &other).await.unwrap(),
+        Pushed::Uploaded
+    );
 }
 
 /// A registry's side of uploads: what it takes, and where it breaks.
@@ -277,7 +296,9 @@ impl Uploads {
                 let last = self.held.len().saturating_sub(1);
                 reply(204, "").with("location", place).with("range", format!("0-{last}"))
             }
-            "PATCH" | "PUT" if self.longest.is_some_and(|longest| seen.body.len() > longest) => reply(413, ""),
+            "PATCH" | "PUT" if self.longest.is_some_and(|longest| seen.body.len() > longest) => {
+                reply(413, "")
+            }
             "PATCH" => {
                 if let Some(range) = seen.headers.get("content-range") {
                     let (from, to) = range.split_once('-').unwrap();
@@ -290,7 +311,9 @@ impl Uploads {
                 self.held.extend_from_slice(&seen.body[..cut.unwrap_or(seen.body.len())]);
                 match cut {
                     Some(_) => Reply { hang_up: true, ..Reply::default() },
-                    None => reply(202, "").with("location", place).with("range", format!("0-{}", self.held.len())),
+                    None => {
+                        reply(202, "").with("location", place).with("range", format!("0-{}", self.held.len()))
+                    }
                 }
             }
             "PUT" => {
@@ -329,7 +352,8 @@ async fn an_upload_is_resumed_where_the_connection_broke() {
 #[tokio::test]
 async fn long_bodies_go_in_chunks_where_they_are_refused() {
     let whole = Arc::new([data(), data()].concat());
-    let (server, state) = uploads(Uploads { longest: Some(700_000), cuts: vec![5, 600_000], ..Uploads::default() }).await;
+    let (server, state) =
+        uploads(Uploads { longest: Some(700_000), cuts: vec![5, 600_000], ..Uploads::default() }).await;
     let repository = server.repository_with("a/b:1", Limits { attempts: 9, ..server::LIMITS });
     // 16 MiB are longer than the whole: halved until they fit.
     let pushed = repository.push_blob(&target(&whole), &source(whole.clone()), &[]).await;

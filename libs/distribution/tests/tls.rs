@@ -64,7 +64,8 @@ impl Authority {
         let builder = if mutual {
             let mut roots = RootCertStore::empty();
             roots.add(self.issuer.der().clone()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
             builder.with_client_cert_verifier(verifier)
         } else {
             builder.with_no_client_auth()
@@ -129,12 +130,18 @@ async fn clients_show_certificates() {
     let both = authority.path("both.pem");
     let text = [&certificate, &key].map(|path| std::fs::read_to_string(path).unwrap()).concat();
     std::fs::write(&both, text).unwrap();
-    for client in [format!("[[\"{certificate}\", \"{key}\"]]"), format!("[\"{both}\"]"), format!("\"{both}\"")] {
+    for client in
+        [format!("[[\"{certificate}\", \"{key}\"]]"), format!("[\"{both}\"]"), format!("\"{both}\"")]
+    {
         let hosts = hosts(root.path(), &server, "hosts.toml", &format!("{bare}client = {client}\n"));
         assert_eq!(fetch(&server, &hosts).await.unwrap(), b"abc", "{client}");
     }
     let strange = Authority::new();
-    let other = format!("{bare}client = [[\"{}\", \"{}\"]]\n", strange.path("client.pem"), strange.path("client.key"));
+    let other = format!(
+        "{bare}client = [[\"{}\", \"{}\"]]\n",
+        strange.path("client.pem"),
+        strange.path("client.key")
+    );
     assert!(fetch(&server, &hosts(root.path(), &server, "hosts.toml", &other)).await.is_err());
 }
 
@@ -211,7 +218,8 @@ async fn proxies_stand_between() {
         let scheme = if over_tls { "https" } else { "http" };
         let named = Server { address: "registry.test:5000".into(), seen: server.seen.clone() };
         let root = tempfile::tempdir().unwrap();
-        let text = format!("server = \"{scheme}://registry.test:5000\"\nca = \"{}\"\n", authority.path("ca.pem"));
+        let text =
+            format!("server = \"{scheme}://registry.test:5000\"\nca = \"{}\"\n", authority.path("ca.pem"));
         let hosts = hosts(root.path(), &named, "hosts.toml", &text);
         let by = |url: String, none: &str| {
             let proxies = Proxies::parse(&url, &url, none).unwrap();

@@ -6,7 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 ///
 /// # Errors
 /// The value is neither null nor a `T`.
-pub fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+pub fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    from: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 

@@ -7,7 +7,8 @@ use wherry_engine_api::stats::Stats;
 
 #[test]
 fn null_and_missing_are_the_default() {
-    let row: Summary = serde_json::from_value(json!({"Id": "a", "Names": null, "Ports": null, "Unheard": [1]})).unwrap();
+    let row: Summary =
+        serde_json::from_value(json!({"Id": "a", "Names": null, "Ports": null, "Unheard": [1]})).unwrap();
     assert_eq!(row, Summary { id: "a".into(), ..Summary::default() });
 }
 
@@ -23,7 +24,10 @@ fn a_create_request_is_flat() {
     assert_eq!(host.port_bindings["80/tcp"], None);
     let again = serde_json::to_value(&request).unwrap();
     assert_eq!(again["HostConfig"]["Memory"], 5);
-    assert_eq!(again["NetworkingConfig"]["EndpointsConfig"]["n"]["IPAMConfig"], json!({"IPv4Address": "1.2.3.4"}));
+    assert_eq!(
+        again["NetworkingConfig"]["EndpointsConfig"]["n"]["IPAMConfig"],
+        json!({"IPv4Address": "1.2.3.4"})
+    );
     assert_eq!(serde_json::from_value::<CreateRequest>(again).unwrap(), request);
 }
 
@@ -49,6 +53,9 @@ fn empty_fields_go_as_in_go() {
 
 #[test]
 fn stats_are_in_snake_case() {
-    let stats: Stats = serde_json::from_value(json!({"pids_stats": {"current": 3}, "precpu_stats": {"cpu_usage": {"total_usage": 7}}})).unwrap();
+    let stats: Stats = serde_json::from_value(
+        json!({"pids_stats": {"current": 3}, "precpu_stats": {"cpu_usage": {"total_usage": 7}}}),
+    )
+    .unwrap();
     assert_eq!((stats.pids_stats.current, stats.precpu_stats.cpu_usage.total_usage), (3, 7));
 }

@@ -33,7 +33,9 @@ impl ConfigFile {
         let path = directory.join("config.json");
         let content = match fs::read(&path) {
             Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => Map::new(),
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| ConfigFileError::Parse { path, source })?,
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|source| ConfigFileError::Parse { path, source })?
+            }
             Err(source) if source.kind() == io::ErrorKind::NotFound => Map::new(),
             Err(source) => return Err(ConfigFileError::Read { path, source }),
         };
@@ -61,7 +63,11 @@ impl ConfigFile {
     /// An object of strings: `HttpHeaders`, `credHelpers`.
     pub fn texts(&self, key: &str) -> Vec<(&str, &str)> {
         let object = self.content.get(key).and_then(Value::as_object);
-        object.into_iter().flatten().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect()
+        object
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+            .collect()
     }
 
     /// A setting as it stands.
@@ -86,9 +92,14 @@ impl ConfigFile {
         let write = || -> io::Result<()> {
             fs::create_dir_all(&self.directory)?;
             let temporary = self.directory.join(format!("config.json{}", std::process::id()));
-            let mut file =
-                fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-            let text = serde_json::to_string_pretty(&self.content)?.replace("\n  ", "\n\t").replace("\t  ", "\t\t");
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
+            let text =
+                serde_json::to_string_pretty(&self.content)?.replace("\n  ", "\n\t").replace("\t  ", "\t\t");
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             fs::rename(&temporary, fs::canonicalize(&path).unwrap_or_else(|_| path.clone()))

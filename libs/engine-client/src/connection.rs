@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::client::TlsStream;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio_rustls::client::TlsStream;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
@@ -20,7 +20,11 @@ pub enum Stream {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     /// `ssh HOST docker system dial-stdio`; the child lives as long as the stream.
-    Ssh { stdin: Option<ChildStdin>, stdout: ChildStdout, child: Child },
+    Ssh {
+        stdin: Option<ChildStdin>,
+        stdout: ChildStdout,
+        child: Child,
+    },
 }
 
 impl Stream {
@@ -34,7 +38,9 @@ impl Stream {
             let endpoint = endpoint.clone();
             match source.kind() {
                 io::ErrorKind::PermissionDenied => Error::Permission { endpoint, source },
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::Unreachable { endpoint, source },
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    Error::Unreachable { endpoint, source }
+                }
                 _ => Error::Connect { endpoint, source },
             }
         })
@@ -51,8 +57,7 @@ async fn connect_tcp(address: &str, tls: Option<&Tls>) -> io::Result<Stream> {
 }
 
 /// What runs on the far host: its docker, else its ctl, whatever shell the person has there.
-const FAR_END: &str =
-    "sh -c 'if command -v docker >/dev/null 2>&1; then exec docker system dial-stdio; else exec ctl system dial-stdio; fi'";
+const FAR_END: &str = "sh -c 'if command -v docker >/dev/null 2>&1; then exec docker system dial-stdio; else exec ctl system dial-stdio; fi'";
 
 fn spawn_ssh(destination: &str, port: Option<u16>) -> io::Result<Stream> {
     let mut ssh = Command::new("ssh");
@@ -70,7 +75,11 @@ fn spawn_ssh(destination: &str, port: Option<u16>) -> io::Result<Stream> {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),

@@ -49,7 +49,10 @@ pub fn unpack_context(archive: impl Read) -> Result<(Context, TlsMaterial), Cont
         let mut content = Vec::new();
         entry.read_to_end(&mut content).map_err(|error| fail(error.to_string()))?;
         match path.as_str() {
-            "meta.json" => context = Some(serde_json::from_slice(&content).map_err(|error| fail(format!("{path}: {error}")))?),
+            "meta.json" => {
+                context =
+                    Some(serde_json::from_slice(&content).map_err(|error| fail(format!("{path}: {error}")))?)
+            }
             "tls/docker/ca.pem" => tls.ca = Some(content),
             "tls/docker/cert.pem" => tls.cert = Some(content),
             "tls/docker/key.pem" => tls.key = Some(content),

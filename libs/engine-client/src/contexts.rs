@@ -43,7 +43,9 @@ pub struct ContextEndpoint {
 pub enum ContextError {
     #[error("context \"{0}\": context not found: open {1}: no such file or directory")]
     NotFound(String, String),
-    #[error("context name \"{0}\" is invalid, names are validated against regexp \"^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$\"")]
+    #[error(
+        "context name \"{0}\" is invalid, names are validated against regexp \"^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$\""
+    )]
     Name(String),
     #[error("\"default\" is a reserved context name")]
     Reserved,
@@ -125,7 +127,9 @@ impl Contexts {
         for entry in entries.flatten() {
             if let Ok(bytes) = fs::read(entry.path().join("meta.json")) {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                contexts.push(serde_json::from_slice(&bytes).map_err(|source| ContextError::Parse { name, source })?);
+                contexts.push(
+                    serde_json::from_slice(&bytes).map_err(|source| ContextError::Parse { name, source })?,
+                );
             }
         }
         contexts.sort_by(|a: &Context, b| a.name.cmp(&b.name));

@@ -75,7 +75,9 @@ impl<'a> Credentials<'a> {
         }
         let auths = self.config.value("auths").and_then(Value::as_object);
         let entry = auths.and_then(|auths| {
-            auths.get(server).or_else(|| auths.iter().find(|(key, _)| host_of(key) == host_of(server)).map(|(_, v)| v))
+            auths
+                .get(server)
+                .or_else(|| auths.iter().find(|(key, _)| host_of(key) == host_of(server)).map(|(_, v)| v))
         });
         Ok(entry.map(|entry| from_entry(server, entry)).unwrap_or_default())
     }
@@ -133,10 +135,10 @@ fn host_of(server: &str) -> &str {
 fn from_entry(server: &str, entry: &Value) -> AuthConfig {
     let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let decoded = STANDARD.decode(text("auth")).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let (username, password) = decoded
-        .as_deref()
-        .and_then(|pair| pair.split_once(':'))
-        .map_or_else(|| (text("username"), text("password")), |(u, p)| (u.to_owned(), p.trim_end_matches('\0').to_owned()));
+    let (username, password) = decoded.as_deref().and_then(|pair| pair.split_once(':')).map_or_else(
+        || (text("username"), text("password")),
+        |(u, p)| (u.to_owned(), p.trim_end_matches('\0').to_owned()),
+    );
     AuthConfig {
         username,
         password,

@@ -13,7 +13,10 @@ pub enum Endpoint {
     /// `host:port`.
     Tcp(String),
     /// `[user@]host`, with the port and path as `ssh` arguments.
-    Ssh { destination: String, port: Option<u16> },
+    Ssh {
+        destination: String,
+        port: Option<u16>,
+    },
 }
 
 /// Why a text names no endpoint.
@@ -33,14 +36,19 @@ impl Endpoint {
     /// # Errors
     /// The scheme is missing or not one of the three, or the address is not one.
     pub fn parse(text: &str, tls: bool) -> Result<Self, EndpointError> {
-        let (scheme, address) = text.split_once("://").ok_or_else(|| EndpointError::NoScheme(text.to_owned()))?;
+        let (scheme, address) =
+            text.split_once("://").ok_or_else(|| EndpointError::NoScheme(text.to_owned()))?;
         match scheme {
             "unix" => Ok(Self::Unix(PathBuf::from(address))),
             "tcp" | "http" => {
                 let address = address.trim_end_matches('/');
                 let address = if address.is_empty() { "127.0.0.1" } else { address };
                 let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-                Ok(Self::Tcp(if has_port { address.to_owned() } else { format!("{address}:{}", if tls { 2376 } else { 2375 }) }))
+                Ok(Self::Tcp(if has_port {
+                    address.to_owned()
+                } else {
+                    format!("{address}:{}", if tls { 2376 } else { 2375 })
+                }))
             }
             "ssh" => parse_ssh(text, address),
             _ => Err(EndpointError::Format(text.to_owned())),

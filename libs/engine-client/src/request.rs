@@ -147,17 +147,15 @@ impl<'a> Request<'a> {
     /// # Errors
     /// The engine refuses or answers without giving up the connection.
     pub async fn hijack(self) -> Result<Hijacked, Error> {
-        let response = self
-            .header(CONNECTION.as_str(), "Upgrade")
-            .header(UPGRADE.as_str(), "tcp")
-            .send()
-            .await?;
+        let response =
+            self.header(CONNECTION.as_str(), "Upgrade").header(UPGRADE.as_str(), "tcp").send().await?;
         Hijacked::take(response).await
     }
 
     /// Sends; any status is an answer.
     pub(crate) async fn send_raw(self) -> Result<Response<'a>, Error> {
-        let prefix = if self.versioned { format!("/v{}", self.client.version().await?) } else { String::new() };
+        let prefix =
+            if self.versioned { format!("/v{}", self.client.version().await?) } else { String::new() };
         let uri = format!("{prefix}{}{}", self.path, self.query);
         let mut builder = hyper::Request::builder()
             .method(self.method)

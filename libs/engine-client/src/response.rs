@@ -20,7 +20,11 @@ pub struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    pub(crate) fn new(answer: hyper::Response<Incoming>, client: &'a Client, sender: SendRequest<Body>) -> Self {
+    pub(crate) fn new(
+        answer: hyper::Response<Incoming>,
+        client: &'a Client,
+        sender: SendRequest<Body>,
+    ) -> Self {
         Self { answer, client, sender: Some(sender) }
     }
 

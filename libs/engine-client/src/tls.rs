@@ -42,7 +42,9 @@ impl TlsMaterial {
     pub fn from_files(ca: Option<&Path>, cert: Option<&Path>, key: Option<&Path>) -> Result<Self, TlsError> {
         let read = |path: Option<&Path>| match path {
             None => Ok(None),
-            Some(path) => fs::read(path).map(Some).map_err(|source| TlsError::Read { path: path.to_owned(), source }),
+            Some(path) => {
+                fs::read(path).map(Some).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+            }
         };
         Ok(Self { ca: read(ca)?, cert: read(cert)?, key: read(key)? })
     }
@@ -76,7 +78,8 @@ impl Tls {
             (None, None) => None,
             (Some(cert), Some(key)) => {
                 let what = "the key of the client's certificate";
-                let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::Pem { what, reason: error.to_string() })?;
+                let key = PrivateKeyDer::from_pem_slice(key)
+                    .map_err(|error| TlsError::Pem { what, reason: error.to_string() })?;
                 Some((certificates("the client's certificate", cert)?, key))
             }
             _ => return Err(TlsError::HalfPair),
@@ -96,7 +99,9 @@ impl Tls {
 fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
-        Ok(found) if found.is_empty() => Err(TlsError::Pem { what, reason: "no certificate in it".to_owned() }),
+        Ok(found) if found.is_empty() => {
+            Err(TlsError::Pem { what, reason: "no certificate in it".to_owned() })
+        }
         Ok(found) => Ok(found),
         Err(error) => Err(TlsError::Pem { what, reason: error.to_string() }),
     }

@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 
 use engine_api::auth::AuthConfig;
-use wherry_engine_client::{ConfigFile, Context, ContextError, Contexts, TlsMaterial, Credentials, HUB_SERVER, registry_server};
+use wherry_engine_client::{
+    ConfigFile, Context, ContextError, Contexts, Credentials, HUB_SERVER, TlsMaterial, registry_server,
+};
 
 #[test]
 fn credentials_go_into_the_file_and_unknown_settings_stay() {
@@ -33,11 +35,18 @@ fn contexts_are_kept_by_the_hash_of_their_name() {
     let store = Contexts::new(home.path());
     assert!(store.list().unwrap().is_empty());
     store.create(&Context::new("far", "a far engine", "tcp://far:1"), &TlsMaterial::default()).unwrap();
-    assert!(store.meta_path("default").ends_with("37a8eec1ce19687d132fe29051dca629d164e2c4958ba141d5f4133a33f0688f"));
+    assert!(
+        store
+            .meta_path("default")
+            .ends_with("37a8eec1ce19687d132fe29051dca629d164e2c4958ba141d5f4133a33f0688f")
+    );
     let far = store.load("far").unwrap();
     assert_eq!((far.docker_host(), far.description()), ("tcp://far:1", "a far engine"));
     assert!(matches!(store.create(&far, &TlsMaterial::default()), Err(ContextError::Exists(_))));
-    assert!(matches!(store.create(&Context::new("../x", "", ""), &TlsMaterial::default()), Err(ContextError::Name(_))));
+    assert!(matches!(
+        store.create(&Context::new("../x", "", ""), &TlsMaterial::default()),
+        Err(ContextError::Name(_))
+    ));
     store.remove("far").unwrap();
     assert!(matches!(store.load("far"), Err(ContextError::NotFound(..))));
 }

@@ -82,7 +82,11 @@ impl<'a> Scanner<'a> {
             Some(mark @ ('|' | '/')) if pattern => self.quoted(mark),
             _ => {
                 let value = self.run(|c| c != ',' && !c.is_whitespace());
-                if value.is_empty() { Err(self.fail("expected value or quoted")) } else { Ok(value.to_owned()) }
+                if value.is_empty() {
+                    Err(self.fail("expected value or quoted"))
+                } else {
+                    Ok(value.to_owned())
+                }
             }
         }
     }

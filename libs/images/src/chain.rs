@@ -11,7 +11,8 @@ pub fn chain_ids(diff_ids: &[Digest]) -> Vec<Digest> {
             None => diff_id.clone(),
             Some(below) => {
                 let sum = Sha256::digest(format!("{below} {diff_id}"));
-                Digest::parse(&format!("sha256:{}", hex::encode(sum))).expect("a computed digest is well formed")
+                Digest::parse(&format!("sha256:{}", hex::encode(sum)))
+                    .expect("a computed digest is well formed")
             }
         };
         chain.push(next);

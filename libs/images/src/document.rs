@@ -50,13 +50,17 @@ pub fn parse(bytes: &[u8], media_type: &str) -> Result<Document> {
     }
     if is_index(media_type) {
         if shape.config.is_some() || shape.layers.is_some() {
-            return Err(Error::invalid_argument("index contains manifest fields: expected index but found layers"));
+            return Err(Error::invalid_argument(
+                "index contains manifest fields: expected index but found layers",
+            ));
         }
         return read(bytes, "index").map(Document::Index);
     }
     if is_manifest(media_type) {
         if shape.manifests.is_some() {
-            return Err(Error::invalid_argument("manifest contains index fields: expected manifest but found index"));
+            return Err(Error::invalid_argument(
+                "manifest contains index fields: expected manifest but found index",
+            ));
         }
         return read(bytes, "manifest").map(Document::Manifest);
     }
@@ -91,7 +95,9 @@ mod tests {
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     fn manifest(more: &str) -> String {
-        format!(r#"{{"schemaVersion":2{more},"config":{{"mediaType":"c","digest":"{DIGEST}","size":1}},"layers":null}}"#)
+        format!(
+            r#"{{"schemaVersion":2{more},"config":{{"mediaType":"c","digest":"{DIGEST}","size":1}},"layers":null}}"#
+        )
     }
 
     #[test]
@@ -111,7 +117,9 @@ mod tests {
     #[test]
     fn schema_1_is_refused_under_any_name() {
         let old = br#"{"schemaVersion":1,"fsLayers":[],"history":[]}"#;
-        for media_type in ["application/vnd.docker.distribution.manifest.v1+prettyjws", DOCKER_MANIFEST, OCI_INDEX] {
+        for media_type in
+            ["application/vnd.docker.distribution.manifest.v1+prettyjws", DOCKER_MANIFEST, OCI_INDEX]
+        {
             assert_eq!(parse(old, media_type).unwrap_err().to_string(), schema1().to_string());
         }
     }
@@ -127,8 +135,21 @@ mod tests {
         ];
         leaf.prop_recursive(4, 40, 6, |inner| {
             let key = prop::sample::select(vec![
-                "schemaVersion", "mediaType", "config", "layers", "manifests", "digest", "size", "platform", "rootfs",
-                "diff_ids", "os", "architecture", "annotations", "urls", "fsLayers",
+                "schemaVersion",
+                "mediaType",
+                "config",
+                "layers",
+                "manifests",
+                "digest",
+                "size",
+                "platform",
+                "rootfs",
+                "diff_ids",
+                "os",
+                "architecture",
+                "annotations",
+                "urls",
+                "fsLayers",
             ]);
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),

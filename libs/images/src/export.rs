@@ -121,7 +121,8 @@ impl Plan<'_> {
             repo_tags: None,
             layers: manifest.layers.iter().map(path).collect(),
         });
-        let named = name.and_then(|name| Reference::parse_normalized(name).ok()).filter(|name| name.tag().is_some());
+        let named =
+            name.and_then(|name| Reference::parse_normalized(name).ok()).filter(|name| name.tag().is_some());
         if let Some(named) = named {
             let tag = named.familiar();
             let tags = saved.repo_tags.get_or_insert_default();
@@ -137,7 +138,8 @@ impl Plan<'_> {
 
     fn write_blobs<W: Write>(&self, writer: &mut Writer<W>, progress: &dyn Fn(&Descriptor)) -> Result<()> {
         let algorithms: BTreeSet<&str> = self.blobs.values().map(|blob| blob.digest.algorithm()).collect();
-        let directories = std::iter::once("blobs".to_owned()).chain(algorithms.iter().map(|word| format!("blobs/{word}")));
+        let directories =
+            std::iter::once("blobs".to_owned()).chain(algorithms.iter().map(|word| format!("blobs/{word}")));
         for directory in directories {
             writer
                 .append(&Entry::new(directory, EntryKind::Directory, 0o755), &mut std::io::empty())

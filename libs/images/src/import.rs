@@ -54,8 +54,13 @@ struct Found {
 ///
 /// # Errors
 /// InvalidArgument: it is no archive of images, or names what it does not hold.
-pub fn import(stream: impl Read + Send, content: &Content, progress: &dyn Fn(&str, u64, u64)) -> Result<Descriptor> {
-    let (_, plain) = diff::decompress(stream).map_err(|cause| Error::unknown("cannot read archive").with_source(cause))?;
+pub fn import(
+    stream: impl Read + Send,
+    content: &Content,
+    progress: &dyn Fn(&str, u64, u64),
+) -> Result<Descriptor> {
+    let (_, plain) =
+        diff::decompress(stream).map_err(|cause| Error::unknown("cannot read archive").with_source(cause))?;
     let mut reader = Reader::new(std::io::BufReader::with_capacity(256 << 10, plain));
     let mut found = Found::default();
     while let Some(entry) = reader.next_entry().map_err(archive_error)? {
@@ -72,7 +77,8 @@ pub fn import(stream: impl Read + Send, content: &Content, progress: &dyn Fn(&st
     }
     // What follows the archive's end belongs to the stream.
     let mut rest = reader.into_inner();
-    std::io::copy(&mut rest, &mut std::io::sink()).map_err(|cause| Error::unknown("cannot read archive").with_source(cause))?;
+    std::io::copy(&mut rest, &mut std::io::sink())
+        .map_err(|cause| Error::unknown("cannot read archive").with_source(cause))?;
     found.into_index(content)
 }
 
@@ -103,7 +109,10 @@ impl Found {
     fn into_index(self, content: &Content) -> Result<Descriptor> {
         if let Some(layout) = &self.layout {
             if layout.image_layout_version != "1.0.0" {
-                return Err(Error::invalid_argument(format!("unsupported OCI version {}", layout.image_layout_version)));
+                return Err(Error::invalid_argument(format!(
+                    "unsupported OCI version {}",
+                    layout.image_layout_version
+                )));
             }
             if let Some(index) = &self.index {
                 crate::document::parse(index, OCI_INDEX)?;
@@ -113,7 +122,8 @@ impl Found {
                 return Err(Error::invalid_argument("missing index.json in OCI layout 1.0.0"));
             }
         }
-        let saved = self.saved.as_ref().ok_or_else(|| Error::invalid_argument("unrecognized image format"))?;
+        let saved =
+            self.saved.as_ref().ok_or_else(|| Error::invalid_argument("unrecognized image format"))?;
         let mut manifests = Vec::new();
         for image in saved {
             let manifest = self.manifest(image, content)?;
@@ -123,7 +133,9 @@ impl Found {
             }
             for tag in tags {
                 let reference = Reference::parse_normalized(&tag)
-                    .map_err(|cause| Error::invalid_argument(format!("cannot use name {tag:?}")).with_source(cause))?
+                    .map_err(|cause| {
+                        Error::invalid_argument(format!("cannot use name {tag:?}")).with_source(cause)
+                    })?
                     .with_default_tag();
                 let mut named = manifest.clone();
                 named.annotations.insert(IMAGE_NAME.to_owned(), reference.canonical());
@@ -175,7 +187,8 @@ fn store(
     content: &Content,
     progress: &dyn Fn(&str, u64, u64),
 ) -> Result<Digest> {
-    let expected = path.strip_prefix("blobs/").and_then(|path| Digest::parse(&path.replacen('/', ":", 1)).ok());
+    let expected =
+        path.strip_prefix("blobs/").and_then(|path| Digest::parse(&path.replacen('/', ":", 1)).ok());
     let reference = format!("import-{}", random());
     let options = WriterOptions { reference: reference.clone(), total: size, expected: expected.clone() };
     let mut writer = match (content.writer(options), expected.clone()) {
@@ -191,7 +204,9 @@ fn store(
         let shared = writer.offset() == size && size > 0;
         let mut done = 0;
         loop {
-            let bytes = body.fill_buf().map_err(|cause| Error::unknown(format!("cannot read {path}")).with_source(cause))?;
+            let bytes = body
+                .fill_buf()
+                .map_err(|cause| Error::unknown(format!("cannot read {path}")).with_source(cause))?;
             if bytes.is_empty() {
                 break;
             }
@@ -236,10 +251,13 @@ fn layer_type(content: &Content, digest: &Digest) -> Result<&'static str> {
 
 fn bounded(path: &str, size: u64, body: &mut impl Read) -> Result<Vec<u8>> {
     if size > JSON_LIMIT {
-        return Err(Error::invalid_argument(format!("{path} of {size} bytes is larger than the limit of {JSON_LIMIT}")));
+        return Err(Error::invalid_argument(format!(
+            "{path} of {size} bytes is larger than the limit of {JSON_LIMIT}"
+        )));
     }
     let mut bytes = Vec::with_capacity(size as usize);
-    body.read_to_end(&mut bytes).map_err(|cause| Error::unknown(format!("cannot read {path}")).with_source(cause))?;
+    body.read_to_end(&mut bytes)
+        .map_err(|cause| Error::unknown(format!("cannot read {path}")).with_source(cause))?;
     Ok(bytes)
 }
 

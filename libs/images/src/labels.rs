@@ -101,7 +101,8 @@ mod tests {
         let children: Vec<_> =
             types.iter().zip(0..).map(|(media_type, n)| Descriptor::new(media_type, digest(n), 1)).collect();
         let labels = of_children(&children);
-        let mut keys: Vec<_> = labels.keys().map(|key| key.strip_prefix("containerd.io/gc.ref.content.").unwrap()).collect();
+        let mut keys: Vec<_> =
+            labels.keys().map(|key| key.strip_prefix("containerd.io/gc.ref.content.").unwrap()).collect();
         keys.sort_unstable();
         assert_eq!(keys, ["0", "config", "l.0", "l.1", "m.0"]);
     }

@@ -29,12 +29,15 @@ pub fn is_config(media_type: &str) -> bool {
 }
 
 pub fn is_layer(media_type: &str) -> bool {
-    media_type.starts_with("application/vnd.oci.image.layer.") || media_type.starts_with(DOCKER_LAYER) || is_foreign(media_type)
+    media_type.starts_with("application/vnd.oci.image.layer.")
+        || media_type.starts_with(DOCKER_LAYER)
+        || is_foreign(media_type)
 }
 
 /// Layers that a registry need not have.
 pub fn is_foreign(media_type: &str) -> bool {
-    media_type.starts_with("application/vnd.oci.image.layer.nondistributable.") || media_type.starts_with(DOCKER_FOREIGN)
+    media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
+        || media_type.starts_with(DOCKER_FOREIGN)
 }
 
 pub fn is_schema1(media_type: &str) -> bool {

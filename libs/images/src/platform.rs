@@ -62,7 +62,9 @@ impl Platform {
                 runs.extend((2..level).rev().map(|level| with("amd64", format!("v{level}"))));
                 runs.push(with("amd64", String::new()));
             }
-            ("arm", Some(level)) => runs.extend((5..level).rev().map(|level| with("arm", format!("v{level}")))),
+            ("arm", Some(level)) => {
+                runs.extend((5..level).rev().map(|level| with("arm", format!("v{level}"))))
+            }
             ("arm64", _) => {
                 if !normal.variant.is_empty() {
                     runs.push(with("arm64", String::new()));
@@ -95,7 +97,9 @@ impl Matcher {
             same(&wanted.os, &platform.os)
                 && same(&wanted.architecture, &platform.architecture)
                 && same(&wanted.variant, &platform.variant)
-                && (wanted.os_version.is_empty() || platform.os_version.is_empty() || wanted.os_version == platform.os_version)
+                && (wanted.os_version.is_empty()
+                    || platform.os_version.is_empty()
+                    || wanted.os_version == platform.os_version)
         })
     }
 }
@@ -126,8 +130,16 @@ mod tests {
     fn variants_rank() {
         for (wanted, order, refused) in [
             ("linux/amd64", vec!["linux/x86_64"], vec!["linux/386", "linux/amd64/v2", "windows/amd64"]),
-            ("linux/amd64/v3", vec!["linux/amd64/v3", "linux/amd64/v2", "linux/amd64"], vec!["linux/amd64/v4"]),
-            ("linux/arm/v7", vec!["linux/arm", "linux/arm/v6", "linux/arm/v5"], vec!["linux/arm/v8", "linux/arm64"]),
+            (
+                "linux/amd64/v3",
+                vec!["linux/amd64/v3", "linux/amd64/v2", "linux/amd64"],
+                vec!["linux/amd64/v4"],
+            ),
+            (
+                "linux/arm/v7",
+                vec!["linux/arm", "linux/arm/v6", "linux/arm/v5"],
+                vec!["linux/arm/v8", "linux/arm64"],
+            ),
             ("linux/arm64", vec!["linux/arm64/v8", "linux/arm/v8", "linux/arm/v7"], vec!["linux/amd64"]),
         ] {
             let matcher = Matcher::new([platform(wanted)]);

@@ -93,7 +93,9 @@ fn read_digests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Digest
 }
 
 /// Go writes empty lists and maps as null.
-fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -112,10 +114,12 @@ impl TryFrom<&containerd_api::types::Descriptor> for Descriptor {
     type Error = errdefs::Error;
 
     fn try_from(message: &containerd_api::types::Descriptor) -> Result<Self, Self::Error> {
-        let digest = Digest::parse(&message.digest)
-            .map_err(|cause| errdefs::Error::invalid_argument(format!("digest {:?}", message.digest)).with_source(cause))?;
-        let size = u64::try_from(message.size)
-            .map_err(|_| errdefs::Error::invalid_argument(format!("size {} of {digest} is negative", message.size)))?;
+        let digest = Digest::parse(&message.digest).map_err(|cause| {
+            errdefs::Error::invalid_argument(format!("digest {:?}", message.digest)).with_source(cause)
+        })?;
+        let size = u64::try_from(message.size).map_err(|_| {
+            errdefs::Error::invalid_argument(format!("size {} of {digest} is negative", message.size))
+        })?;
         let annotations = message.annotations.clone().into_iter().collect();
         Ok(Descriptor { annotations, ..Descriptor::new(&message.media_type, digest, size) })
     }

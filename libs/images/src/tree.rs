@@ -76,7 +76,8 @@ pub fn manifests(
         }
         Ok(Document::Index(index)) => {
             let mut found = Vec::new();
-            for child in choose(&index.manifests, matcher, 0, descriptor.digest.as_str()).unwrap_or_default() {
+            for child in choose(&index.manifests, matcher, 0, descriptor.digest.as_str()).unwrap_or_default()
+            {
                 if !is_index(&child.media_type) && !is_manifest(&child.media_type) {
                     continue;
                 }

@@ -234,7 +234,6 @@ pub(crate) fn random() -> String {
     hex::encode(bytes)
 }
 
-
 /// Tells how much was read, a mebibyte at a time.
 struct Told<'a, R> {
     inner: R,

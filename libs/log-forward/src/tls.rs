@@ -42,8 +42,8 @@ impl Tls {
             }
             _ => None,
         };
-        let config =
-            tls::client(trust, identity).map_err(|cause| bad(format!("cannot use {prefix} options: {cause}")))?;
+        let config = tls::client(trust, identity)
+            .map_err(|cause| bad(format!("cannot use {prefix} options: {cause}")))?;
         Ok(Tls(TlsConnector::from(Arc::new(config))))
     }
 

@@ -203,8 +203,9 @@ impl Reference {
 
 /// A digest in a reference needs 32 hex digits to be one at all.
 fn parse_digest(text: &str) -> Result<Digest, ParseError> {
-    let is_digest_form =
-        text.split_once(':').is_some_and(|(_, hex)| hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    let is_digest_form = text
+        .split_once(':')
+        .is_some_and(|(_, hex)| hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
     if !is_digest_form {
         return Err(ParseError::Format);
     }

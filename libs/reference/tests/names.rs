@@ -29,7 +29,11 @@ fn names_are_normalised() {
     ];
     for (text, familiar, canonical) in table {
         let parsed = Reference::parse_normalized(text).unwrap();
-        assert_eq!((parsed.familiar().as_str(), parsed.canonical().as_str()), (familiar, canonical), "{text}");
+        assert_eq!(
+            (parsed.familiar().as_str(), parsed.canonical().as_str()),
+            (familiar, canonical),
+            "{text}"
+        );
         let parsed = Reference::parse_normalized(&format!("{text}{digest}")).unwrap();
         assert_eq!(parsed.canonical(), format!("{canonical}{digest}"), "{text}");
     }

@@ -5,8 +5,10 @@ use crate::options::filter;
 use crate::output::{self, Column, Format, Row};
 use crate::session::Session;
 
-pub const FORMAT: Flag = Flag::text("format", "Go template to show with: 'table', 'table TEMPLATE', 'json' or a TEMPLATE");
-pub const FILTER: Flag = Flag::list("filter", "Show only what fits").short('f').value("filter").check(filter::check);
+pub const FORMAT: Flag =
+    Flag::text("format", "Go template to show with: 'table', 'table TEMPLATE', 'json' or a TEMPLATE");
+pub const FILTER: Flag =
+    Flag::list("filter", "Show only what fits").short('f').value("filter").check(filter::check);
 pub const NO_TRUNC: Flag = Flag::bool("no-trunc", "Do not shorten the output");
 
 /// How a kind of object is listed.
@@ -34,7 +36,8 @@ impl Listing {
         if matches.flag("quiet") && (given.is_empty() || given == "table") {
             return Format::parse(self.quiet, self.table);
         }
-        let text = if given.is_empty() { session.config.text(self.setting).unwrap_or_default() } else { given };
+        let text =
+            if given.is_empty() { session.config.text(self.setting).unwrap_or_default() } else { given };
         Format::parse(text, self.table)
     }
 }

@@ -7,7 +7,9 @@ use crate::options::filter;
 use crate::output::{self, units};
 
 pub const FORCE: Flag = Flag::bool("force", "Do not ask").short('f');
-pub const FILTER: Flag = Flag::list("filter", "Only what fits (label=<key>=<value>, until=<time>)").value("filter").check(filter::check);
+pub const FILTER: Flag = Flag::list("filter", "Only what fits (label=<key>=<value>, until=<time>)")
+    .value("filter")
+    .check(filter::check);
 
 /// Asks, unless `--force`; whether to go on.
 ///

@@ -43,7 +43,11 @@ pub async fn download(request: Request<'_>, file: Option<&str>, failed: &str) ->
         }
         return Ok(Exit::OK);
     }
-    let temporary = path.with_file_name(format!(".{}.tmp{}", path.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
+    let temporary = path.with_file_name(format!(
+        ".{}.tmp{}",
+        path.file_name().unwrap_or_default().to_string_lossy(),
+        std::process::id()
+    ));
     let mut target = std::fs::File::create(&temporary).map_err(fail)?;
     let mut copy = async || -> Result<(), Failure> {
         while let Some(chunk) = answer.chunk().await? {

@@ -39,7 +39,10 @@ pub enum Kind {
 pub enum Place {
     Listed(Candidates),
     /// The engine is asked; `prefix` stands before each name (`--network=`).
-    Asked { kind: Kind, prefix: String },
+    Asked {
+        kind: Kind,
+        prefix: String,
+    },
 }
 
 impl Candidates {
@@ -74,7 +77,9 @@ impl Candidates {
         let mut fitting: Vec<_> = self.found.iter().filter(|(word, _)| word.starts_with(current)).collect();
         fitting.sort();
         fitting.dedup();
-        let line = |(word, about): &(String, String)| if described && !about.is_empty() { format!("{word}\t{about}\n") } else { format!("{word}\n") };
+        let line = |(word, about): &(String, String)| {
+            if described && !about.is_empty() { format!("{word}\t{about}\n") } else { format!("{word}\n") }
+        };
         let lines: String = fitting.into_iter().map(line).collect();
         format!("{lines}:{}\n", self.directive)
     }
@@ -101,28 +106,40 @@ impl Place {
 }
 
 fn first_words(globals: &Matches) -> Candidates {
-    let top = commands::ALL.iter().flat_map(|command| command.paths.iter().map(|path| (*path, command.about)));
-    let mut found: Vec<(String, String)> =
-        top.filter(|(path, _)| !path.contains(' ')).map(|(path, about)| (path.to_owned(), about.to_owned())).collect();
+    let top =
+        commands::ALL.iter().flat_map(|command| command.paths.iter().map(|path| (*path, command.about)));
+    let mut found: Vec<(String, String)> = top
+        .filter(|(path, _)| !path.contains(' '))
+        .map(|(path, about)| (path.to_owned(), about.to_owned()))
+        .collect();
     found.extend(commands::GROUPS.iter().map(|group| (group.name.to_owned(), group.about.to_owned())));
-    found.extend(plugins::all(&session::config_of(globals)).into_iter().map(|plugin| (plugin.name, "Plugin".to_owned())));
+    found.extend(
+        plugins::all(&session::config_of(globals))
+            .into_iter()
+            .map(|plugin| (plugin.name, "Plugin".to_owned())),
+    );
     Candidates::of(found)
 }
 
 fn verbs(group: &str) -> Candidates {
-    let all = commands::ALL.iter().flat_map(|command| command.paths.iter().map(|path| (*path, command.about)));
-    let verb = |(path, about): (&str, &str)| Some((path.strip_prefix(group)?.strip_prefix(' ')?.to_owned(), about.to_owned()));
+    let all =
+        commands::ALL.iter().flat_map(|command| command.paths.iter().map(|path| (*path, command.about)));
+    let verb = |(path, about): (&str, &str)| {
+        Some((path.strip_prefix(group)?.strip_prefix(' ')?.to_owned(), about.to_owned()))
+    };
     Candidates::of(all.filter_map(verb).collect())
 }
 
 fn flags(all: &[&'static Flag]) -> Candidates {
-    let shown = all.iter().filter(|flag| !flag.hidden).map(|flag| (format!("--{}", flag.name), flag.help.to_owned()));
+    let shown =
+        all.iter().filter(|flag| !flag.hidden).map(|flag| (format!("--{}", flag.name), flag.help.to_owned()));
     Candidates::of(shown.chain([("--help".to_owned(), "Show help".to_owned())]).collect())
 }
 
 /// The flag whose value is being typed, and what stands before the value in the same word.
 fn open_flag(all: &[&'static Flag], before: &[String], current: &str) -> Option<(&'static Flag, String)> {
-    let long = |name: &str| all.iter().find(|flag| flag.name == name && flag.kind != grammar::Kind::Bool).copied();
+    let long =
+        |name: &str| all.iter().find(|flag| flag.name == name && flag.kind != grammar::Kind::Bool).copied();
     if let Some((name, _)) = current.strip_prefix("--").and_then(|text| text.split_once('=')) {
         return Some((long(name)?, format!("--{name}=")));
     }
@@ -142,23 +159,40 @@ fn value_of(flag: &Flag, prefix: String) -> Place {
         "network" | "net" => return asked(Kind::Network, prefix),
         "volumes-from" | "link" => return asked(Kind::Container, prefix),
         "context" | "from" => return asked(Kind::Context, prefix),
-        "volume" | "mount" | "env-file" | "label-file" | "cidfile" | "output" | "input" | "config" | "device" | "tlscacert" | "tlscert"
-        | "tlskey" | "checkpoint-dir" => return Place::Listed(Candidates::none(true)),
+        "volume" | "mount" | "env-file" | "label-file" | "cidfile" | "output" | "input" | "config"
+        | "device" | "tlscacert" | "tlscert" | "tlskey" | "checkpoint-dir" => {
+            return Place::Listed(Candidates::none(true));
+        }
         "pull" => Candidates::words(&["always", "missing", "never"]),
         "restart" => Candidates::words(&["no", "always", "on-failure", "unless-stopped"]),
-        "log-driver" => Candidates::words(&["json-file", "local", "none", "syslog", "journald", "gelf", "fluentd"]),
+        "log-driver" => {
+            Candidates::words(&["json-file", "local", "none", "syslog", "journald", "gelf", "fluentd"])
+        }
         "log-level" => Candidates::words(&["debug", "info", "warn", "error", "fatal"]),
         "type" => Candidates::words(&["container", "image", "network", "volume"]),
         "format" => Candidates::words(&["json", "table"]),
-        "platform" => Candidates::words(&["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/386", "linux/riscv64", "linux/s390x", "linux/ppc64le"]),
+        "platform" => Candidates::words(&[
+            "linux/amd64",
+            "linux/arm64",
+            "linux/arm/v7",
+            "linux/386",
+            "linux/riscv64",
+            "linux/s390x",
+            "linux/ppc64le",
+        ]),
         "pid" | "uts" | "userns" => Candidates::words(&["host"]),
         "cgroupns" => Candidates::words(&["host", "private"]),
         "ipc" => Candidates::words(&["host", "none", "private", "shareable"]),
         "attach" => Candidates::words(&["stdin", "stdout", "stderr"]),
-        "signal" | "stop-signal" => Candidates::words(&["SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"]),
+        "signal" | "stop-signal" => {
+            Candidates::words(&["SIGHUP", "SIGINT", "SIGKILL", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"])
+        }
         "driver" => Candidates::words(&["bridge", "host", "local", "macvlan", "none"]),
         "env" => Candidates::of(std::env::vars().map(|(name, _)| (name, String::new())).collect()),
-        "filter" => Candidates { directive: NO_FILES | NO_SPACE, ..Candidates::words(&["label=", "name=", "id=", "status=", "driver=", "dangling=true", "until="]) },
+        "filter" => Candidates {
+            directive: NO_FILES | NO_SPACE,
+            ..Candidates::words(&["label=", "name=", "id=", "status=", "driver=", "dangling=true", "until="])
+        },
         _ => Candidates::none(false),
     };
     let mut words = words;
@@ -181,12 +215,15 @@ fn of_command(command: &'static Command, before: &[String], current: &str) -> Pl
 /// By the usage line: its words in order, the last one for all that follow.
 fn positional(command: &Command, index: usize) -> Place {
     let words: Vec<&str> = command.usage.split_whitespace().collect();
-    let word = words.get(index).or(words.last().filter(|word| word.ends_with("...]"))).copied().unwrap_or_default();
+    let word =
+        words.get(index).or(words.last().filter(|word| word.ends_with("...]"))).copied().unwrap_or_default();
     let word = word.trim_matches(|c: char| !c.is_ascii_alphabetic());
     let verb = command.paths[0].rsplit(' ').next().unwrap_or_default();
     let kind = match word {
         _ if verb == "cp" && index < 2 => Kind::ContainerPath,
-        _ if command.paths[0] == "completion" => return Place::Listed(Candidates::words(&["bash", "zsh", "fish"])),
+        _ if command.paths[0] == "completion" => {
+            return Place::Listed(Candidates::words(&["bash", "zsh", "fish"]));
+        }
         word if word.starts_with("CONTAINER") => match verb {
             "attach" | "exec" | "kill" | "stop" | "pause" | "top" | "port" | "stats" => Kind::Running,
             "start" => Kind::Stopped,
@@ -194,7 +231,12 @@ fn positional(command: &Command, index: usize) -> Place {
             _ => Kind::Container,
         },
         "NAME|ID" => Kind::Anything,
-        word if ["IMAGE", "SOURCE_IMAGE", "TARGET_IMAGE", "NAME", "REPOSITORY"].iter().any(|name| word.starts_with(name)) => Kind::Image,
+        word if ["IMAGE", "SOURCE_IMAGE", "TARGET_IMAGE", "NAME", "REPOSITORY"]
+            .iter()
+            .any(|name| word.starts_with(name)) =>
+        {
+            Kind::Image
+        }
         word if word.starts_with("NETWORK") => Kind::Network,
         word if word.starts_with("VOLUME") => Kind::Volume,
         word if word.starts_with("CONTEXT") => Kind::Context,

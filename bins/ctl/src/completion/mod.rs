@@ -36,18 +36,22 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         "zsh" => include_str!("scripts/ctl.zsh"),
         "fish" => include_str!("scripts/ctl.fish"),
         shell => {
-            return Err(Failure::new(format!("there is no completion for {shell}: must be one of bash, zsh, fish"))
-                .with_hint(format!("Try: source <({} completion bash)", session.program)));
+            return Err(Failure::new(format!(
+                "there is no completion for {shell}: must be one of bash, zsh, fish"
+            ))
+            .with_hint(format!("Try: source <({} completion bash)", session.program)));
         }
     };
-    let function: String = session.program.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let function: String =
+        session.program.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     output::print(script.replace("@program@", &session.program).replace("@function@", &function))?;
     Ok(Exit::OK)
 }
 
 /// Answers `__complete WORD... CURRENT`: no failure is ever told, for it would stand amid what is typed.
 pub fn answer(program: &str, words: &[String], described: bool) -> Result<Exit, Failure> {
-    let (current, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
+    let (current, before) =
+        words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
     let globals: Vec<&'static Flag> = GLOBAL_FLAGS.iter().collect();
     let parsed = parse(&globals, true, before).unwrap_or_default();
     if let Some(plugin) = parsed.args.first().and_then(|word| plugin(&parsed, word)) {
@@ -76,8 +80,11 @@ fn plugin(globals: &Matches, word: &str) -> Option<plugins::Plugin> {
 fn from_engine(program: &str, globals: &Matches, kind: Kind, prefix: &str) -> Candidates {
     let none = || Candidates::none(false);
     let Ok(session) = Session::open(program, globals, false) else { return none() };
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return none() };
-    let found = runtime.block_on(async { tokio::time::timeout(names::PATIENCE, names::of(&session, kind)).await });
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return none();
+    };
+    let found =
+        runtime.block_on(async { tokio::time::timeout(names::PATIENCE, names::of(&session, kind)).await });
     runtime.shutdown_background();
     let mut candidates = Candidates::of(found.unwrap_or_default());
     candidates.prefix(prefix);

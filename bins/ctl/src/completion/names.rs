@@ -33,7 +33,9 @@ pub async fn of(session: &Session, kind: Kind) -> Vec<(String, String)> {
     match kind {
         Kind::Container | Kind::ContainerPath => containers(session, |_| true).await,
         Kind::Running => containers(session, |state| matches!(state, "running" | "paused")).await,
-        Kind::Stopped => containers(session, |state| !matches!(state, "running" | "paused" | "restarting")).await,
+        Kind::Stopped => {
+            containers(session, |state| !matches!(state, "running" | "paused" | "restarting")).await
+        }
         Kind::Paused => containers(session, |state| state == "paused").await,
         Kind::Image => images(session).await,
         Kind::Network => plain(fetch(engine.get("/networks")).await.unwrap_or_default()),
@@ -44,7 +46,11 @@ pub async fn of(session: &Session, kind: Kind) -> Vec<(String, String)> {
         Kind::Context => {
             let stored = Contexts::new(session.config.directory()).list().unwrap_or_default();
             let default = (DEFAULT_CONTEXT.to_owned(), String::new());
-            stored.into_iter().map(|context| (context.name.clone(), context.description().to_owned())).chain([default]).collect()
+            stored
+                .into_iter()
+                .map(|context| (context.name.clone(), context.description().to_owned()))
+                .chain([default])
+                .collect()
         }
         Kind::Anything => {
             let mut all = containers(session, |_| true).await;
@@ -68,7 +74,10 @@ async fn containers(session: &Session, fits: impl Fn(&str) -> bool) -> Vec<(Stri
     fitting
         .filter_map(|container| {
             let name = container.names.iter().find(|name| name.matches('/').count() == 1)?;
-            Some((name.trim_start_matches('/').to_owned(), format!("{}, {}", container.image, container.status)))
+            Some((
+                name.trim_start_matches('/').to_owned(),
+                format!("{}, {}", container.image, container.status),
+            ))
         })
         .collect()
 }
@@ -78,7 +87,14 @@ async fn images(session: &Session) -> Vec<(String, String)> {
     let names = all.into_iter().flatten().flat_map(|image| image.repo_tags.unwrap_or_default());
     let known = names.filter(|name| name != "<none>:<none>");
     // The tag that goes without saying need not be typed.
-    known.flat_map(|name| name.strip_suffix(":latest").map(str::to_owned).into_iter().chain([name.clone()]).collect::<Vec<_>>())
+    known
+        .flat_map(|name| {
+            name.strip_suffix(":latest")
+                .map(str::to_owned)
+                .into_iter()
+                .chain([name.clone()])
+                .collect::<Vec<_>>()
+        })
         .map(|name| (name, String::new()))
         .collect()
 }

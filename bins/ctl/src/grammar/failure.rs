@@ -63,11 +63,14 @@ impl From<Error> for FailureSource {
     fn from(error: Error) -> Self {
         let hint = match &error {
             Error::Unreachable { endpoint, .. } if endpoint.to_string() == engine_client::DEFAULT_HOST => {
-                Some("Start it with 'systemctl start wherry-engined', or name another engine with -H.".to_owned())
+                Some(
+                    "Start it with 'systemctl start wherry-engined', or name another engine with -H."
+                        .to_owned(),
+                )
             }
-            Error::Permission { .. } => {
-                Some("Join the socket's group (usermod -aG wherry USER) and log in again, or use sudo.".to_owned())
-            }
+            Error::Permission { .. } => Some(
+                "Join the socket's group (usermod -aG wherry USER) and log in again, or use sudo.".to_owned(),
+            ),
             _ => None,
         };
         Self { message: error.to_string(), hint }

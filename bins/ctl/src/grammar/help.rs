@@ -7,7 +7,8 @@ use crate::terminal;
 const WIDTH_LIMIT: usize = 80;
 
 fn width() -> usize {
-    terminal::window().map_or(WIDTH_LIMIT, |(_, columns)| usize::from(columns).clamp(40, WIDTH_LIMIT.max(120)))
+    terminal::window()
+        .map_or(WIDTH_LIMIT, |(_, columns)| usize::from(columns).clamp(40, WIDTH_LIMIT.max(120)))
 }
 
 /// Help of one command; `path` is how it was typed.
@@ -29,13 +30,18 @@ pub fn command_help(program: &str, path: &str, command: &Command) -> String {
 /// `ctl run [OPTIONS] IMAGE [COMMAND] [ARG...]`.
 pub fn usage_line(program: &str, path: &str, command: &Command) -> String {
     let options = if command.flags().next().is_some() { " [OPTIONS]" } else { "" };
-    let forms: Vec<String> = command.usage.split('\n').map(|usage| format!("{program} {path}{options} {usage}").trim_end().to_owned()).collect();
+    let forms: Vec<String> = command
+        .usage
+        .split('\n')
+        .map(|usage| format!("{program} {path}{options} {usage}").trim_end().to_owned())
+        .collect();
     forms.join("\n\t")
 }
 
 /// Help of a group: its verbs.
 pub fn group_help(program: &str, group: &Group, commands: &[&'static Command]) -> String {
-    let mut rows: Vec<(String, &str)> = commands.iter().filter_map(|command| verb_of(group, command)).collect();
+    let mut rows: Vec<(String, &str)> =
+        commands.iter().filter_map(|command| verb_of(group, command)).collect();
     rows.sort();
     let name = group.name;
     let mut text = format!("Usage:  {program} {name} COMMAND\n\n{}\n\nCommands:\n", group.about);
@@ -49,7 +55,8 @@ fn verb_of(group: &Group, command: &'static Command) -> Option<(String, &'static
     Some((path.to_owned(), command.about))
 }
 
-const COMMON: &[&str] = &["run", "exec", "ps", "build", "pull", "push", "images", "login", "logout", "search", "version", "info"];
+const COMMON: &[&str] =
+    &["run", "exec", "ps", "build", "pull", "push", "images", "login", "logout", "search", "version", "info"];
 
 /// Help of the program.
 pub fn root_help(
@@ -64,7 +71,8 @@ pub fn root_help(
         found.map_or("", |command| command.about)
     };
     let common: Vec<(String, &str)> = COMMON.iter().map(|name| ((*name).to_owned(), about(name))).collect();
-    let mut management: Vec<(String, &str)> = groups.iter().map(|group| (group.name.to_owned(), group.about)).collect();
+    let mut management: Vec<(String, &str)> =
+        groups.iter().map(|group| (group.name.to_owned(), group.about)).collect();
     management.extend(plugins.iter().map(|(name, about)| (name.clone(), about.as_str())));
     management.sort();
     let mut others: Vec<(String, &str)> = commands
@@ -102,7 +110,11 @@ fn flag_table(flags: &[&Flag]) -> String {
         let mut help = flag.help.to_owned();
         if !flag.default.is_empty() {
             let quoted = flag.kind == Kind::Text;
-            help.push_str(&if quoted { format!(" (default {:?})", flag.default) } else { format!(" (default {})", flag.default) });
+            help.push_str(&if quoted {
+                format!(" (default {:?})", flag.default)
+            } else {
+                format!(" (default {})", flag.default)
+            });
         }
         for (index, line) in wrap(&help, room).iter().enumerate() {
             let left = if index == 0 { left.as_str() } else { "" };

@@ -12,7 +12,8 @@ pub fn command_page(program: &str, command: &Command) -> (String, String) {
         text.push_str(&format!(".nf\n{}\n.fi\n", escaped(form)));
     }
     if command.paths.len() > 1 {
-        let names: Vec<String> = command.paths.iter().map(|path| format!("\\fB{program} {}\\fR", escaped(path))).collect();
+        let names: Vec<String> =
+            command.paths.iter().map(|path| format!("\\fB{program} {}\\fR", escaped(path))).collect();
         text.push_str(&format!(".SH ALIASES\n{}\n", names.join(", ")));
     }
     text.push_str(&options("OPTIONS", command.flags()));
@@ -21,10 +22,16 @@ pub fn command_page(program: &str, command: &Command) -> (String, String) {
 }
 
 /// The page of the program: its groups, commands and global flags.
-pub fn root_page(program: &str, groups: &[Group], commands: &[&'static Command], globals: &'static [Flag]) -> (String, String) {
+pub fn root_page(
+    program: &str,
+    groups: &[Group],
+    commands: &[&'static Command],
+    globals: &'static [Flag],
+) -> (String, String) {
     let mut text = heading(program, &format!("{program} \\- runs containers"));
     text.push_str(&format!(".SH SYNOPSIS\n\\fB{program}\\fR [OPTIONS] COMMAND\n.SH COMMANDS\n"));
-    let mut rows: Vec<(String, &str)> = commands.iter().map(|command| (command.paths[0].to_owned(), command.about)).collect();
+    let mut rows: Vec<(String, &str)> =
+        commands.iter().map(|command| (command.paths[0].to_owned(), command.about)).collect();
     rows.extend(groups.iter().map(|group| (group.name.to_owned(), group.about)));
     rows.sort();
     for (path, about) in rows {
@@ -61,9 +68,18 @@ fn options(title: &str, flags: impl Iterator<Item = &'static Flag>) -> String {
     let mut text = format!(".SH {title}\n");
     for flag in flags {
         let short = flag.short.map(|short| format!("\\fB\\-{short}\\fR, ")).unwrap_or_default();
-        let value = if flag.value.is_empty() { String::new() } else { format!(" \\fI{}\\fR", escaped(flag.value)) };
-        let default = if flag.default.is_empty() { String::new() } else { format!(" (default {})", escaped(flag.default)) };
-        text.push_str(&format!(".TP\n{short}\\fB\\-\\-{}\\fR{value}\n{}{default}\n", escaped(flag.name), escaped(flag.help)));
+        let value =
+            if flag.value.is_empty() { String::new() } else { format!(" \\fI{}\\fR", escaped(flag.value)) };
+        let default = if flag.default.is_empty() {
+            String::new()
+        } else {
+            format!(" (default {})", escaped(flag.default))
+        };
+        text.push_str(&format!(
+            ".TP\n{short}\\fB\\-\\-{}\\fR{value}\n{}{default}\n",
+            escaped(flag.name),
+            escaped(flag.help)
+        ));
     }
     text
 }

@@ -12,7 +12,7 @@ mod resolve;
 pub use command::{Arity, Command, Group};
 pub use failure::{Exit, Failure};
 pub use flag::{Flag, Kind};
-pub use man::{command_page, root_page};
 pub use help::{command_help, group_help, root_help, usage_line};
+pub use man::{command_page, root_page};
 pub use parse::{Matches, parse};
 pub use resolve::{Resolved, closest, resolve};

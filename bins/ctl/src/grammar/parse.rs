@@ -81,7 +81,11 @@ fn is_false(text: &str) -> bool {
 ///
 /// # Errors
 /// An unknown flag, a missing or a wrong value.
-pub fn parse(flags: &[&'static Flag], stops_at_positional: bool, words: &[String]) -> Result<Matches, ParseError> {
+pub fn parse(
+    flags: &[&'static Flag],
+    stops_at_positional: bool,
+    words: &[String],
+) -> Result<Matches, ParseError> {
     let mut parser = Parser { flags, matches: Matches::default() };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -113,7 +117,11 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn long<'w>(&mut self, text: &str, words: &mut impl Iterator<Item = &'w String>) -> Result<(), ParseError> {
+    fn long<'w>(
+        &mut self,
+        text: &str,
+        words: &mut impl Iterator<Item = &'w String>,
+    ) -> Result<(), ParseError> {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (text, None),
@@ -131,13 +139,20 @@ impl Parser<'_> {
         let value = match value {
             Some(value) => value,
             None if flag.kind == Kind::Bool => "true".to_owned(),
-            None => words.next().cloned().ok_or_else(|| ParseError(format!("flag needs an argument: --{name}")))?,
+            None => words
+                .next()
+                .cloned()
+                .ok_or_else(|| ParseError(format!("flag needs an argument: --{name}")))?,
         };
         self.set(flag, value)
     }
 
     /// `-it`, `-p80:80`, `-e=x`.
-    fn cluster<'w>(&mut self, text: &str, words: &mut impl Iterator<Item = &'w String>) -> Result<(), ParseError> {
+    fn cluster<'w>(
+        &mut self,
+        text: &str,
+        words: &mut impl Iterator<Item = &'w String>,
+    ) -> Result<(), ParseError> {
         let mut rest = text;
         while let Some(short) = rest.chars().next() {
             rest = &rest[short.len_utf8()..];
@@ -169,7 +184,10 @@ impl Parser<'_> {
     fn set(&mut self, flag: &'static Flag, value: String) -> Result<(), ParseError> {
         let checked = flag.check.and_then(|check| check(&value).err());
         if let Some(reason) = complaint(flag.kind, &value).or(checked) {
-            return Err(ParseError(format!("invalid argument {value:?} for \"{}\" flag: {reason}", flag.shown())));
+            return Err(ParseError(format!(
+                "invalid argument {value:?} for \"{}\" flag: {reason}",
+                flag.shown()
+            )));
         }
         let values = self.matches.values.entry(flag.name).or_default();
         match flag.kind {
@@ -236,8 +254,14 @@ mod tests {
             ("-iZ", "unknown shorthand flag: 'Z' in -iZ"),
             ("--name", "flag needs an argument: --name"),
             ("-ie", "flag needs an argument: 'e' in -ie"),
-            ("--tty=maybe", "invalid argument \"maybe\" for \"-t, --tty\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax"),
-            ("-n x", "invalid argument \"x\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"x\": invalid syntax"),
+            (
+                "--tty=maybe",
+                "invalid argument \"maybe\" for \"-t, --tty\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax",
+            ),
+            (
+                "-n x",
+                "invalid argument \"x\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"x\": invalid syntax",
+            ),
             ("-m abc", "invalid argument \"abc\" for \"-m, --memory\" flag: invalid size: 'abc'"),
         ] {
             assert_eq!(run(line, false).unwrap_err(), error);

@@ -24,7 +24,8 @@ pub fn request(matches: &Matches) -> Result<CreateRequest, String> {
     let ports = port::parse(matches.list("publish"), matches.list("expose"))?;
     config.exposed_ports = ports.exposed;
     let volumes = mount::volumes(matches.list("volume"))?;
-    let anonymous: BTreeMap<_, _> = volumes.anonymous.into_iter().map(|target| (target, engine_api::Empty {})).collect();
+    let anonymous: BTreeMap<_, _> =
+        volumes.anonymous.into_iter().map(|target| (target, engine_api::Empty {})).collect();
     config.volumes = (!anonymous.is_empty()).then_some(anonymous);
     let mut host = host_config(matches)?;
     host.port_bindings = ports.bindings;
@@ -87,7 +88,14 @@ fn config(matches: &Matches) -> Result<Config, String> {
 }
 
 fn health(matches: &Matches) -> Result<Option<HealthConfig>, String> {
-    let names = ["health-cmd", "health-interval", "health-retries", "health-start-interval", "health-start-period", "health-timeout"];
+    let names = [
+        "health-cmd",
+        "health-interval",
+        "health-retries",
+        "health-start-interval",
+        "health-start-period",
+        "health-timeout",
+    ];
     let changed = names.iter().any(|name| matches.changed(name));
     if matches.flag("no-healthcheck") {
         if changed {
@@ -123,8 +131,10 @@ fn host_config(matches: &Matches) -> Result<HostConfig, String> {
         return Err("conflicting options: cannot specify both --restart and --rm".to_owned());
     }
     let (security_opt, unmask) = security(matches.list("security-opt"))?;
-    let mounts: Result<Vec<_>, String> = matches.list("mount").iter().map(|text| mount::parse(text)).collect();
-    let extra_hosts: Result<Vec<_>, String> = matches.list("add-host").iter().map(|text| extra_host(text)).collect();
+    let mounts: Result<Vec<_>, String> =
+        matches.list("mount").iter().map(|text| mount::parse(text)).collect();
+    let extra_hosts: Result<Vec<_>, String> =
+        matches.list("add-host").iter().map(|text| extra_host(text)).collect();
     let (cap_add, cap_drop) = capabilities(matches.list("cap-add"), matches.list("cap-drop"));
     let mut dns_options = matches.list("dns-option").to_vec();
     dns_options.extend_from_slice(matches.list("dns-opt"));
@@ -202,13 +212,18 @@ fn resources(matches: &Matches) -> Result<Resources, String> {
         requests.push(device::gpus(gpus)?);
     }
     if !devices.cdi_names.is_empty() {
-        requests.push(DeviceRequest { driver: "cdi".into(), device_ids: Some(devices.cdi_names), ..DeviceRequest::default() });
+        requests.push(DeviceRequest {
+            driver: "cdi".into(),
+            device_ids: Some(devices.cdi_names),
+            ..DeviceRequest::default()
+        });
     }
     let swappiness = matches.int("memory-swappiness").unwrap_or(-1);
     if swappiness != -1 && !(0..=100).contains(&swappiness) {
         return Err(format!("invalid value: {swappiness}. Valid memory swappiness range is 0-100"));
     }
-    let ulimits: Result<Vec<_>, String> = matches.list("ulimit").iter().map(|text| ulimit::parse(text)).collect();
+    let ulimits: Result<Vec<_>, String> =
+        matches.list("ulimit").iter().map(|text| ulimit::parse(text)).collect();
     let int = |name: &str| matches.int(name).unwrap_or(0);
     let bytes = |name: &str| matches.bytes(name).unwrap_or(0);
     Ok(Resources {
@@ -216,7 +231,8 @@ fn resources(matches: &Matches) -> Result<Resources, String> {
         memory: bytes("memory"),
         nano_cpus: matches.text("cpus").map_or(Ok(0), size::parse_cpus)?,
         cgroup_parent: text(matches, "cgroup-parent"),
-        blkio_weight: u16::try_from(int("blkio-weight")).map_err(|_| "invalid block I/O weight".to_owned())?,
+        blkio_weight: u16::try_from(int("blkio-weight"))
+            .map_err(|_| "invalid block I/O weight".to_owned())?,
         blkio_weight_device: some_list(device::weights(matches.list("blkio-weight-device"))?),
         blkio_device_read_bps: some_list(device::throttle_bytes(matches.list("device-read-bps"))?),
         blkio_device_write_bps: some_list(device::throttle_bytes(matches.list("device-write-bps"))?),
@@ -257,7 +273,9 @@ pub fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
     }
     let maximum_retry_count = match count {
         "" => 0,
-        count => count.parse().map_err(|_| "invalid restart policy format: maximum retry count must be an integer".to_owned())?,
+        count => count.parse().map_err(|_| {
+            "invalid restart policy format: maximum retry count must be an integer".to_owned()
+        })?,
     };
     let name = if name.is_empty() { "no" } else { name };
     Ok(RestartPolicy { name: name.to_owned(), maximum_retry_count })
@@ -269,7 +287,9 @@ pub fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
 /// Docker's texts.
 pub fn extra_host(text: &str) -> Result<String, String> {
     let at = text.find(['=', ':']).filter(|at| *at > 0);
-    let (host, ip) = at.map(|at| (&text[..at], &text[at + 1..])).ok_or_else(|| format!("bad format for add-host: {text:?}"))?;
+    let (host, ip) = at
+        .map(|at| (&text[..at], &text[at + 1..]))
+        .ok_or_else(|| format!("bad format for add-host: {text:?}"))?;
     let ip = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
     if ip != "host-gateway" && ip.parse::<std::net::IpAddr>().is_err() {
         return Err(format!("invalid IP address in add-host: {ip:?}"));
@@ -292,8 +312,9 @@ fn security(flags: &[String]) -> Result<(Vec<String>, bool), String> {
             None => return Err(format!("Invalid --security-opt: {flag:?}")),
         };
         if name == "seccomp" && !matches!(value, "unconfined" | "builtin") {
-            let profile = fs::read_to_string(value)
-                .map_err(|error| format!("opening seccomp profile ({value}) failed: open {value}: {}", os_text(&error)))?;
+            let profile = fs::read_to_string(value).map_err(|error| {
+                format!("opening seccomp profile ({value}) failed: open {value}: {}", os_text(&error))
+            })?;
             let profile: serde_json::Value = serde_json::from_str(&profile)
                 .map_err(|error| format!("compacting json for seccomp profile ({value}) failed: {error}"))?;
             options.push(format!("seccomp={profile}"));
@@ -308,7 +329,8 @@ fn security(flags: &[String]) -> Result<(Vec<String>, bool), String> {
 fn attachments(matches: &Matches) -> Result<Vec<Attachment>, String> {
     let names = matches.list("network").iter().chain(matches.list("net"));
     let mut all = names.map(|text| network::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let aliases: Vec<String> = matches.list("network-alias").iter().chain(matches.list("net-alias")).cloned().collect();
+    let aliases: Vec<String> =
+        matches.list("network-alias").iter().chain(matches.list("net-alias")).cloned().collect();
     let ipam = EndpointIpam {
         ipv4_address: text(matches, "ip"),
         ipv6_address: text(matches, "ip6"),
@@ -363,12 +385,43 @@ mod tests {
     #[test]
     fn flags_land_in_their_fields() {
         let request = build(&[
-            "-it", "--rm", "--memory", "512m", "--cpus=1.5", "--pids-limit", "9", "--init", "--entrypoint", "", "--privileged",
-            "--network", "n", "--network-alias", "a", "--ip", "1.2.3.4", "--add-host", "h:1.1.1.1", "--health-cmd", "true", "--tmpfs",
-            "/t:size=1m", "-v", "/a:/b", "-v", "/anon", "--security-opt", "systempaths=unconfined", "x",
-        ]).unwrap();
+            "-it",
+            "--rm",
+            "--memory",
+            "512m",
+            "--cpus=1.5",
+            "--pids-limit",
+            "9",
+            "--init",
+            "--entrypoint",
+            "",
+            "--privileged",
+            "--network",
+            "n",
+            "--network-alias",
+            "a",
+            "--ip",
+            "1.2.3.4",
+            "--add-host",
+            "h:1.1.1.1",
+            "--health-cmd",
+            "true",
+            "--tmpfs",
+            "/t:size=1m",
+            "-v",
+            "/a:/b",
+            "-v",
+            "/anon",
+            "--security-opt",
+            "systempaths=unconfined",
+            "x",
+        ])
+        .unwrap();
         let host = request.host_config.unwrap();
-        assert_eq!((host.resources.memory, host.resources.nano_cpus, host.resources.pids_limit), (512 << 20, 1_500_000_000, Some(9)));
+        assert_eq!(
+            (host.resources.memory, host.resources.nano_cpus, host.resources.pids_limit),
+            (512 << 20, 1_500_000_000, Some(9))
+        );
         assert!(host.auto_remove && host.privileged && host.init == Some(true));
         assert_eq!(host.binds.unwrap(), ["/a:/b"]);
         assert_eq!(host.masked_paths, Some(vec![]));
@@ -385,17 +438,32 @@ mod tests {
         let words = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
         let got = capabilities(&words(&["net_admin", "CAP_MKNOD", "NET_ADMIN"]), &words(&["mknod", "chown"]));
         assert_eq!(got, (words(&["CAP_MKNOD", "CAP_NET_ADMIN"]), words(&["CAP_CHOWN"])));
-        assert_eq!(capabilities(&words(&["all", "chown"]), &words(&["ALL"])), (words(&["ALL"]), words(&["ALL"])));
+        assert_eq!(
+            capabilities(&words(&["all", "chown"]), &words(&["ALL"])),
+            (words(&["ALL"]), words(&["ALL"]))
+        );
     }
 
     #[test]
     fn conflicts_are_refused() {
         for (words, error) in [
-            (&["--rm", "--restart", "always", "x"][..], "conflicting options: cannot specify both --restart and --rm"),
-            (&["--no-healthcheck", "--health-cmd", "y", "x"], "--no-healthcheck conflicts with --health-* options"),
+            (
+                &["--rm", "--restart", "always", "x"][..],
+                "conflicting options: cannot specify both --restart and --rm",
+            ),
+            (
+                &["--no-healthcheck", "--health-cmd", "y", "x"],
+                "--no-healthcheck conflicts with --health-* options",
+            ),
             (&["--pid", "foo", "x"], "--pid: invalid PID mode"),
-            (&["--restart", "on-failure:x", "x"], "invalid restart policy format: maximum retry count must be an integer"),
-            (&["--add-host", "x", "x"], "invalid argument \"x\" for \"--add-host\" flag: bad format for add-host: \"x\""),
+            (
+                &["--restart", "on-failure:x", "x"],
+                "invalid restart policy format: maximum retry count must be an integer",
+            ),
+            (
+                &["--add-host", "x", "x"],
+                "invalid argument \"x\" for \"--add-host\" flag: bad format for add-host: \"x\"",
+            ),
         ] {
             assert_eq!(build(words).unwrap_err(), error);
         }

@@ -5,11 +5,13 @@ use crate::options::{container, device, environment, mount, network, ulimit};
 
 /// In the order of their names, which is the order of help.
 pub const FLAGS: &[Flag] = &[
-    Flag::list("add-host", "Add a line to /etc/hosts (host:ip)").check(|text| container::extra_host(text).map(drop)),
+    Flag::list("add-host", "Add a line to /etc/hosts (host:ip)")
+        .check(|text| container::extra_host(text).map(drop)),
     Flag::list("annotation", "Annotate the container; the OCI runtime sees it").value("map"),
     Flag::list("attach", "Attach to stdin, stdout or stderr").short('a').check(check_stream),
     Flag::uint("blkio-weight", "Block I/O weight, 10 to 1000, or 0 for none").value("uint16").default("0"),
-    Flag::list("blkio-weight-device", "Block I/O weight of one device").check(|text| device::weights(&[text.to_owned()]).map(drop)),
+    Flag::list("blkio-weight-device", "Block I/O weight of one device")
+        .check(|text| device::weights(&[text.to_owned()]).map(drop)),
     Flag::list("cap-add", "Add a capability"),
     Flag::list("cap-drop", "Drop a capability"),
     Flag::text("cgroup-parent", "Cgroup to put the container's cgroup in"),
@@ -27,10 +29,14 @@ pub const FLAGS: &[Flag] = &[
     Flag::text("cpuset-mems", "Memory nodes to use (0-3, 0,1)"),
     Flag::list("device", "Give the container a device of the host"),
     Flag::list("device-cgroup-rule", "Rule for the device cgroup"),
-    Flag::list("device-read-bps", "Limit reading from a device, bytes a second").check(|text| device::throttle_bytes(&[text.to_owned()]).map(drop)),
-    Flag::list("device-read-iops", "Limit reading from a device, operations a second").check(|text| device::throttle_count(&[text.to_owned()]).map(drop)),
-    Flag::list("device-write-bps", "Limit writing to a device, bytes a second").check(|text| device::throttle_bytes(&[text.to_owned()]).map(drop)),
-    Flag::list("device-write-iops", "Limit writing to a device, operations a second").check(|text| device::throttle_count(&[text.to_owned()]).map(drop)),
+    Flag::list("device-read-bps", "Limit reading from a device, bytes a second")
+        .check(|text| device::throttle_bytes(&[text.to_owned()]).map(drop)),
+    Flag::list("device-read-iops", "Limit reading from a device, operations a second")
+        .check(|text| device::throttle_count(&[text.to_owned()]).map(drop)),
+    Flag::list("device-write-bps", "Limit writing to a device, bytes a second")
+        .check(|text| device::throttle_bytes(&[text.to_owned()]).map(drop)),
+    Flag::list("device-write-iops", "Limit writing to a device, operations a second")
+        .check(|text| device::throttle_count(&[text.to_owned()]).map(drop)),
     Flag::bool("disable-content-trust", "Skip the verification of image signatures").default("true"),
     Flag::list("dns", "DNS server").check(check_address),
     Flag::list("dns-opt", "DNS option").hidden(),
@@ -41,7 +47,9 @@ pub const FLAGS: &[Flag] = &[
     Flag::list("env", "Set an environment variable").short('e').check(environment::check),
     Flag::list("env-file", "File of environment variables"),
     Flag::list("expose", "Expose a port or a range of ports"),
-    Flag::text("gpus", "GPUs to give the container ('all' for all)").value("gpu-request").check(|text| device::gpus(text).map(drop)),
+    Flag::text("gpus", "GPUs to give the container ('all' for all)")
+        .value("gpu-request")
+        .check(|text| device::gpus(text).map(drop)),
     Flag::list("group-add", "Additional group of the process"),
     Flag::text("health-cmd", "Command that checks health"),
     Flag::duration("health-interval", "Time between checks").default("0s"),
@@ -72,9 +80,14 @@ pub const FLAGS: &[Flag] = &[
     Flag::int("memory-swappiness", "Tendency to swap, 0 to 100").default("-1"),
     Flag::list("mount", "Mount a file system").value("mount").check(|text| mount::parse(text).map(drop)),
     Flag::text("name", "Name of the container"),
-    Flag::list("net", "Network to connect to").value("network").check(|text| network::parse(text).map(drop)).hidden(),
+    Flag::list("net", "Network to connect to")
+        .value("network")
+        .check(|text| network::parse(text).map(drop))
+        .hidden(),
     Flag::list("net-alias", "Name of the container on its network").hidden(),
-    Flag::list("network", "Network to connect to").value("network").check(|text| network::parse(text).map(drop)),
+    Flag::list("network", "Network to connect to")
+        .value("network")
+        .check(|text| network::parse(text).map(drop)),
     Flag::list("network-alias", "Name of the container on its network"),
     Flag::bool("no-healthcheck", "Do not check health, whatever the image says"),
     Flag::bool("oom-kill-disable", "Never kill for want of memory"),
@@ -100,7 +113,8 @@ pub const FLAGS: &[Flag] = &[
     Flag::list("tmpfs", "Mount a tmpfs on a directory"),
     Flag::bool("tty", "Give the process a terminal").short('t'),
     Flag::list("ulimit", "Resource limit").value("ulimit").check(|text| ulimit::parse(text).map(drop)),
-    Flag::bool("use-api-socket", "Give the container the engine's socket and the credentials").check(refuse_socket),
+    Flag::bool("use-api-socket", "Give the container the engine's socket and the credentials")
+        .check(refuse_socket),
     Flag::text("user", "User or uid, and group or gid, of the process (user[:group])").short('u'),
     Flag::text("userns", "User namespace to use"),
     Flag::text("uts", "UTS namespace to use"),
@@ -123,11 +137,18 @@ fn check_address(text: &str) -> Result<(), String> {
 /// Only parameters that belong to a namespace can be a container's.
 fn check_sysctl(text: &str) -> Result<(), String> {
     const NAMES: &[&str] = &[
-        "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
         "kernel.shm_rmid_forced",
     ];
     let name = text.split_once('=').map(|(name, _)| name);
-    let allowed = |name: &str| NAMES.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue.");
+    let allowed =
+        |name: &str| NAMES.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue.");
     if name.is_some_and(allowed) { Ok(()) } else { Err(format!("sysctl '{text}' is not allowed")) }
 }
 

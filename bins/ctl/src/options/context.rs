@@ -32,7 +32,8 @@ pub fn check(text: &str) -> Result<(), String> {
 /// # Errors
 /// An unknown field, a file that cannot be read, an address that is none, or certificates that do not fit.
 pub fn parse(store: &Contexts, flags: &[String]) -> Result<DockerEndpoint, Failure> {
-    let fields: Vec<(&str, &str)> = flags.iter().flat_map(|text| text.split(',')).filter_map(|field| field.split_once('=')).collect();
+    let fields: Vec<(&str, &str)> =
+        flags.iter().flat_map(|text| text.split(',')).filter_map(|field| field.split_once('=')).collect();
     let failed = |reason: String| Failure::new(format!("unable to create docker endpoint config: {reason}"));
     if let Some((name, _)) = fields.iter().find(|(name, _)| !KEYS.contains(name)) {
         return Err(failed(format!("unrecognized config key: {name}")));
@@ -46,9 +47,12 @@ pub fn parse(store: &Contexts, flags: &[String]) -> Result<DockerEndpoint, Failu
         .map_err(|error| failed(format!("unable to load TLS data: {error}")))?;
     let skip = match field("skip-tls-verify") {
         None => false,
-        Some(text) => text.parse().map_err(|_| failed(format!("skip-tls-verify: strconv.ParseBool: parsing {text:?}: invalid syntax")))?,
+        Some(text) => text.parse().map_err(|_| {
+            failed(format!("skip-tls-verify: strconv.ParseBool: parsing {text:?}: invalid syntax"))
+        })?,
     };
-    let endpoint = DockerEndpoint { host: field("host").unwrap_or_default().to_owned(), skip_tls_verify: skip, tls };
+    let endpoint =
+        DockerEndpoint { host: field("host").unwrap_or_default().to_owned(), skip_tls_verify: skip, tls };
     if !endpoint.tls.is_empty() {
         Tls::new(&endpoint.tls, !skip).map_err(|error| failed(error.to_string()))?;
     }
@@ -65,7 +69,11 @@ pub fn parse(store: &Contexts, flags: &[String]) -> Result<DockerEndpoint, Failu
 /// Its certificates cannot be read.
 pub fn of(context: &Context, store: &Contexts) -> Result<DockerEndpoint, Failure> {
     let stored = context.endpoints.get("docker").cloned().unwrap_or_default();
-    Ok(DockerEndpoint { host: stored.host, skip_tls_verify: stored.skip_tls_verify, tls: store.tls(&context.name)? })
+    Ok(DockerEndpoint {
+        host: stored.host,
+        skip_tls_verify: stored.skip_tls_verify,
+        tls: store.tls(&context.name)?,
+    })
 }
 
 impl DockerEndpoint {

@@ -60,14 +60,25 @@ pub fn throttle_bytes(flags: &[String]) -> Result<Vec<ThrottleDevice>, String> {
 /// # Errors
 /// No device path or no rate.
 pub fn throttle_count(flags: &[String]) -> Result<Vec<ThrottleDevice>, String> {
-    throttle(flags, |text| text.parse().ok(), "The correct format is <device-path>:<number>. Number must be a positive integer")
+    throttle(
+        flags,
+        |text| text.parse().ok(),
+        "The correct format is <device-path>:<number>. Number must be a positive integer",
+    )
 }
 
-fn throttle(flags: &[String], rate: impl Fn(&str) -> Option<u64>, shape: &str) -> Result<Vec<ThrottleDevice>, String> {
+fn throttle(
+    flags: &[String],
+    rate: impl Fn(&str) -> Option<u64>,
+    shape: &str,
+) -> Result<Vec<ThrottleDevice>, String> {
     flags
         .iter()
         .map(|flag| {
-            let (path, text) = flag.split_once(':').filter(|(path, _)| !path.is_empty()).ok_or_else(|| format!("bad format: {flag}"))?;
+            let (path, text) = flag
+                .split_once(':')
+                .filter(|(path, _)| !path.is_empty())
+                .ok_or_else(|| format!("bad format: {flag}"))?;
             if !path.starts_with("/dev/") {
                 return Err(format!("bad format for device path: {flag}"));
             }
@@ -85,7 +96,10 @@ pub fn weights(flags: &[String]) -> Result<Vec<WeightDevice>, String> {
     flags
         .iter()
         .map(|flag| {
-            let (path, weight) = flag.split_once(':').filter(|(path, _)| !path.is_empty()).ok_or_else(|| format!("bad format: {flag}"))?;
+            let (path, weight) = flag
+                .split_once(':')
+                .filter(|(path, _)| !path.is_empty())
+                .ok_or_else(|| format!("bad format: {flag}"))?;
             if !path.starts_with("/dev/") {
                 return Err(format!("bad format for device path: {flag}"));
             }
@@ -106,7 +120,9 @@ pub fn gpus(flag: &str) -> Result<DeviceRequest, String> {
     let mut count = None;
     let parse_count = |text: &str| match text {
         "all" => Ok(-1),
-        text => text.parse().map_err(|_| format!("invalid count ({text}): value must be either \"all\" or an integer: invalid syntax")),
+        text => text.parse().map_err(|_| {
+            format!("invalid count ({text}): value must be either \"all\" or an integer: invalid syntax")
+        }),
     };
     for field in flag.split(',') {
         match field.split_once('=') {
@@ -133,8 +149,19 @@ mod tests {
 
     #[test]
     fn devices_in_every_form() {
-        let got = devices(&["/dev/a".into(), "/dev/a:/dev/b".into(), "/dev/a:r".into(), "/dev/a:/dev/b:rw".into(), "v.com/gpu=0".into()]).unwrap();
-        let shown: Vec<String> = got.mappings.iter().map(|d| format!("{}:{}", d.path_in_container, d.cgroup_permissions)).collect();
+        let got = devices(&[
+            "/dev/a".into(),
+            "/dev/a:/dev/b".into(),
+            "/dev/a:r".into(),
+            "/dev/a:/dev/b:rw".into(),
+            "v.com/gpu=0".into(),
+        ])
+        .unwrap();
+        let shown: Vec<String> = got
+            .mappings
+            .iter()
+            .map(|d| format!("{}:{}", d.path_in_container, d.cgroup_permissions))
+            .collect();
         assert_eq!(shown, ["/dev/a:rwm", "/dev/b:rwm", "/dev/a:r", "/dev/b:rw"]);
         assert_eq!(got.cdi_names, ["v.com/gpu=0"]);
         assert!(devices(&["/a:/b:x".into()]).is_err());

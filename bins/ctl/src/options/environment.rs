@@ -13,7 +13,8 @@ pub fn environment(files: &[String], flags: &[String]) -> Result<Vec<String>, St
     let mut all = Vec::new();
     for path in files {
         let text = fs::read(path).map_err(|error| format!("open {path}: {}", os_text(&error)))?;
-        let text = String::from_utf8(text).map_err(|_| format!("env file {path} contains invalid utf8 bytes at line 1"))?;
+        let text = String::from_utf8(text)
+            .map_err(|_| format!("env file {path} contains invalid utf8 bytes at line 1"))?;
         all.extend(parse_file(&text, own).map_err(|reason| format!("invalid env file ({path}): {reason}"))?);
     }
     for flag in flags {
@@ -84,7 +85,10 @@ pub fn labels(files: &[String], flags: &[String]) -> Result<BTreeMap<String, Str
     let mut lines = Vec::new();
     for path in files {
         let text = fs::read_to_string(path).map_err(|error| format!("open {path}: {}", os_text(&error)))?;
-        lines.extend(parse_file(&text, |_| Some(String::new())).map_err(|reason| format!("invalid label file ({path}): {reason}"))?);
+        lines.extend(
+            parse_file(&text, |_| Some(String::new()))
+                .map_err(|reason| format!("invalid label file ({path}): {reason}"))?,
+        );
     }
     lines.extend(flags.iter().cloned());
     Ok(pairs(&lines))
@@ -116,7 +120,10 @@ mod tests {
     #[test]
     fn names_of_flags() {
         assert!(environment(&[], &["=x".into()]).is_err());
-        assert_eq!(environment(&[], &["A=".into(), "NO_SUCH_NAME_HERE".into()]).unwrap(), ["A=", "NO_SUCH_NAME_HERE"]);
+        assert_eq!(
+            environment(&[], &["A=".into(), "NO_SUCH_NAME_HERE".into()]).unwrap(),
+            ["A=", "NO_SUCH_NAME_HERE"]
+        );
         let error = environment(&["/no/such".into()], &[]).unwrap_err();
         assert_eq!(error, "open /no/such: no such file or directory");
         assert_eq!(pairs(&["a=b=c".into(), "d".into()])["a"], "b=c");

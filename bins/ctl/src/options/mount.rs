@@ -46,7 +46,8 @@ fn set_value(mount: &mut Mount, name: &str, value: &str, field: &str) -> Result<
     match name {
         "type" => mount.kind = value.to_lowercase(),
         "source" | "src" => {
-            let relative = value == "." || value.starts_with("./") || value.starts_with("../") || value == "..";
+            let relative =
+                value == "." || value.starts_with("./") || value.starts_with("../") || value == "..";
             mount.source = if relative { absolute(value) } else { value.to_owned() };
         }
         "target" | "dst" | "destination" => mount.target = value.to_owned(),
@@ -57,7 +58,11 @@ fn set_value(mount: &mut Mount, name: &str, value: &str, field: &str) -> Result<
             "disabled" => bind(mount).non_recursive = true,
             "writable" => bind(mount).read_only_non_recursive = true,
             "readonly" => bind(mount).read_only_force_recursive = true,
-            _ => return Err(format!("invalid value for bind-recursive: {value} (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")")),
+            _ => {
+                return Err(format!(
+                    "invalid value for bind-recursive: {value} (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")"
+                ));
+            }
         },
         "volume-subpath" => volume(mount).subpath = value.to_owned(),
         "volume-label" => {
@@ -69,13 +74,16 @@ fn set_value(mount: &mut Mount, name: &str, value: &str, field: &str) -> Result<
             let (key, value) = value.split_once('=').unwrap_or((value, ""));
             driver(mount).options.insert(key.to_owned(), value.to_owned());
         }
-        "image-subpath" => mount.image_options.get_or_insert_with(ImageOptions::default).subpath = value.to_owned(),
+        "image-subpath" => {
+            mount.image_options.get_or_insert_with(ImageOptions::default).subpath = value.to_owned()
+        }
         "tmpfs-size" => {
             let bytes = size::parse_bytes(value).map_err(|_| format!("invalid value for {name}: {value}"))?;
             mount.tmpfs_options.get_or_insert_with(TmpfsOptions::default).size_bytes = bytes;
         }
         "tmpfs-mode" => {
-            let mode = u32::from_str_radix(value, 8).map_err(|_| format!("invalid value for {name}: {value}"))?;
+            let mode =
+                u32::from_str_radix(value, 8).map_err(|_| format!("invalid value for {name}: {value}"))?;
             mount.tmpfs_options.get_or_insert_with(TmpfsOptions::default).mode = mode;
         }
         _ => return Err(format!("unexpected key '{name}' in '{field}'")),
@@ -183,7 +191,9 @@ pub fn volumes(flags: &[String]) -> Result<Volumes, String> {
         }
         match flag.split_once(':') {
             None => volumes.anonymous.push(flag.clone()),
-            Some((source, rest)) if source.starts_with('.') => volumes.binds.push(format!("{}:{rest}", absolute(source))),
+            Some((source, rest)) if source.starts_with('.') => {
+                volumes.binds.push(format!("{}:{rest}", absolute(source)))
+            }
             Some(_) => volumes.binds.push(flag.clone()),
         }
     }
@@ -227,14 +237,23 @@ mod tests {
     #[test]
     fn mounts_are_parsed() {
         let mount = parse("type=bind,src=/a,dst=/b,readonly,bind-propagation=rslave").unwrap();
-        assert_eq!((mount.kind.as_str(), mount.source.as_str(), mount.target.as_str(), mount.read_only), ("bind", "/a", "/b", true));
+        assert_eq!(
+            (mount.kind.as_str(), mount.source.as_str(), mount.target.as_str(), mount.read_only),
+            ("bind", "/a", "/b", true)
+        );
         assert_eq!(mount.bind_options.unwrap().propagation, "rslave");
-        let mount = parse("source=v,target=/b,volume-nocopy=true,volume-driver=d,volume-opt=a=b,\"volume-label=x,y=z\"").unwrap();
+        let mount = parse(
+            "source=v,target=/b,volume-nocopy=true,volume-driver=d,volume-opt=a=b,\"volume-label=x,y=z\"",
+        )
+        .unwrap();
         let options = mount.volume_options.unwrap();
         assert!(options.no_copy && options.labels["x,y"] == "z");
         assert_eq!(options.driver_config.unwrap().options["a"], "b");
         let mount = parse("type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=1770").unwrap();
-        assert_eq!(mount.tmpfs_options.unwrap(), TmpfsOptions { size_bytes: 1 << 20, mode: 0o1770, options: vec![] });
+        assert_eq!(
+            mount.tmpfs_options.unwrap(),
+            TmpfsOptions { size_bytes: 1 << 20, mode: 0o1770, options: vec![] }
+        );
     }
 
     #[test]
@@ -254,7 +273,8 @@ mod tests {
     #[test]
     fn volumes_are_split() {
         let here = std::env::current_dir().unwrap();
-        let got = volumes(&["/a:/b:ro".into(), "name:/c".into(), "/anon".into(), "./x/../y:/d".into()]).unwrap();
+        let got =
+            volumes(&["/a:/b:ro".into(), "name:/c".into(), "/anon".into(), "./x/../y:/d".into()]).unwrap();
         assert_eq!(got.binds, ["/a:/b:ro".to_owned(), "name:/c".into(), format!("{}/y:/d", here.display())]);
         assert_eq!(got.anonymous, ["/anon"]);
         assert_eq!(tmpfs(&["/t:size=1m".into()])["/t"], "size=1m");

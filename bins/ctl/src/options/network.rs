@@ -32,11 +32,17 @@ pub fn parse(text: &str) -> Result<Attachment, String> {
             "link-local-ip" => ipam.link_local_ips.push(value.to_owned()),
             "mac-address" => endpoint.mac_address = value.to_owned(),
             "driver-opt" => {
-                let (key, value) = value.split_once('=').ok_or("invalid key value pair format in driver options")?;
-                endpoint.driver_opts.get_or_insert_with(BTreeMap::new).insert(key.to_lowercase(), value.to_owned());
+                let (key, value) =
+                    value.split_once('=').ok_or("invalid key value pair format in driver options")?;
+                endpoint
+                    .driver_opts
+                    .get_or_insert_with(BTreeMap::new)
+                    .insert(key.to_lowercase(), value.to_owned());
             }
             "gw-priority" => {
-                endpoint.gw_priority = value.parse().map_err(|_| format!("invalid gw-priority ({value}): expected an integer"))?;
+                endpoint.gw_priority = value
+                    .parse()
+                    .map_err(|_| format!("invalid gw-priority ({value}): expected an integer"))?;
             }
             name => return Err(format!("invalid field key {name}")),
         }

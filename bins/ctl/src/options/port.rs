@@ -58,7 +58,9 @@ fn publish_short(ports: &mut Ports, spec: &str) -> Result<(), String> {
         host => Some(parse_range(host).map_err(|_| format!("invalid hostPort: {host}"))?),
     };
     let protocol = checked_protocol(protocol)?;
-    bind(ports, ip, hosts, (start, end), &protocol).map_err(|()| format!("invalid ranges specified for container and host Ports: {container} and {host}"))
+    bind(ports, ip, hosts, (start, end), &protocol).map_err(|()| {
+        format!("invalid ranges specified for container and host Ports: {container} and {host}")
+    })
 }
 
 /// `target=80,published=8080,protocol=tcp,mode=host`.
@@ -67,11 +69,25 @@ fn publish_long(ports: &mut Ports, spec: &str) -> Result<(), String> {
     for field in spec.split(',') {
         let (name, value) = field.split_once('=').ok_or_else(|| format!("invalid field: {field}"))?;
         match name.to_lowercase().as_str() {
-            "target" => target = Some(parse_range(value).map_err(|_| format!("invalid target port ({value}): value must be an integer"))?),
-            "published" => published = Some(parse_range(value).map_err(|_| format!("invalid published port ({value}): value must be an integer"))?),
+            "target" => {
+                target = Some(
+                    parse_range(value)
+                        .map_err(|_| format!("invalid target port ({value}): value must be an integer"))?,
+                )
+            }
+            "published" => {
+                published = Some(
+                    parse_range(value)
+                        .map_err(|_| format!("invalid published port ({value}): value must be an integer"))?,
+                )
+            }
             "protocol" => protocol = checked_protocol(value)?,
             "mode" if value == "host" || value == "ingress" => {}
-            "mode" => return Err(format!("invalid publish mode value ({value}): must be either 'ingress' or 'host'")),
+            "mode" => {
+                return Err(format!(
+                    "invalid publish mode value ({value}): must be either 'ingress' or 'host'"
+                ));
+            }
             _ => return Err(format!("invalid field key: {name}")),
         }
     }
@@ -80,7 +96,13 @@ fn publish_long(ports: &mut Ports, spec: &str) -> Result<(), String> {
 }
 
 /// A range of container ports to one host range as long, to one ephemeral range, or to any.
-fn bind(ports: &mut Ports, ip: &str, hosts: Option<(u16, u16)>, containers: (u16, u16), protocol: &str) -> Result<(), ()> {
+fn bind(
+    ports: &mut Ports,
+    ip: &str,
+    hosts: Option<(u16, u16)>,
+    containers: (u16, u16),
+    protocol: &str,
+) -> Result<(), ()> {
     let count = containers.1 - containers.0;
     let single_to_range = count == 0;
     if let Some((low, high)) = hosts
@@ -105,7 +127,11 @@ fn bind(ports: &mut Ports, ip: &str, hosts: Option<(u16, u16)>, containers: (u16
 
 fn checked_protocol(protocol: &str) -> Result<String, String> {
     let lower = protocol.to_lowercase();
-    if matches!(lower.as_str(), "tcp" | "udp" | "sctp") { Ok(lower) } else { Err(format!("invalid proto: {protocol}")) }
+    if matches!(lower.as_str(), "tcp" | "udp" | "sctp") {
+        Ok(lower)
+    } else {
+        Err(format!("invalid proto: {protocol}"))
+    }
 }
 
 fn parse_range(text: &str) -> Result<(u16, u16), String> {

@@ -13,12 +13,21 @@ const PROXIES: &[(&str, &str)] = &[
 
 /// Variables for a container on the engine at `host`, but for those that `given` sets.
 pub fn variables(config: &ConfigFile, host: &str, given: &[String]) -> Vec<String> {
-    let Some(proxies) = config.value("proxies").and_then(|value| value.as_object()) else { return Vec::new() };
-    let Some(chosen) = proxies.get(host).or_else(|| proxies.get("default")).and_then(|value| value.as_object()) else { return Vec::new() };
+    let Some(proxies) = config.value("proxies").and_then(|value| value.as_object()) else {
+        return Vec::new();
+    };
+    let Some(chosen) =
+        proxies.get(host).or_else(|| proxies.get("default")).and_then(|value| value.as_object())
+    else {
+        return Vec::new();
+    };
     let is_given = |name: &str| given.iter().any(|variable| variable.split('=').next() == Some(name));
     let mut variables = Vec::new();
     for (key, name) in PROXIES {
-        let Some(value) = chosen.get(*key).and_then(|value| value.as_str()).filter(|value| !value.is_empty()) else { continue };
+        let Some(value) = chosen.get(*key).and_then(|value| value.as_str()).filter(|value| !value.is_empty())
+        else {
+            continue;
+        };
         for name in [(*name).to_owned(), name.to_lowercase()] {
             if !is_given(&name) {
                 variables.push(format!("{name}={value}"));

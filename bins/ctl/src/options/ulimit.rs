@@ -3,8 +3,21 @@
 use engine_api::host_config::Ulimit;
 
 const NAMES: &[&str] = &[
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime",
-    "sigpending", "stack",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 /// Parses one ulimit.
@@ -18,7 +31,9 @@ pub fn parse(text: &str) -> Result<Ulimit, String> {
     }
     let number = |part: &str| match part {
         "unlimited" => Ok(-1),
-        part => part.parse::<i64>().map_err(|_| format!("strconv.ParseInt: parsing {part:?}: invalid syntax")),
+        part => {
+            part.parse::<i64>().map_err(|_| format!("strconv.ParseInt: parsing {part:?}: invalid syntax"))
+        }
     };
     let (soft, hard) = match limits.split_once(':') {
         Some((soft, hard)) => (number(soft)?, number(hard)?),

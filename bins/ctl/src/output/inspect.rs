@@ -82,7 +82,17 @@ fn over_document(template: &Template, mut data: serde_json::Value) -> Result<Str
 
 /// Adds the key that ends `chain` (`.Config.Labels.x`) to its map of strings; whether there is such a map.
 fn supply_key(data: &mut serde_json::Value, chain: Option<String>) -> bool {
-    const MAPS: &[&str] = &["Labels", "Annotations", "Options", "DriverOpts", "Sysctls", "StorageOpt", "Tmpfs", "Volumes", "ExposedPorts"];
+    const MAPS: &[&str] = &[
+        "Labels",
+        "Annotations",
+        "Options",
+        "DriverOpts",
+        "Sysctls",
+        "StorageOpt",
+        "Tmpfs",
+        "Volumes",
+        "ExposedPorts",
+    ];
     let Some((parent, key)) = chain.as_deref().and_then(|chain| chain.rsplit_once('.')) else { return false };
     if !parent.rsplit('.').next().is_some_and(|name| MAPS.contains(&name)) {
         return false;
@@ -98,8 +108,26 @@ const NO_VALUE: &str = "<no value>";
 /// the same: as lists, maps, or nothing.
 fn supply_absent(data: &mut serde_json::Value) {
     use serde_json::{Value, json};
-    const LISTS: &[&str] = &["Cmd", "Entrypoint", "Env", "OnBuild", "Shell", "Binds", "CapAdd", "CapDrop", "VolumesFrom", "ExtraHosts",
-        "GroupAdd", "Links", "SecurityOpt", "Mounts", "Devices", "DeviceRequests", "Ulimits", "DeviceCgroupRules"];
+    const LISTS: &[&str] = &[
+        "Cmd",
+        "Entrypoint",
+        "Env",
+        "OnBuild",
+        "Shell",
+        "Binds",
+        "CapAdd",
+        "CapDrop",
+        "VolumesFrom",
+        "ExtraHosts",
+        "GroupAdd",
+        "Links",
+        "SecurityOpt",
+        "Mounts",
+        "Devices",
+        "DeviceRequests",
+        "Ulimits",
+        "DeviceCgroupRules",
+    ];
     const MAPS: &[&str] = &["Labels", "Volumes", "ExposedPorts", "Tmpfs", "Sysctls", "StorageOpt"];
     const POINTERS: &[&str] = &["Health", "Healthcheck", "StopTimeout", "Init"];
     let mut supply = |parent: &str, names: &[&str], value: &Value| {
@@ -137,8 +165,8 @@ pub fn value_of(json: &serde_json::Value) -> Value {
         },
         serde_json::Value::String(text) => Value::String(text.as_str().into()),
         serde_json::Value::Array(items) => Value::List(items.iter().map(value_of).collect()),
-        serde_json::Value::Object(map) => {
-            Value::Map(Arc::new(map.iter().map(|(key, value)| (key.as_str().into(), value_of(value))).collect()))
-        }
+        serde_json::Value::Object(map) => Value::Map(Arc::new(
+            map.iter().map(|(key, value)| (key.as_str().into(), value_of(value))).collect(),
+        )),
     }
 }

@@ -61,7 +61,8 @@ impl Display {
 
     fn show(&mut self, message: &Message) -> Result<(), Failure> {
         let mut text = String::new();
-        let has_bar = message.progress_detail.as_ref().is_some_and(|detail| detail.current > 0 || detail.total > 0);
+        let has_bar =
+            message.progress_detail.as_ref().is_some_and(|detail| detail.current > 0 || detail.total > 0);
         let Some(columns) = self.columns else {
             // A pipe gets each step's beginning and end, not its bar.
             if has_bar || !message.progress.is_empty() {
@@ -73,7 +74,8 @@ impl Display {
         };
         let bar = message.progress_detail.as_ref().filter(|_| has_bar).map(|detail| bar(detail, columns));
         let end = if message.stream.is_empty() { "\n" } else { "" };
-        if message.id.is_empty() || message.progress_detail.is_none() && !self.lines.contains_key(&message.id) {
+        if message.id.is_empty() || message.progress_detail.is_none() && !self.lines.contains_key(&message.id)
+        {
             self.lines.clear();
             self.line(&mut text, message, bar.as_deref().unwrap_or_default());
             text.push_str(end);
@@ -123,7 +125,11 @@ impl Display {
 /// `[====>    ]  1.2MB/3.4MB`.
 fn bar(detail: &Detail, columns: u16) -> String {
     let amount = |count: i64| {
-        if detail.units.is_empty() { units::human_size(count as f64) } else { format!("{count} {}", detail.units) }
+        if detail.units.is_empty() {
+            units::human_size(count as f64)
+        } else {
+            format!("{count} {}", detail.units)
+        }
     };
     let current = amount(detail.current);
     if detail.total <= 0 {
@@ -155,7 +161,10 @@ mod tests {
     #[test]
     fn bars_as_docker_draws_them() {
         let detail = |current, total| Detail { current, total, ..Detail::default() };
-        assert_eq!(bar(&detail(50, 100), 120), format!("[{}>{}]      50B/100B", "=".repeat(25), " ".repeat(24)));
+        assert_eq!(
+            bar(&detail(50, 100), 120),
+            format!("[{}>{}]      50B/100B", "=".repeat(25), " ".repeat(24))
+        );
         assert_eq!(bar(&detail(100, 100), 120), format!("[{}]     100B/100B", "=".repeat(50)));
         assert_eq!(bar(&detail(2_000_000, 0), 120), "     2MB");
         assert_eq!(bar(&detail(1, 2), 80), "      1B/2B");

@@ -1,6 +1,5 @@
 //! Columns aligned as Go's text/tabwriter aligns them.
 
-
 const PADDING: usize = 3;
 
 /// Aligns lines of tab-terminated cells; the text after a line's last tab is no cell.
@@ -13,7 +12,8 @@ pub fn align(text: &str, minimum: usize) -> String {
         let mut start = 0;
         while start < lines.len() {
             let run = widths[start..].iter().take_while(|row| row.len() > column).count();
-            let widest = lines[start..start + run].iter().map(|line| line[column].chars().count() + PADDING).max();
+            let widest =
+                lines[start..start + run].iter().map(|line| line[column].chars().count() + PADDING).max();
             for row in &mut widths[start..start + run] {
                 row[column] = widest.unwrap_or(0).max(minimum);
             }

@@ -75,7 +75,8 @@ pub fn engine_timestamp(text: &str) -> Result<String, String> {
         day.map(|day| day.at(0, 0, 0, 0))
     });
     let zoned = local.ok().and_then(|local| local.to_zoned(TimeZone::system()).ok());
-    let time = zoned.ok_or_else(|| format!("failed to parse value as time or duration: {text:?}"))?.timestamp();
+    let time =
+        zoned.ok_or_else(|| format!("failed to parse value as time or duration: {text:?}"))?.timestamp();
     Ok(format!("{}.{:09}", time.as_second(), time.subsec_nanosecond()))
 }
 

@@ -37,13 +37,17 @@ impl From<Output> for Ran {
 /// Whether this machine can run the tests; says loudly what is missing.
 pub fn is_available() -> bool {
     let on_path = |name: &str| {
-        std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).exists()))
+        std::env::var_os("PATH")
+            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).exists()))
     };
-    let missing: Vec<&str> = ["dockerd", "containerd", "runc"].into_iter().filter(|name| !on_path(name)).collect();
+    let missing: Vec<&str> =
+        ["dockerd", "containerd", "runc"].into_iter().filter(|name| !on_path(name)).collect();
     if missing.is_empty() && Path::new(BUSYBOX).exists() {
         return true;
     }
-    eprintln!("SKIPPED: ctl on a stock dockerd is NOT tested: install docker.io and busybox-static (missing: {missing:?})");
+    eprintln!(
+        "SKIPPED: ctl on a stock dockerd is NOT tested: install docker.io and busybox-static (missing: {missing:?})"
+    );
     false
 }
 

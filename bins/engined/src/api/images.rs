@@ -8,7 +8,8 @@ use http::StatusCode;
 use super::call::{Answer, Call, empty, json, pieces};
 use crate::images::progress::Report;
 use crate::images::{
-    attestations, history, import, inspect, list, load, platform, prune, pull, push, registry, remove, save, tag,
+    attestations, history, import, inspect, list, load, platform, prune, pull, push, registry, remove, save,
+    tag,
 };
 
 pub async fn list(call: Call) -> Answer {

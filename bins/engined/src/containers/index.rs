@@ -47,11 +47,7 @@ impl Index {
                 }
             }
         }
-        Ok(Index {
-            directory: directory.to_owned(),
-            all: RwLock::new(all),
-            cut_short: Mutex::new(cut_short),
-        })
+        Ok(Index { directory: directory.to_owned(), all: RwLock::new(all), cut_short: Mutex::new(cut_short) })
     }
 
     /// The identifiers of containers that an engine was killed over while it made or removed them. Their

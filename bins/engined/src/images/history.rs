@@ -13,9 +13,14 @@ use crate::time::Time;
 ///
 /// # Errors
 /// The image is not there, or not for the platform.
-pub async fn history(engine: &Arc<Engine>, typed: &str, platform: Option<&Platform>) -> Result<Vec<HistoryRow>> {
+pub async fn history(
+    engine: &Arc<Engine>,
+    typed: &str,
+    platform: Option<&Platform>,
+) -> Result<Vec<HistoryRow>> {
     let (record, image) = engine.images.find_for(engine, typed, platform).await?;
-    let named = super::list::named(engine).await?.into_iter().find(|named| named.records.contains(&record.name));
+    let named =
+        super::list::named(engine).await?.into_iter().find(|named| named.records.contains(&record.name));
     let diff_ids = &image.document.rootfs.diff_ids;
     let mut rows = Vec::new();
     let mut layer = 0;

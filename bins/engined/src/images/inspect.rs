@@ -34,7 +34,8 @@ pub async fn inspect(engine: &Arc<Engine>, typed: &str, wish: &Wish) -> Result<I
         Some(target) if wish.manifests => super::manifests::summaries(engine, target).await?,
         _ => Vec::new(),
     };
-    let named = super::list::named(engine).await?.into_iter().find(|named| named.records.contains(&record.name));
+    let named =
+        super::list::named(engine).await?.into_iter().find(|named| named.records.contains(&record.name));
     let (tags, digests) = named.map(|named| (named.tags, named.digests)).unwrap_or_default();
     let document = &image.document;
     let size = engine.images.size_of_chain(engine, &image.chain_id).await?;

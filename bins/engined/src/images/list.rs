@@ -140,7 +140,8 @@ fn chain_ids(image: &Image) -> impl Iterator<Item = String> {
 /// # Errors
 /// The supervisor does not answer.
 pub async fn layers_size(engine: &Engine) -> Result<i64> {
-    let chains: HashSet<String> = named(engine).await?.iter().flat_map(|named| chain_ids(&named.image)).collect();
+    let chains: HashSet<String> =
+        named(engine).await?.iter().flat_map(|named| chain_ids(&named.image)).collect();
     let mut bytes = 0;
     for chain_id in chains {
         bytes += super::usage(engine, &chain_id).await?;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use containerd_api::services::content::v1::InfoRequest;
-use engine_api::image::{
-    AttestationData, Descriptor, ImageData, ManifestSize, ManifestSummary, Platform,
-};
+use engine_api::image::{AttestationData, Descriptor, ImageData, ManifestSize, ManifestSummary, Platform};
 use errdefs::{Kind, Result};
 use serde::Deserialize;
 
@@ -29,7 +27,8 @@ pub struct Either {
 /// The manifest that attests `digest`, when the descriptor is one's.
 pub fn attested(descriptor: &Descriptor) -> Option<&str> {
     let kind = descriptor.annotations.get(REFERENCE_TYPE)?;
-    (kind == "attestation-manifest").then(|| descriptor.annotations.get(REFERENCE_DIGEST).map_or("", String::as_str))
+    (kind == "attestation-manifest")
+        .then(|| descriptor.annotations.get(REFERENCE_DIGEST).map_or("", String::as_str))
 }
 
 /// Every manifest below `target`, in the index's order.

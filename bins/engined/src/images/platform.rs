@@ -13,7 +13,8 @@ pub fn of_json(text: &str) -> Result<Option<Platform>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let bad = || Error::invalid_argument(format!("failed to parse platform: {text:?} is no JSON of a platform"));
+    let bad =
+        || Error::invalid_argument(format!("failed to parse platform: {text:?} is no JSON of a platform"));
     let platform: Platform = serde_json::from_str(text).map_err(|_| bad())?;
     if platform.os.is_empty() || platform.architecture.is_empty() {
         return Err(Error::invalid_argument("both os and architecture must be provided"));

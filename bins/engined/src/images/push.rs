@@ -70,8 +70,8 @@ async fn push_one(engine: &Arc<Engine>, wish: &Wish, name: &Reference, report: &
     let platforms = wish.platform.iter().map(super::platform::to_supervisor).collect();
     let store = ImageStore { name: record.name.clone(), platforms, ..ImageStore::default() };
     let (registry, serving) = super::pull::registry(engine, name, &wish.auth).await?;
-    let seen =
-        super::pull::transfer(engine, pack(&store), pack(&registry), serving, report, Direction::Push).await?;
+    let seen = super::pull::transfer(engine, pack(&store), pack(&registry), serving, report, Direction::Push)
+        .await?;
     // One image of an index goes alone when the others are not here.
     let target = seen.pushed.or(record.target).unwrap_or_default();
     let tag = name.tag().unwrap_or_default().to_owned();

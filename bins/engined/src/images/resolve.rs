@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use containerd_api::services::images::v1::{GetImageRequest, Image as StoredImage, ListImagesRequest};
+use engine_api::image::{Descriptor, Platform};
 use errdefs::{Error, Result};
 use reference::{AnyReference, Reference};
-use engine_api::image::{Descriptor, Platform};
 
 use super::manifests::{Either, attested, platform_of};
 use super::platform::{fits, shown};
@@ -206,7 +206,8 @@ async fn read_manifest(engine: &Engine, target: &str, manifest: &str) -> Result<
         Error::new(errdefs::Kind::DataLoss, format!("cannot read manifest {manifest}: it names no config"))
     })?;
     let document: Document = engine.supervisor.read_json(&config.digest).await?;
-    let layer = |layer: Descriptor| Layer { media_type: layer.media_type, digest: layer.digest, size: layer.size };
+    let layer =
+        |layer: Descriptor| Layer { media_type: layer.media_type, digest: layer.digest, size: layer.size };
     Ok(Image {
         id: config.digest,
         name: String::new(),

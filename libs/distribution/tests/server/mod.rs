@@ -12,7 +12,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use wherry_distribution::{
-    Anonymous, BlobSource, Credential, Credentials, HostsConfig, Limits, Proxies, Repository, Target, Transport, body_of,
+    Anonymous, BlobSource, Credential, Credentials, HostsConfig, Limits, Proxies, Repository, Target,
+    Transport, body_of,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -64,7 +65,10 @@ impl Server {
     }
 
     /// Serves by TLS on loopback.
-    pub async fn start_tls(tls: TlsAcceptor, handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Server {
+    pub async fn start_tls(
+        tls: TlsAcceptor,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Server {
         Server::listen(Some(tls), Arc::new(handler)).await
     }
 
@@ -120,7 +124,13 @@ impl Server {
         let reference = Reference::parse_normalized(&format!("{}/{name}", self.address)).unwrap();
         let hosts = HostsConfig { default_scheme: "http".into(), ..HostsConfig::default() };
         let hosts = hosts.hosts(reference.domain()).unwrap();
-        Repository::new(reference, hosts, Arc::new(Transport::new(Proxies::default())), Arc::new(Anonymous), limits)
+        Repository::new(
+            reference,
+            hosts,
+            Arc::new(Transport::new(Proxies::default())),
+            Arc::new(Anonymous),
+            limits,
+        )
     }
 }
 
@@ -179,7 +189,12 @@ pub fn digest(bytes: &[u8]) -> Digest {
 }
 
 pub fn target(bytes: &[u8]) -> Target {
-    Target { media_type: "application/x".into(), digest: digest(bytes), size: bytes.len() as u64, urls: Vec::new() }
+    Target {
+        media_type: "application/x".into(),
+        digest: digest(bytes),
+        size: bytes.len() as u64,
+        urls: Vec::new(),
+    }
 }
 
 pub fn data() -> Vec<u8> {

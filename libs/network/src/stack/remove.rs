@@ -73,7 +73,8 @@ impl Stack {
         let links =
             Link::list(&mut self.route()).map_err(Error::netlink("list links of stack", &self.name))?;
         let mark = Some(bridge::alias(&self.name));
-        let is_known = |name: &str| state.bridges.iter().any(|attached| attached.standing.bridge.name == name);
+        let is_known =
+            |name: &str| state.bridges.iter().any(|attached| attached.standing.bridge.name == name);
         let is_stray = |link: &&Link| {
             link.alias == mark
                 && link.kind.as_deref() == Some("bridge")

@@ -27,14 +27,25 @@ const FLAGS: &[Flag] = &[
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let all = matches.flag("all");
-    let warning = if all { "WARNING! This will remove all build cache." } else { "WARNING! This will remove all dangling build cache." };
+    let warning = if all {
+        "WARNING! This will remove all build cache."
+    } else {
+        "WARNING! This will remove all dangling build cache."
+    };
     if !confirmed(matches, warning)? {
         return Ok(Exit::OK);
     }
-    let request = session.engine.post("/build/prune").query_flag("all", all).query_some("filters", filter::to_json(matches.list("filter"))?);
+    let request = session
+        .engine
+        .post("/build/prune")
+        .query_flag("all", all)
+        .query_some("filters", filter::to_json(matches.list("filter"))?);
     let keep = matches.bytes("keep-storage").map(|bytes| bytes.to_string()).unwrap_or_default();
     let pruned: CachePruned = request.query_some("keep-storage", keep).fetch().await?;
     let deleted = report("Deleted build cache objects:", &pruned.caches_deleted.unwrap_or_default());
-    output::print(format!("{deleted}Total:\t{}\n", reclaimed(pruned.space_reclaimed).trim_start_matches("Total reclaimed space: ").trim_end()))?;
+    output::print(format!(
+        "{deleted}Total:\t{}\n",
+        reclaimed(pruned.space_reclaimed).trim_start_matches("Total reclaimed space: ").trim_end()
+    ))?;
     Ok(Exit::OK)
 }

@@ -28,7 +28,8 @@ struct Checkpoint {
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     require_experimental(&session.engine, &matches.path).await?;
     let request = session.engine.get(&format!("/containers/{}/checkpoints", matches.arg(0)));
-    let found: Option<Vec<Checkpoint>> = request.query_some("dir", matches.text_or_empty("checkpoint-dir")).fetch().await?;
+    let found: Option<Vec<Checkpoint>> =
+        request.query_some("dir", matches.text_or_empty("checkpoint-dir")).fetch().await?;
     let row = |checkpoint: Checkpoint| {
         let mut row = Row::new();
         cell(&mut row, "Name", checkpoint.name);

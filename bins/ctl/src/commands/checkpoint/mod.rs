@@ -18,5 +18,7 @@ async fn require_experimental(engine: &Client, path: &str) -> Result<(), Failure
     if engine.ping().await?.experimental {
         return Ok(());
     }
-    Err(Failure::new(format!("docker {path} is only supported on a Docker daemon with experimental features enabled")))
+    Err(Failure::new(format!(
+        "docker {path} is only supported on a Docker daemon with experimental features enabled"
+    )))
 }

@@ -18,7 +18,8 @@ const FLAGS: &[Flag] = &[DIRECTORY];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     require_experimental(&session.engine, &matches.path).await?;
-    let request = session.engine.delete(&format!("/containers/{}/checkpoints/{}", matches.arg(0), matches.arg(1)));
+    let request =
+        session.engine.delete(&format!("/containers/{}/checkpoints/{}", matches.arg(0), matches.arg(1)));
     request.query_some("dir", matches.text_or_empty("checkpoint-dir")).done().await?;
     Ok(Exit::OK)
 }

@@ -109,7 +109,11 @@ fn merge(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// The pipe cannot be made. A file that cannot be read breaks the stream.
-pub fn pack(local: &Path, name: &str, follow: bool) -> Result<impl AsyncRead + Send + Unpin + 'static, Failure> {
+pub fn pack(
+    local: &Path,
+    name: &str,
+    follow: bool,
+) -> Result<impl AsyncRead + Send + Unpin + 'static, Failure> {
     let (writer, reader) = UnixStream::pair()?;
     reader.set_nonblocking(true)?;
     let reader = tokio::net::UnixStream::from_std(reader)?;
@@ -117,7 +121,8 @@ pub fn pack(local: &Path, name: &str, follow: bool) -> Result<impl AsyncRead + S
     std::thread::spawn(move || {
         let packed = pack_blocking(&local, &name, follow, &writer);
         // An engine that stops reading has its own reason, and tells it.
-        if let Err(error) = packed.map_err(|error| (error.kind() != io::ErrorKind::BrokenPipe).then_some(error))
+        if let Err(error) =
+            packed.map_err(|error| (error.kind() != io::ErrorKind::BrokenPipe).then_some(error))
             && let Some(error) = error
         {
             crate::output::note(format!("cannot read {}: {error}", local.display()));

@@ -57,7 +57,9 @@ impl<'a> Waiting<'a> {
     pub async fn exit(self) -> Result<Exit, Failure> {
         let answer: WaitResponse = self.0.json().await?;
         match answer.error {
-            Some(error) if !error.message.is_empty() => Err(Failure::new(error.message).with_code(exit_status::ENGINE_FAILED)),
+            Some(error) if !error.message.is_empty() => {
+                Err(Failure::new(error.message).with_code(exit_status::ENGINE_FAILED))
+            }
             _ => Ok(Exit(exit_status::of_code(answer.status_code))),
         }
     }

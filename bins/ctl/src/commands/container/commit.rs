@@ -32,9 +32,12 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
             return Err(Failure::new("cannot commit to digest reference"));
         }
         let name = name.with_default_tag();
-        request = request.query("repo", name.familiar_name()).query_some("tag", name.tag().unwrap_or_default());
+        request =
+            request.query("repo", name.familiar_name()).query_some("tag", name.tag().unwrap_or_default());
     }
-    request = request.query_some("author", matches.text_or_empty("author")).query_some("comment", matches.text_or_empty("message"));
+    request = request
+        .query_some("author", matches.text_or_empty("author"))
+        .query_some("comment", matches.text_or_empty("message"));
     for change in matches.list("change") {
         request = request.query("changes", change);
     }

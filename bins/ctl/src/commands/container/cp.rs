@@ -51,7 +51,13 @@ fn container_path(text: &str) -> Option<(&str, &str)> {
     text.split_once(':').filter(|(container, _)| !container.is_empty())
 }
 
-async fn from_container(session: &Session, matches: &Matches, container: &str, path: &str, target: &str) -> Result<Exit, Failure> {
+async fn from_container(
+    session: &Session,
+    matches: &Matches,
+    container: &str,
+    path: &str,
+    target: &str,
+) -> Result<Exit, Failure> {
     let mut path = rooted(path);
     if matches.flag("follow-link") {
         path = followed(session, container, path).await?;
@@ -91,13 +97,22 @@ fn local_plan(path: &str, stat: &PathStat, target: &str) -> Result<archives::Pla
     let trimmed = Path::new(target.trim_end_matches('/'));
     let parent = trimmed.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !parent.is_dir() {
-        return Err(Failure::new(format!("invalid output path: directory {:?} does not exist", parent.display().to_string())));
+        return Err(Failure::new(format!(
+            "invalid output path: directory {:?} does not exist",
+            parent.display().to_string()
+        )));
     }
     let name = trimmed.file_name().ok_or_else(|| Failure::new("invalid output path"))?;
     Ok(archives::Plan { directory: parent.to_owned(), rename: Some(PathBuf::from(name)) })
 }
 
-async fn to_container(session: &Session, matches: &Matches, source: &str, container: &str, path: &str) -> Result<Exit, Failure> {
+async fn to_container(
+    session: &Session,
+    matches: &Matches,
+    source: &str,
+    container: &str,
+    path: &str,
+) -> Result<Exit, Failure> {
     let mut path = rooted(path);
     let mut stat = stat(session, container, &path).await?;
     if stat.as_ref().is_some_and(|stat| stat.mode & MODE_SYMLINK != 0) {
@@ -141,7 +156,10 @@ async fn to_container(session: &Session, matches: &Matches, source: &str, contai
     let body = archives::pack(local, &name, matches.flag("follow-link"))?;
     put(&directory).body("application/x-tar", body).done().await?;
     if !matches.flag("quiet") && io::stderr().is_terminal() {
-        output::note(format!("Successfully copied to {container}:{}", matches.arg(1).split_once(':').map_or("", |(_, path)| path)));
+        output::note(format!(
+            "Successfully copied to {container}:{}",
+            matches.arg(1).split_once(':').map_or("", |(_, path)| path)
+        ));
     }
     Ok(Exit::OK)
 }
@@ -166,13 +184,18 @@ async fn stat(session: &Session, container: &str, path: &str) -> Result<Option<P
 
 fn stat_of(answer: &Response<'_>) -> Result<PathStat, Failure> {
     let header = answer.header("x-docker-container-path-stat").unwrap_or_default();
-    let json = STANDARD.decode(header).map_err(|error| Failure::new(format!("cannot read the path's stat: {error}")))?;
+    let json = STANDARD
+        .decode(header)
+        .map_err(|error| Failure::new(format!("cannot read the path's stat: {error}")))?;
     Ok(serde_json::from_slice(&json)?)
 }
 
 /// The path that a symbolic link leads to, one step.
 async fn followed(session: &Session, container: &str, path: String) -> Result<String, Failure> {
-    let missing = || Error::Daemon { status: 404, message: format!("Could not find the file {path} in container {container}") };
+    let missing = || Error::Daemon {
+        status: 404,
+        message: format!("Could not find the file {path} in container {container}"),
+    };
     let stat = stat(session, container, &path).await?.ok_or_else(missing)?;
     if stat.mode & MODE_SYMLINK == 0 {
         return Ok(path);

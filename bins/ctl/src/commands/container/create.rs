@@ -40,7 +40,11 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// The engine refuses, or the file for the ID exists.
-pub async fn create(session: &Session, matches: &Matches, mut request: CreateRequest) -> Result<Created, Failure> {
+pub async fn create(
+    session: &Session,
+    matches: &Matches,
+    mut request: CreateRequest,
+) -> Result<Created, Failure> {
     let cid_file = matches.text_or_empty("cidfile");
     if !cid_file.is_empty() && Path::new(cid_file).exists() {
         return Err(Failure::new(format!(
@@ -49,7 +53,9 @@ pub async fn create(session: &Session, matches: &Matches, mut request: CreateReq
     }
     let pull_policy = matches.text("pull").unwrap_or("missing");
     if !matches!(pull_policy, "always" | "missing" | "never") {
-        return Err(Failure::new(format!("invalid pull option: '{pull_policy}': must be one of \"always\", \"missing\" or \"never\"")));
+        return Err(Failure::new(format!(
+            "invalid pull option: '{pull_policy}': must be one of \"always\", \"missing\" or \"never\""
+        )));
     }
     check_platform(&matches.platform())?;
     let cid_file = CidFile::create(cid_file)?;
@@ -99,15 +105,22 @@ impl<'a> CidFile<'a> {
             return Ok(Self { path, file: None });
         }
         let file = fs::File::create_new(path).map_err(|error| {
-            let code = if error.kind() == ErrorKind::NotFound { exit_status::NOT_FOUND } else { exit_status::ENGINE_FAILED };
-            Failure::new(format!("failed to create the container ID file: open {path}: {}", os_text(&error))).with_code(code)
+            let code = if error.kind() == ErrorKind::NotFound {
+                exit_status::NOT_FOUND
+            } else {
+                exit_status::ENGINE_FAILED
+            };
+            Failure::new(format!("failed to create the container ID file: open {path}: {}", os_text(&error)))
+                .with_code(code)
         })?;
         Ok(Self { path, file: Some(file) })
     }
 
     fn write(mut self, id: &str) -> Result<(), Failure> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
-        file.write_all(id.as_bytes()).map_err(|error| Failure::new(format!("failed to write the container ID to the file ({}): {error}", self.path)))
+        file.write_all(id.as_bytes()).map_err(|error| {
+            Failure::new(format!("failed to write the container ID to the file ({}): {error}", self.path))
+        })
     }
 }
 
@@ -123,11 +136,15 @@ impl Drop for CidFile<'_> {
 /// `os`, `os/arch` or `os/arch/variant`.
 fn check_platform(text: &str) -> Result<(), Failure> {
     let parts: Vec<&str> = text.split('/').collect();
-    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-()*".contains(&byte));
+    let is_word = |part: &&str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-()*".contains(&byte))
+    };
     if text.is_empty() || parts.len() <= 3 && parts.iter().all(|part| is_word(part)) {
         return Ok(());
     }
-    Err(Failure::new(format!("error parsing specified platform: {text:?}: cannot parse platform specifier: invalid argument")))
+    Err(Failure::new(format!(
+        "error parsing specified platform: {text:?}: cannot parse platform specifier: invalid argument"
+    )))
 }
 
 async fn pull_image(session: &Session, matches: &Matches, image: &str) -> Result<(), Failure> {

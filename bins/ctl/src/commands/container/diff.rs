@@ -17,9 +17,14 @@ pub const COMMAND: Command = Command {
 };
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
-    let changes: Option<Vec<Change>> = session.engine.get(&format!("/containers/{}/changes", matches.arg(0))).fetch().await?;
+    let changes: Option<Vec<Change>> =
+        session.engine.get(&format!("/containers/{}/changes", matches.arg(0))).fetch().await?;
     let letter = |kind| ["C", "A", "D"].get(usize::from(kind)).copied().unwrap_or("?");
-    let lines: String = changes.unwrap_or_default().iter().map(|change| format!("{} {}\n", letter(change.kind), change.path)).collect();
+    let lines: String = changes
+        .unwrap_or_default()
+        .iter()
+        .map(|change| format!("{} {}\n", letter(change.kind), change.path))
+        .collect();
     output::print(lines)?;
     Ok(Exit::OK)
 }

@@ -39,7 +39,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let tty = matches.flag("tty");
     let stdin = matches.flag("interactive") && !detach;
     let (keys, keys_text) = session.detach_keys(matches.text("detach-keys"))?;
-    let console_size = terminal::window().filter(|_| tty).map(|(rows, columns)| [u64::from(rows), u64::from(columns)]);
+    let console_size =
+        terminal::window().filter(|_| tty).map(|(rows, columns)| [u64::from(rows), u64::from(columns)]);
     let env = environment(matches.list("env-file"), matches.list("env"))?;
     let create = ExecCreate {
         user: matches.text_or_empty("user").to_owned(),
@@ -60,7 +61,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         attached::inspect(session, container).await?;
         attached::check_tty(stdin, tty)?;
     }
-    let created: ExecCreated = engine.post(&format!("/containers/{container}/exec")).json(&create)?.fetch().await?;
+    let created: ExecCreated =
+        engine.post(&format!("/containers/{container}/exec")).json(&create)?.fetch().await?;
     let path = format!("/exec/{}", created.id);
     let start = ExecStart { detach, tty, console_size };
     if detach {

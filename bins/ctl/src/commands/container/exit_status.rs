@@ -12,7 +12,11 @@ pub const NOT_FOUND: u8 = 127;
 pub fn of_start_error(error: &Error) -> u8 {
     let text = error.to_string();
     let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-    if has(&["executable file not found", "no such file or directory", "system cannot find the file specified"]) {
+    if has(&[
+        "executable file not found",
+        "no such file or directory",
+        "system cannot find the file specified",
+    ]) {
         NOT_FOUND
     } else if has(&["permission denied", "is a directory"]) && matches!(error, Error::Daemon { .. }) {
         CANNOT_EXECUTE

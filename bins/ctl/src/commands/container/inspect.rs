@@ -14,11 +14,11 @@ pub const COMMAND: Command = Command {
     run: |session, matches| Box::pin(run(session, matches)),
 };
 
-const FLAGS: &[Flag] = &[
-    FORMAT,
-    Flag::bool("size", "Show sizes").short('s'),
-];
+const FLAGS: &[Flag] = &[FORMAT, Flag::bool("size", "Show sizes").short('s')];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
-    inspecting::each(matches, |name| session.engine.get(&format!("/containers/{name}/json")).query_flag("size", matches.flag("size"))).await
+    inspecting::each(matches, |name| {
+        session.engine.get(&format!("/containers/{name}/json")).query_flag("size", matches.flag("size"))
+    })
+    .await
 }

@@ -29,7 +29,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let container = attached::inspect(session, matches.arg(0)).await?;
     let moment = |name: &str| match matches.text_or_empty(name) {
         "" => Ok(String::new()),
-        text => time::engine_timestamp(text).map_err(|error| Failure::new(format!("invalid value for {name:?}: {error}"))),
+        text => time::engine_timestamp(text)
+            .map_err(|error| Failure::new(format!("invalid value for {name:?}: {error}"))),
     };
     let mut answer = session
         .engine

@@ -58,13 +58,17 @@ const COLUMNS: &[(&str, &str)] = &[
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let limit = if matches.flag("latest") { 1 } else { matches.int("last").unwrap_or(-1) };
     let format = matches.text_or_empty("format");
-    let size = matches.flag("size") || format.contains(".Size") || format.contains("json .}") || format.contains("json . }");
+    let size = matches.flag("size")
+        || format.contains(".Size")
+        || format.contains("json .}")
+        || format.contains("json . }");
     let mut request = session.engine.get("/containers/json").query_flag("all", matches.flag("all"));
     if limit > 0 {
         request = request.query("limit", limit.to_string());
     }
     let filters = filter::to_json(matches.list("filter"))?;
-    let containers: Vec<Summary> = request.query_flag("size", size).query_some("filters", filters).fetch().await?;
+    let containers: Vec<Summary> =
+        request.query_flag("size", size).query_some("filters", filters).fetch().await?;
     let whole = matches.flag("no-trunc");
     let rows: Vec<Row> = containers.iter().map(|container| row(container, whole)).collect();
     let table = if matches.flag("size") { TABLE_WITH_SIZE } else { TABLE };
@@ -75,7 +79,11 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
 
 /// Docker words a bad template of this one list in its own way.
 fn worded(failure: Failure) -> Failure {
-    let stage = if failure.message.contains(" executing ") { "failed to execute template" } else { "failed to parse template" };
+    let stage = if failure.message.contains(" executing ") {
+        "failed to execute template"
+    } else {
+        "failed to parse template"
+    };
     Failure { message: failure.message.replacen("template parsing error", stage, 1), ..failure }
 }
 
@@ -100,7 +108,11 @@ pub fn row(container: &Summary, whole: bool) -> Row {
         if whole { name.clone() } else { ellipsis(name, 15) }
     });
     cell(cells, "Mounts", mounts.collect::<Vec<_>>().join(","));
-    cell(cells, "LocalVolumes", container.mounts.iter().filter(|mount| mount.driver == "local").count().to_string());
+    cell(
+        cells,
+        "LocalVolumes",
+        container.mounts.iter().filter(|mount| mount.driver == "local").count().to_string(),
+    );
     let networks: Vec<&str> = container.network_settings.networks.keys().map(String::as_str).collect();
     cell(cells, "Networks", networks.join(","));
     row.insert("Platform".into(), Value::Nil);

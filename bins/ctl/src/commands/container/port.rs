@@ -18,7 +18,9 @@ pub const COMMAND: Command = Command {
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let container = attached::inspect(session, matches.arg(0)).await?;
     let ports = &container.network_settings.ports;
-    let join = |ip: &str, port: &str| if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") };
+    let join = |ip: &str, port: &str| {
+        if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
+    };
     let mut lines = Vec::new();
     if let Some(wanted) = matches.args.get(1) {
         let number = wanted.split('/').next().unwrap_or_default();
@@ -27,14 +29,20 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
             return Err(Failure::new(format!("Error: invalid port ({number}): {reason}")));
         }
         let key = if wanted.contains('/') { wanted.clone() } else { format!("{wanted}/tcp") };
-        let Some(bindings) = ports.get(&key).cloned().flatten().filter(|bindings| !bindings.is_empty()) else {
-            return Err(Failure::new(format!("Error: No public port '{wanted}' published for {}", matches.arg(0))));
+        let Some(bindings) = ports.get(&key).cloned().flatten().filter(|bindings| !bindings.is_empty())
+        else {
+            return Err(Failure::new(format!(
+                "Error: No public port '{wanted}' published for {}",
+                matches.arg(0)
+            )));
         };
         lines.extend(bindings.iter().map(|binding| join(&binding.host_ip, &binding.host_port)));
     } else {
         for (port, bindings) in ports {
             let bindings = bindings.iter().flatten();
-            lines.extend(bindings.map(|binding| format!("{port} -> {}", join(&binding.host_ip, &binding.host_port))));
+            lines.extend(
+                bindings.map(|binding| format!("{port} -> {}", join(&binding.host_ip, &binding.host_port))),
+            );
         }
         lines.sort_by_key(|line| line.split('/').next().and_then(|port| port.parse::<u16>().ok()));
     }

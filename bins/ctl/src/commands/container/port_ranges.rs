@@ -15,7 +15,11 @@ pub fn shown(ports: &[Port]) -> String {
     for port in ports {
         let number = port.private_port;
         if port.public_port != 0 && port.public_port != number {
-            moved.push(format!("{}->{number}/{}", address(&port.ip, &port.public_port.to_string()), port.kind));
+            moved.push(format!(
+                "{}->{number}/{}",
+                address(&port.ip, &port.public_port.to_string()),
+                port.kind
+            ));
             continue;
         }
         let ip = if port.public_port == 0 { "" } else { port.ip.as_str() };
@@ -52,9 +56,17 @@ mod tests {
 
     #[test]
     fn neighbours_are_ranges() {
-        let port = |ip: &str, private_port, public_port| Port { ip: ip.into(), private_port, public_port, kind: "tcp".into() };
+        let port = |ip: &str, private_port, public_port| Port {
+            ip: ip.into(),
+            private_port,
+            public_port,
+            kind: "tcp".into(),
+        };
         assert_eq!(shown(&[port("", 81, 0), port("", 80, 0), port("", 90, 0)]), "80-81/tcp, 90/tcp");
-        assert_eq!(shown(&[port("0.0.0.0", 80, 8080), port("::", 80, 8080)]), "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp");
+        assert_eq!(
+            shown(&[port("0.0.0.0", 80, 8080), port("::", 80, 8080)]),
+            "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"
+        );
         assert_eq!(shown(&[port("0.0.0.0", 80, 80), port("0.0.0.0", 81, 81)]), "0.0.0.0:80-81->80-81/tcp");
     }
 }

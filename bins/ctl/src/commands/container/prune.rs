@@ -26,7 +26,10 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     }
     let filters = filter::to_json(matches.list("filter"))?;
     let pruned = prune(session, &filters).await?;
-    output::print(report("Deleted Containers:", &pruned.containers_deleted.unwrap_or_default()) + &reclaimed(pruned.space_reclaimed))?;
+    output::print(
+        report("Deleted Containers:", &pruned.containers_deleted.unwrap_or_default())
+            + &reclaimed(pruned.space_reclaimed),
+    )?;
     Ok(Exit::OK)
 }
 

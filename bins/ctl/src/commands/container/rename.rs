@@ -19,6 +19,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         return Err(Failure::new("Error: Neither old nor new names may be empty"));
     }
     let renamed = session.engine.post(&format!("/containers/{old}/rename")).query("name", new).done().await;
-    renamed.map_err(|error| Failure::new(format!("{error}\nError: failed to rename container named {old}")))?;
+    renamed
+        .map_err(|error| Failure::new(format!("{error}\nError: failed to rename container named {old}")))?;
     Ok(Exit::OK)
 }

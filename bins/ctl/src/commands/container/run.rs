@@ -36,25 +36,35 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
             return Err(Failure::new("conflicting options: cannot specify both --attach and --detach"));
         }
         let config = &mut request.config;
-        (config.attach_stdin, config.attach_stdout, config.attach_stderr, config.stdin_once) = (false, false, false, false);
+        (config.attach_stdin, config.attach_stdout, config.attach_stderr, config.stdin_once) =
+            (false, false, false, false);
     } else {
-        attached::check_tty(request.config.attach_stdin, request.config.tty).map_err(|failure| failure.with_code(1))?;
+        attached::check_tty(request.config.attach_stdin, request.config.tty)
+            .map_err(|failure| failure.with_code(1))?;
     }
     let created = create::create(session, matches, request.clone()).await.map_err(|failure| {
         // A file for the ID that cannot be written is found missing, as a program is.
-        let code = if failure.code == exit_status::NOT_FOUND { failure.code } else { exit_status::ENGINE_FAILED };
+        let code =
+            if failure.code == exit_status::NOT_FOUND { failure.code } else { exit_status::ENGINE_FAILED };
         fail(failure.with_code(code))
     })?;
     if detach {
         let started = session.engine.post(&format!("/containers/{}/start", created.id)).done().await;
-        started.map_err(|error| fail(Failure { code: exit_status::of_start_error(&error), ..Failure::from(error) }))?;
+        started.map_err(|error| {
+            fail(Failure { code: exit_status::of_start_error(&error), ..Failure::from(error) })
+        })?;
         output::println(created.id)?;
         return Ok(Exit::OK);
     }
     foreground(session, matches, &created.id, &request).await
 }
 
-async fn foreground(session: &Session, matches: &Matches, id: &str, request: &CreateRequest) -> Result<Exit, Failure> {
+async fn foreground(
+    session: &Session,
+    matches: &Matches,
+    id: &str,
+    request: &CreateRequest,
+) -> Result<Exit, Failure> {
     let config = &request.config;
     let fail = |failure: Failure| session.prefixed(failure, &matches.path);
     let engine_failed = |failure: Failure| fail(failure.with_code(exit_status::ENGINE_FAILED));
@@ -69,7 +79,9 @@ async fn foreground(session: &Session, matches: &Matches, id: &str, request: &Cr
     };
     let attaches = streams.stdin || streams.stdout || streams.stderr;
     let connection = match attaches {
-        true => Some(attached::attach(engine, id, &streams).await.map_err(|error| engine_failed(error.into()))?),
+        true => {
+            Some(attached::attach(engine, id, &streams).await.map_err(|error| engine_failed(error.into()))?)
+        }
         false => None,
     };
     // Opened before the start: an exit in between would be missed.
@@ -87,7 +99,13 @@ async fn foreground(session: &Session, matches: &Matches, id: &str, request: &Cr
     if !attaches {
         output::println(id)?;
     }
-    let flow = Flow { tty: config.tty, stdin: streams.stdin, stdout: streams.stdout, stderr: streams.stderr, detach: keys };
+    let flow = Flow {
+        tty: config.tty,
+        stdin: streams.stdin,
+        stdout: streams.stdout,
+        stderr: streams.stderr,
+        detach: keys,
+    };
     let main = async {
         if let Some(connection) = connection
             && streams::flow(connection, flow).await? == Ended::Detached

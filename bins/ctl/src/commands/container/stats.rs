@@ -28,7 +28,8 @@ const FLAGS: &[Flag] = &[
     Flag::bool("no-stream", "Show once and end"),
     NO_TRUNC,
 ];
-const TABLE: &str = "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}";
+const TABLE: &str =
+    "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}";
 const COLUMNS: &[(&str, &str)] = &[
     ("BlockIO", "BLOCK I/O"),
     ("CPUPerc", "CPU %"),
@@ -94,13 +95,22 @@ fn row(name: &str, stats: &Stats, whole: bool) -> Row {
     let (used, limit) = (memory_used(&stats.memory_stats) as f64, stats.memory_stats.limit as f64);
     cell(cells, "MemUsage", format!("{} / {}", units::bytes_size(used), units::bytes_size(limit)));
     cell(cells, "MemPerc", format!("{:.2}%", if limit > 0.0 { used / limit * 100.0 } else { 0.0 }));
-    let (received, sent) = stats.networks.values().fold((0, 0), |sum, one| (sum.0 + one.rx_bytes, sum.1 + one.tx_bytes));
-    cell(cells, "NetIO", format!("{} / {}", units::human_size_3(received as f64), units::human_size_3(sent as f64)));
+    let (received, sent) =
+        stats.networks.values().fold((0, 0), |sum, one| (sum.0 + one.rx_bytes, sum.1 + one.tx_bytes));
+    cell(
+        cells,
+        "NetIO",
+        format!("{} / {}", units::human_size_3(received as f64), units::human_size_3(sent as f64)),
+    );
     let moved = |op: &str| {
         let rows = stats.blkio_stats.io_service_bytes_recursive.iter().flatten();
         rows.filter(|row| row.op.eq_ignore_ascii_case(op)).map(|row| row.value).sum::<u64>() as f64
     };
-    cell(cells, "BlockIO", format!("{} / {}", units::human_size_3(moved("read")), units::human_size_3(moved("write"))));
+    cell(
+        cells,
+        "BlockIO",
+        format!("{} / {}", units::human_size_3(moved("read")), units::human_size_3(moved("write"))),
+    );
     cell(cells, "PIDs", stats.pids_stats.current.to_string());
     row
 }
@@ -110,13 +120,22 @@ fn cpu_percent(stats: &Stats) -> f64 {
     let (now, before) = (&stats.cpu_stats, &stats.precpu_stats);
     let used = now.cpu_usage.total_usage as f64 - before.cpu_usage.total_usage as f64;
     let system = now.system_cpu_usage as f64 - before.system_cpu_usage as f64;
-    let cpus = if now.online_cpus > 0 { f64::from(now.online_cpus) } else { now.cpu_usage.percpu_usage.len() as f64 };
+    let cpus = if now.online_cpus > 0 {
+        f64::from(now.online_cpus)
+    } else {
+        now.cpu_usage.percpu_usage.len() as f64
+    };
     if used > 0.0 && system > 0.0 { used / system * cpus * 100.0 } else { 0.0 }
 }
 
 /// Without the cache that the kernel gives back when asked.
 fn memory_used(memory: &MemoryStats) -> u64 {
-    let cache = memory.stats.get("total_inactive_file").or_else(|| memory.stats.get("inactive_file")).copied().unwrap_or(0);
+    let cache = memory
+        .stats
+        .get("total_inactive_file")
+        .or_else(|| memory.stats.get("inactive_file"))
+        .copied()
+        .unwrap_or(0);
     if cache < memory.usage { memory.usage - cache } else { memory.usage }
 }
 

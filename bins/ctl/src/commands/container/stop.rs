@@ -24,9 +24,14 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let mut each = Each::default();
     for name in &matches.args {
         let request = session.engine.post(&format!("/containers/{name}/stop"));
-        each.done(name, request
-            .query_some("signal", matches.text_or_empty("signal"))
-            .query_some("t", matches.text("timeout").or(matches.text("time")).unwrap_or_default()).done().await)?;
+        each.done(
+            name,
+            request
+                .query_some("signal", matches.text_or_empty("signal"))
+                .query_some("t", matches.text("timeout").or(matches.text("time")).unwrap_or_default())
+                .done()
+                .await,
+        )?;
     }
     each.finish()
 }

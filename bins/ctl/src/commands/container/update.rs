@@ -42,7 +42,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let int = |name: &str| matches.int(name).unwrap_or(0);
     let bytes = |name: &str| matches.bytes(name).unwrap_or(0);
     let resources = Resources {
-        blkio_weight: u16::try_from(int("blkio-weight")).map_err(|_| Failure::new("invalid block I/O weight"))?,
+        blkio_weight: u16::try_from(int("blkio-weight"))
+            .map_err(|_| Failure::new("invalid block I/O weight"))?,
         cpu_period: int("cpu-period"),
         cpu_quota: int("cpu-quota"),
         cpu_realtime_period: int("cpu-rt-period"),
@@ -65,7 +66,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let mut each = Each::default();
     let mut warnings = Vec::new();
     for name in &matches.args {
-        let updated = session.engine.post(&format!("/containers/{name}/update")).json(&body)?.fetch::<Updated>().await;
+        let updated =
+            session.engine.post(&format!("/containers/{name}/update")).json(&body)?.fetch::<Updated>().await;
         let updated = updated.map(|updated| warnings.extend(updated.warnings.unwrap_or_default()));
         each.done(name, updated)?;
     }

@@ -21,7 +21,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let mut each = Each::default();
     for name in &matches.args {
         match session.engine.post(&format!("/containers/{name}/wait")).fetch::<WaitResponse>().await {
-            Ok(WaitResponse { error: Some(error), .. }) if !error.message.is_empty() => each.failed(Failure::new(error.message)),
+            Ok(WaitResponse { error: Some(error), .. }) if !error.message.is_empty() => {
+                each.failed(Failure::new(error.message))
+            }
             Ok(answer) => output::println(answer.status_code.to_string())?,
             Err(error) => each.failed(error),
         }

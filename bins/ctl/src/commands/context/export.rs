@@ -32,7 +32,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         output::print(archive)?;
         return Ok(Exit::OK);
     }
-    let path = if matches.args.len() > 1 { matches.arg(1).to_owned() } else { format!("{name}.dockercontext") };
+    let path =
+        if matches.args.len() > 1 { matches.arg(1).to_owned() } else { format!("{name}.dockercontext") };
     let fail = |error: io::Error| Failure::new(format!("open {path}: {}", os_text(&error)));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(fail)?;
     file.write_all(&archive).map_err(fail)?;

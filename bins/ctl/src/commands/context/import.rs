@@ -26,7 +26,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     store.check_new(name)?;
     let source: Box<dyn Read> = match path {
         "-" => Box::new(io::stdin()),
-        path => Box::new(File::open(path).map_err(|error| Failure::new(format!("open {path}: {}", os_text(&error))))?),
+        path => Box::new(
+            File::open(path).map_err(|error| Failure::new(format!("open {path}: {}", os_text(&error))))?,
+        ),
     };
     let (mut context, tls) = unpack_context(source)?;
     context.name = name.to_owned();

@@ -23,7 +23,8 @@ const FLAGS: &[Flag] = &[FORMAT];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let store = Contexts::new(session.config.directory());
-    let names = if matches.args.is_empty() { std::slice::from_ref(&session.context) } else { &matches.args[..] };
+    let names =
+        if matches.args.is_empty() { std::slice::from_ref(&session.context) } else { &matches.args[..] };
     let mut objects = Vec::new();
     let mut errors = Vec::new();
     for name in names {
@@ -36,7 +37,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
                     false => store.tls(name)?.files().map(|(file, _)| file).collect(),
                 };
                 object["TLSMaterial"] = if files.is_empty() { json!({}) } else { json!({"docker": files}) };
-                let path = |path: std::path::PathBuf| if name == DEFAULT_CONTEXT { "<IN MEMORY>".into() } else { path.display().to_string() };
+                let path = |path: std::path::PathBuf| {
+                    if name == DEFAULT_CONTEXT { "<IN MEMORY>".into() } else { path.display().to_string() }
+                };
                 object["Storage"] = json!({"MetadataPath": path(store.meta_path(name)), "TLSPath": path(store.tls_path(name))});
                 objects.push(serde_json::value::to_raw_value(&object)?);
             }

@@ -34,7 +34,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     contexts.push(default_context());
     contexts.sort_by(|a, b| a.name.cmp(&b.name));
     let rows: Vec<Row> = contexts.iter().map(|context| row(context, session)).collect();
-    Listing { columns: COLUMNS, table: TABLE, quiet: "{{.Name}}", setting: "" }.print(session, matches, &rows)?;
+    Listing { columns: COLUMNS, table: TABLE, quiet: "{{.Name}}", setting: "" }
+        .print(session, matches, &rows)?;
     if std::env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty()) {
         crate::output::note(
             "Warning: DOCKER_HOST environment variable overrides the active context. To use a context, either set the global --context flag, or unset DOCKER_HOST environment variable.",

@@ -2,8 +2,8 @@
 
 use engine_api::image::HistoryRow;
 
-use crate::commands::listing::{FORMAT, Listing, NO_TRUNC, ellipsis, short_id};
 use crate::commands::image::inspect::platform_json;
+use crate::commands::listing::{FORMAT, Listing, NO_TRUNC, ellipsis, short_id};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::output::{Row, cell, time, units};
 use crate::session::Session;
@@ -39,21 +39,31 @@ const COLUMNS: &[(&str, &str)] = &[
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let request = session.engine.get(&format!("/images/{}/history", matches.arg(0)));
-    let history: Vec<HistoryRow> = request.query_some("platform", &platform_json(matches.text_or_empty("platform"))).fetch().await?;
+    let history: Vec<HistoryRow> =
+        request.query_some("platform", &platform_json(matches.text_or_empty("platform"))).fetch().await?;
     let human = !matches.changed("human") || matches.flag("human");
     let whole = matches.flag("no-trunc");
     let rows: Vec<Row> = history.iter().map(|step| row(step, human, whole)).collect();
     let table = if human { HUMAN } else { EXACT };
-    Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "historyFormat" }.print(session, matches, &rows)?;
+    Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "historyFormat" }
+        .print(session, matches, &rows)?;
     Ok(Exit::OK)
 }
 
 fn row(step: &HistoryRow, human: bool, whole: bool) -> Row {
     let mut row = Row::new();
     cell(&mut row, "ID", if whole { &step.id } else { short_id(&step.id) });
-    let since = if step.created <= 0 { "N/A".to_owned() } else { format!("{} ago", units::human_duration(time::now() - step.created)) };
+    let since = if step.created <= 0 {
+        "N/A".to_owned()
+    } else {
+        format!("{} ago", units::human_duration(time::now() - step.created))
+    };
     cell(&mut row, "CreatedSince", since);
-    cell(&mut row, "CreatedAt", if step.created <= 0 { "N/A".to_owned() } else { time::rfc3339_local(step.created) });
+    cell(
+        &mut row,
+        "CreatedAt",
+        if step.created <= 0 { "N/A".to_owned() } else { time::rfc3339_local(step.created) },
+    );
     let by = step.created_by.replace('\t', " ");
     cell(&mut row, "CreatedBy", if whole { by } else { ellipsis(&by, 45) });
     cell(&mut row, "Size", if human { units::human_size_3(step.size as f64) } else { step.size.to_string() });

@@ -43,7 +43,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     if source == "-" {
         request = request.body("text/plain", tokio::io::stdin());
     } else if !remote {
-        let file = std::fs::File::open(source).map_err(|error| Failure::new(format!("open {source}: {}", os_text(&error))))?;
+        let file = std::fs::File::open(source)
+            .map_err(|error| Failure::new(format!("open {source}: {}", os_text(&error))))?;
         request = request.body("text/plain", tokio::fs::File::from_std(file));
     }
     progress::show(request.json_lines().await?, Sink::Stdout).await?;

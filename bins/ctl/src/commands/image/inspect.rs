@@ -16,10 +16,8 @@ pub const COMMAND: Command = Command {
     run: |session, matches| Box::pin(run(session, matches)),
 };
 
-const FLAGS: &[Flag] = &[
-    FORMAT,
-    Flag::text("platform", "Show this platform of the image (os[/arch[/variant]])"),
-];
+const FLAGS: &[Flag] =
+    &[FORMAT, Flag::text("platform", "Show this platform of the image (os[/arch[/variant]])")];
 
 const PLATFORM_SINCE: ApiVersion = ApiVersion { major: 1, minor: 49 };
 
@@ -29,7 +27,10 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         session.engine.require("--platform", PLATFORM_SINCE).await?;
     }
     let platform = platform_json(platform);
-    inspecting::each(matches, |name| session.engine.get(&format!("/images/{name}/json")).query_some("platform", &platform)).await
+    inspecting::each(matches, |name| {
+        session.engine.get(&format!("/images/{name}/json")).query_some("platform", &platform)
+    })
+    .await
 }
 
 /// `os/arch/variant` as the API takes it from version 1.48 on; empty for empty.

@@ -33,7 +33,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         .query_some("platform", &platform_json(matches.text_or_empty("platform")));
     let request = match matches.text("input") {
         Some(path) => {
-            let file = std::fs::File::open(path).map_err(|error| Failure::new(format!("open {path}: {}", os_text(&error))))?;
+            let file = std::fs::File::open(path)
+                .map_err(|error| Failure::new(format!("open {path}: {}", os_text(&error))))?;
             request.body("application/x-tar", tokio::fs::File::from_std(file))
         }
         None if io::stdin().is_terminal() => {

@@ -32,7 +32,8 @@ const FLAGS: &[Flag] = &[
     Flag::bool("tree", "Show the platforms of each image"),
 ];
 
-const TABLE: &str = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince}}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
+const TABLE: &str =
+    "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince}}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
 const TABLE_WITH_DIGEST: &str = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{if .CreatedSince}}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
 const COLUMNS: &[(&str, &str)] = &[
     ("ID", "IMAGE ID"),
@@ -58,13 +59,16 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         filters.push(format!("reference={name}"));
     }
     let request = session.engine.get("/images/json").query_flag("all", matches.flag("all"));
-    let mut images: Vec<ImageSummary> = request.query_some("filters", filter::to_json(&filters)?).fetch().await?;
+    let mut images: Vec<ImageSummary> =
+        request.query_some("filters", filter::to_json(&filters)?).fetch().await?;
     images.sort_by_key(|image| std::cmp::Reverse(image.created));
     let format = matches.text_or_empty("format");
     let digests = matches.flag("digests") || format.contains(".Digest");
-    let rows: Vec<Row> = images.iter().flat_map(|image| rows(image, digests, matches.flag("no-trunc"))).collect();
+    let rows: Vec<Row> =
+        images.iter().flat_map(|image| rows(image, digests, matches.flag("no-trunc"))).collect();
     let table = if matches.flag("digests") { TABLE_WITH_DIGEST } else { TABLE };
-    Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "imagesFormat" }.print(session, matches, &rows)?;
+    Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "imagesFormat" }
+        .print(session, matches, &rows)?;
     Ok(Exit::OK)
 }
 
@@ -73,7 +77,11 @@ pub fn rows(image: &ImageSummary, digests: bool, whole: bool) -> Vec<Row> {
     let mut repositories: BTreeMap<String, (Vec<String>, Vec<String>)> = BTreeMap::new();
     for name in image.repo_tags.iter().flatten().filter(|name| *name != "<none>:<none>") {
         if let Ok(name) = Reference::parse_normalized(name) {
-            repositories.entry(name.familiar_name()).or_default().0.push(name.tag().unwrap_or(NONE).to_owned());
+            repositories
+                .entry(name.familiar_name())
+                .or_default()
+                .0
+                .push(name.tag().unwrap_or(NONE).to_owned());
         }
     }
     for name in image.repo_digests.iter().flatten().filter(|name| *name != "<none>@<none>") {
@@ -104,7 +112,11 @@ fn row(image: &ImageSummary, (repository, tag, digest): (String, String, String)
     cell(cells, "Repository", repository);
     cell(cells, "Tag", tag);
     cell(cells, "Digest", digest);
-    let since = if image.created <= 0 { String::new() } else { format!("{} ago", units::human_duration(time::now() - image.created)) };
+    let since = if image.created <= 0 {
+        String::new()
+    } else {
+        format!("{} ago", units::human_duration(time::now() - image.created))
+    };
     cell(cells, "CreatedSince", since);
     cell(cells, "CreatedAt", time::go_string(image.created));
     cell(cells, "Size", units::human_size_3(image.size as f64));

@@ -19,8 +19,11 @@ pub const COMMAND: Command = Command {
     run: |session, matches| Box::pin(run(session, matches)),
 };
 
-const FLAGS: &[Flag] =
-    &[Flag::bool("all", "Remove all images that no container uses, not only untagged ones").short('a'), FILTER, FORCE];
+const FLAGS: &[Flag] = &[
+    Flag::bool("all", "Remove all images that no container uses, not only untagged ones").short('a'),
+    FILTER,
+    FORCE,
+];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let all = matches.flag("all");
@@ -36,7 +39,10 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let rows = pruned.images_deleted.unwrap_or_default();
     let mut text = String::new();
     if !rows.is_empty() {
-        let lines: String = rows.iter().map(|row| line(row).replacen("Untagged", "untagged", 1).replacen("Deleted", "deleted", 1)).collect();
+        let lines: String = rows
+            .iter()
+            .map(|row| line(row).replacen("Untagged", "untagged", 1).replacen("Deleted", "deleted", 1))
+            .collect();
         text = format!("Deleted Images:\n{lines}\n");
     }
     output::print(text + &reclaimed(pruned.space_reclaimed))?;

@@ -51,8 +51,14 @@ pub async fn pull(session: &Session, image: &str, platform: &str, sink: Sink) ->
     pull_reference(session, &name, platform, sink).await
 }
 
-async fn pull_reference(session: &Session, name: &Reference, platform: &str, sink: Sink) -> Result<(), Failure> {
-    let tag = name.digest().map(ToString::to_string).or_else(|| name.tag().map(str::to_owned)).unwrap_or_default();
+async fn pull_reference(
+    session: &Session,
+    name: &Reference,
+    platform: &str,
+    sink: Sink,
+) -> Result<(), Failure> {
+    let tag =
+        name.digest().map(ToString::to_string).or_else(|| name.tag().map(str::to_owned)).unwrap_or_default();
     let stream = session
         .engine
         .post("/images/create")

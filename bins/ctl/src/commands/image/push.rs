@@ -2,8 +2,8 @@
 
 use reference::Reference;
 
-use crate::commands::image::pull::registry_auth;
 use crate::commands::image::inspect::platform_json;
+use crate::commands::image::pull::registry_auth;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::output;
 use crate::output::progress::{self, Sink};

@@ -46,5 +46,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
 
 /// `Untagged: x` or `Deleted: x`.
 pub fn line(row: &ImageDeleted) -> String {
-    if row.deleted.is_empty() { format!("Untagged: {}\n", row.untagged) } else { format!("Deleted: {}\n", row.deleted) }
+    if row.deleted.is_empty() {
+        format!("Untagged: {}\n", row.untagged)
+    } else {
+        format!("Deleted: {}\n", row.deleted)
+    }
 }

@@ -1,7 +1,7 @@
 //! `save`.
 
-use crate::commands::transfer;
 use crate::commands::image::inspect::platform_json;
+use crate::commands::transfer;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::session::Session;
 

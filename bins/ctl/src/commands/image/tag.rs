@@ -17,7 +17,9 @@ pub const COMMAND: Command = Command {
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let (source, target) = (matches.arg(0), matches.arg(1));
-    let wrong = |name: &str, error: reference::ParseError| Failure::new(format!("Error parsing reference: {name:?} is not a valid repository/tag: {error}"));
+    let wrong = |name: &str, error: reference::ParseError| {
+        Failure::new(format!("Error parsing reference: {name:?} is not a valid repository/tag: {error}"))
+    };
     let target_name = Reference::parse_normalized(target).map_err(|error| wrong(target, error))?;
     if target_name.digest().is_some() {
         return Err(Failure::new("refusing to create a tag with a digest reference"));

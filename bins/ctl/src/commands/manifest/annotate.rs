@@ -28,7 +28,11 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let manifest = named("manifest", matches.arg(1))?.canonical();
     let store = Store::new(session.config.directory());
     let Some(mut entry) = store.entry(&list, &manifest)? else {
-        return Err(Failure::new(format!("manifest for image {} does not exist in {}", matches.arg(1), matches.arg(0))));
+        return Err(Failure::new(format!(
+            "manifest for image {} does not exist in {}",
+            matches.arg(1),
+            matches.arg(0)
+        )));
     };
     let platform = entry.descriptor.platform.get_or_insert_default();
     for (flag, field) in [

@@ -24,7 +24,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let verbose = matches.flag("verbose");
     let store = Store::new(session.config.directory());
     if let [list, manifest] = &matches.args[..] {
-        let (full_list, full) = (named("manifest list", list)?.canonical(), named("manifest", manifest)?.canonical());
+        let (full_list, full) =
+            (named("manifest list", list)?.canonical(), named("manifest", manifest)?.canonical());
         let entry = store.entry(&full_list, &full)?;
         let entry = entry.ok_or_else(|| Failure::new(format!("No such manifest: {full}")))?;
         return shown(&if verbose { described(&entry).to_string() } else { entry.raw });
@@ -39,7 +40,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     }
     let repository = registry::repository(session, &name, matches.flag("insecure"))?;
     let (target, bytes) = registry::fetch(&repository).await?;
-    let text = String::from_utf8(bytes).map_err(|_| Failure::new("cannot read the manifest: it is no text"))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Failure::new("cannot read the manifest: it is no text"))?;
     if !verbose {
         return shown(&text);
     }

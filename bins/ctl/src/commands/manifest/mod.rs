@@ -15,13 +15,15 @@ use reference::Reference;
 
 use crate::grammar::{Failure, Flag};
 
-const INSECURE: Flag = Flag::bool("insecure", "Allow a registry without TLS or with a certificate that nobody vouches for");
+const INSECURE: Flag =
+    Flag::bool("insecure", "Allow a registry without TLS or with a certificate that nobody vouches for");
 
 /// A name with its tag, in full.
 ///
 /// # Errors
 /// The text is no reference; `what` says which it is.
 fn named(what: &str, text: &str) -> Result<Reference, Failure> {
-    let name = Reference::parse_normalized(text).map_err(|error| Failure::new(format!("error parsing name for {what} {text}: {error}")))?;
+    let name = Reference::parse_normalized(text)
+        .map_err(|error| Failure::new(format!("error parsing name for {what} {text}: {error}")))?;
     Ok(name.with_default_tag())
 }

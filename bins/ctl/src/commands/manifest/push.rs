@@ -40,7 +40,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     }
     let bytes = serde_json::to_vec_pretty(&document)?;
     let digest = format!("sha256:{}", hex(&Sha256::digest(&bytes)));
-    let descriptor = registry::target_of(&serde_json::json!({"mediaType": media_type, "digest": digest, "size": bytes.len()}))?;
+    let descriptor = registry::target_of(
+        &serde_json::json!({"mediaType": media_type, "digest": digest, "size": bytes.len()}),
+    )?;
     target.push_manifest(&descriptor, bytes.into(), true).await.map_err(|error| failure(&error))?;
     output::println(digest)?;
     if matches.flag("purge") {
@@ -53,13 +55,21 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
 async fn bring(target: &Repository, list: &Reference, entry: &Entry) -> Result<(), Failure> {
     let source = named("manifest", &entry.reference)?;
     if source.domain() != list.domain() {
-        return Err(Failure::new(format!("cannot use source images from a different registry than the target image: {} != {}", source.domain(), list.domain())));
+        return Err(Failure::new(format!(
+            "cannot use source images from a different registry than the target image: {} != {}",
+            source.domain(),
+            list.domain()
+        )));
     }
     let manifest: &Value = &entry.manifest;
-    let blobs = std::iter::once(&manifest["config"]).chain(manifest["layers"].as_array().into_iter().flatten());
+    let blobs =
+        std::iter::once(&manifest["config"]).chain(manifest["layers"].as_array().into_iter().flatten());
     for blob in blobs {
         let blob = registry::target_of(blob)?;
-        target.push_blob(&blob, &nowhere(), &[source.path().to_owned()]).await.map_err(|error| failure(&error))?;
+        target
+            .push_blob(&blob, &nowhere(), &[source.path().to_owned()])
+            .await
+            .map_err(|error| failure(&error))?;
     }
     let descriptor: Target = registry::target_of(&serde_json::to_value(&entry.descriptor)?)?;
     let origin = target.fetch_manifest(&descriptor).await;
@@ -68,9 +78,15 @@ async fn bring(target: &Repository, list: &Reference, entry: &Entry) -> Result<(
         Ok(_) => return Ok(()),
         Err(_) => entry_bytes(entry)?,
     };
-    let pushed = target.push_manifest(&descriptor, bytes.into(), false).await.map_err(|error| failure(&error))?;
+    let pushed =
+        target.push_manifest(&descriptor, bytes.into(), false).await.map_err(|error| failure(&error))?;
     if pushed == Pushed::Uploaded {
-        output::println(format!("Pushed ref {}@{} with digest: {}", list.familiar_name(), entry.descriptor.digest, entry.descriptor.digest))?;
+        output::println(format!(
+            "Pushed ref {}@{} with digest: {}",
+            list.familiar_name(),
+            entry.descriptor.digest,
+            entry.descriptor.digest
+        ))?;
     }
     Ok(())
 }
@@ -81,7 +97,10 @@ fn entry_bytes(entry: &Entry) -> Result<Vec<u8>, Failure> {
     let digest = format!("sha256:{}", hex(&Sha256::digest(&text)));
     match digest == entry.descriptor.digest {
         true => Ok(text),
-        false => Err(Failure::new(format!("the manifest kept for {} is not the one that it names", entry.reference))),
+        false => Err(Failure::new(format!(
+            "the manifest kept for {} is not the one that it names",
+            entry.reference
+        ))),
     }
 }
 
@@ -93,7 +112,9 @@ fn hex(bytes: &[u8]) -> String {
 fn nowhere() -> BlobSource {
     Arc::new(|_, _| {
         let (send, receive) = tokio::sync::mpsc::channel(1);
-        let missing = std::io::Error::other("the registry does not let its other repository be read: push the images to this one first");
+        let missing = std::io::Error::other(
+            "the registry does not let its other repository be read: push the images to this one first",
+        );
         // The receiver is alive: the channel has room for one.
         let _ = send.try_send(Err(missing));
         body_of(receive)

@@ -17,7 +17,11 @@ use crate::session::Session;
 struct Known(Credential);
 
 impl distribution::Credentials for Known {
-    fn credential<'a>(&'a self, _: &'a str, _: &'a [String]) -> Pin<Box<dyn Future<Output = errdefs::Result<Credential>> + Send + 'a>> {
+    fn credential<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a [String],
+    ) -> Pin<Box<dyn Future<Output = errdefs::Result<Credential>> + Send + 'a>> {
         Box::pin(async { Ok(self.0.clone()) })
     }
 }
@@ -28,7 +32,8 @@ impl distribution::Credentials for Known {
 /// The credentials cannot be had, or the environment's proxies are none.
 pub fn repository(session: &Session, name: &Reference, insecure: bool) -> Result<Repository, Failure> {
     let insecure = if insecure { vec![name.domain().to_owned()] } else { Vec::new() };
-    let config = HostsConfig { directories: vec!["/etc/docker/certs.d".into()], insecure, ..HostsConfig::default() };
+    let config =
+        HostsConfig { directories: vec!["/etc/docker/certs.d".into()], insecure, ..HostsConfig::default() };
     let hosts = config.hosts(name.domain()).map_err(|error| failure(&error))?;
     let proxies = Proxies::from_environment().map_err(|error| failure(&error))?;
     let known = Arc::new(Known(credential(session.config.clone(), name.domain())?));
@@ -55,7 +60,9 @@ pub fn failure(error: &errdefs::Error) -> Failure {
 /// As the registry says.
 pub async fn fetch(repository: &Repository) -> Result<(Target, Vec<u8>), Failure> {
     let target = repository.resolve().await.map_err(|error| match error.kind() {
-        errdefs::Kind::NotFound => Failure::new(format!("no such manifest: {}", repository.reference().canonical())),
+        errdefs::Kind::NotFound => {
+            Failure::new(format!("no such manifest: {}", repository.reference().canonical()))
+        }
         _ => failure(&error),
     })?;
     let bytes = repository.fetch_manifest(&target).await.map_err(|error| failure(&error))?;
@@ -72,7 +79,8 @@ pub async fn entry(session: &Session, name: &Reference, insecure: bool) -> Resul
     if is_list(&target.media_type) {
         return Err(Failure::new(format!("{} is a manifest list", name.canonical())));
     }
-    let raw = String::from_utf8(bytes).map_err(|_| Failure::new("cannot read the manifest: it is no text"))?;
+    let raw =
+        String::from_utf8(bytes).map_err(|_| Failure::new("cannot read the manifest: it is no text"))?;
     let manifest: Value = serde_json::from_str(&raw)?;
     let mut descriptor = described(&target);
     descriptor.platform = Some(platform_of(&repository, &manifest).await?);
@@ -105,6 +113,12 @@ async fn platform_of(repository: &Repository, manifest: &Value) -> Result<Platfo
 /// It has no digest.
 pub fn target_of(descriptor: &Value) -> Result<Target, Failure> {
     let text = |key: &str| descriptor[key].as_str().unwrap_or_default();
-    let digest = reference::Digest::parse(text("digest")).map_err(|error| Failure::new(format!("cannot read the manifest: {error}")))?;
-    Ok(Target { media_type: text("mediaType").to_owned(), digest, size: descriptor["size"].as_u64().unwrap_or(0), urls: Vec::new() })
+    let digest = reference::Digest::parse(text("digest"))
+        .map_err(|error| Failure::new(format!("cannot read the manifest: {error}")))?;
+    Ok(Target {
+        media_type: text("mediaType").to_owned(),
+        digest,
+        size: descriptor["size"].as_u64().unwrap_or(0),
+        urls: Vec::new(),
+    })
 }

@@ -24,7 +24,10 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         if store.exists(&list) {
             store.remove(&list)?;
         } else {
-            each.failed(Failure::new(format!("No such manifest: {}", named("manifest list", name)?.familiar())));
+            each.failed(Failure::new(format!(
+                "No such manifest: {}",
+                named("manifest list", name)?.familiar()
+            )));
         }
     }
     each.finish()

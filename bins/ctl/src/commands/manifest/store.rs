@@ -63,7 +63,8 @@ impl Store {
         for file in files {
             let path = file?.path();
             let text = fs::read(&path)?;
-            let unreadable = |error: serde_json::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
+            let unreadable =
+                |error: serde_json::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
             let mut entry: Entry = serde_json::from_slice(&text).map_err(unreadable)?;
             entry.manifest = serde_json::from_str(&entry.raw).map_err(unreadable)?;
             entries.push(entry);
@@ -125,7 +126,10 @@ pub fn list_of(entries: &[Entry]) -> Result<(Value, &'static str), Failure> {
         let platform = descriptor.platform.clone().unwrap_or_default();
         let Platform { architecture, os, .. } = &platform;
         if architecture.is_empty() || os.is_empty() {
-            return Err(Failure::new(format!("manifest {} must have an OS and Architecture to be pushed to a registry", entry.reference)));
+            return Err(Failure::new(format!(
+                "manifest {} must have an OS and Architecture to be pushed to a registry",
+                entry.reference
+            )));
         }
         manifests.push(serde_json::json!({
             "mediaType": descriptor.media_type, "size": descriptor.size, "digest": descriptor.digest, "platform": platform,
@@ -140,7 +144,8 @@ mod tests {
 
     fn entry(name: &str, media_type: &str, os: &str) -> Entry {
         let platform = Platform { os: os.into(), architecture: "amd64".into(), ..Platform::default() };
-        let descriptor = Descriptor { media_type: media_type.into(), platform: Some(platform), ..Descriptor::default() };
+        let descriptor =
+            Descriptor { media_type: media_type.into(), platform: Some(platform), ..Descriptor::default() };
         Entry { reference: name.into(), descriptor, raw: "{}".into(), manifest: Value::Null }
     }
 

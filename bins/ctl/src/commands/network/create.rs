@@ -56,7 +56,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         attachable: matches.flag("attachable"),
         ingress: matches.flag("ingress"),
         config_only: matches.flag("config-only"),
-        config_from: matches.text("config-from").map(|network| ConfigReference { network: network.to_owned() }),
+        config_from: matches
+            .text("config-from")
+            .map(|network| ConfigReference { network: network.to_owned() }),
         options: Some(pairs(matches.list("opt"))),
         labels: Some(pairs(matches.list("label"))),
     };
@@ -71,23 +73,29 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
 /// Ranges, gateways and other addresses, each with the subnet that holds it.
 fn pools(matches: &Matches) -> Result<Vec<IpamPool>, Failure> {
     let subnets: Vec<Subnet> = matches.list("subnet").iter().filter_map(|text| Subnet::parse(text)).collect();
-    let mut pools: Vec<IpamPool> =
-        matches.list("subnet").iter().map(|subnet| IpamPool { subnet: subnet.clone(), ..IpamPool::default() }).collect();
+    let mut pools: Vec<IpamPool> = matches
+        .list("subnet")
+        .iter()
+        .map(|subnet| IpamPool { subnet: subnet.clone(), ..IpamPool::default() })
+        .collect();
     let holder = |address: &str| subnets.iter().position(|subnet| subnet.holds(address));
     if pools.is_empty() && (!matches.list("gateway").is_empty() || !matches.list("ip-range").is_empty()) {
         return Err(Failure::new("every ip-range or gateway must have a corresponding subnet"));
     }
     for range in matches.list("ip-range") {
-        let at = holder(range).ok_or_else(|| Failure::new(format!("no matching subnet for range {range}")))?;
+        let at =
+            holder(range).ok_or_else(|| Failure::new(format!("no matching subnet for range {range}")))?;
         pools[at].ip_range.clone_from(range);
     }
     for gateway in matches.list("gateway") {
-        let at = holder(gateway).ok_or_else(|| Failure::new(format!("no matching subnet for gateway {gateway}")))?;
+        let at = holder(gateway)
+            .ok_or_else(|| Failure::new(format!("no matching subnet for gateway {gateway}")))?;
         pools[at].gateway.clone_from(gateway);
     }
     let auxiliary: BTreeMap<String, String> = pairs(matches.list("aux-address"));
     for (name, address) in auxiliary {
-        let at = holder(&address).ok_or_else(|| Failure::new(format!("no matching subnet for aux-address {address}")))?;
+        let at = holder(&address)
+            .ok_or_else(|| Failure::new(format!("no matching subnet for aux-address {address}")))?;
         pools[at].auxiliary_addresses.insert(name, address);
     }
     Ok(pools)

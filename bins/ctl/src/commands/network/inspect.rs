@@ -14,11 +14,11 @@ pub const COMMAND: Command = Command {
     run: |session, matches| Box::pin(run(session, matches)),
 };
 
-const FLAGS: &[Flag] = &[
-    FORMAT,
-    Flag::bool("verbose", "Show more").short('v'),
-];
+const FLAGS: &[Flag] = &[FORMAT, Flag::bool("verbose", "Show more").short('v')];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
-    inspecting::each(matches, |name| session.engine.get(&format!("/networks/{name}")).query_flag("verbose", matches.flag("verbose"))).await
+    inspecting::each(matches, |name| {
+        session.engine.get(&format!("/networks/{name}")).query_flag("verbose", matches.flag("verbose"))
+    })
+    .await
 }

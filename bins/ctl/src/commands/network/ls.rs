@@ -37,12 +37,18 @@ const COLUMNS: &[(&str, &str)] = &[
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let filters = filter::to_json(matches.list("filter"))?;
-    let networks = session.engine.get("/networks").query_some("filters", filters).fetch::<Option<Vec<Network>>>().await?;
+    let networks = session
+        .engine
+        .get("/networks")
+        .query_some("filters", filters)
+        .fetch::<Option<Vec<Network>>>()
+        .await?;
     let mut networks = networks.unwrap_or_default();
     networks.sort_by(|a, b| a.name.cmp(&b.name));
     let whole = matches.flag("no-trunc");
     let rows: Vec<Row> = networks.iter().map(|network| row(network, whole)).collect();
-    Listing { columns: COLUMNS, table: TABLE, quiet: "{{.ID}}", setting: "networksFormat" }.print(session, matches, &rows)?;
+    Listing { columns: COLUMNS, table: TABLE, quiet: "{{.ID}}", setting: "networksFormat" }
+        .print(session, matches, &rows)?;
     Ok(Exit::OK)
 }
 

@@ -21,7 +21,10 @@ pub const COMMAND: Command = Command {
 const FLAGS: &[Flag] = &[FILTER, FORCE];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
-    if !confirmed(matches, "WARNING! This will remove all custom networks not used by at least one container.")? {
+    if !confirmed(
+        matches,
+        "WARNING! This will remove all custom networks not used by at least one container.",
+    )? {
         return Ok(Exit::OK);
     }
     let pruned = prune(session, &filter::to_json(matches.list("filter"))?).await?;

@@ -25,13 +25,19 @@ pub const COMMAND: Command = Command {
 
 const FLAGS: &[Flag] = &[FORMAT, Flag::bool("verbose", "Show each object").short('v')];
 const TABLE: &str = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
-const COLUMNS: &[(&str, &str)] =
-    &[("Type", "TYPE"), ("TotalCount", "TOTAL"), ("Active", "ACTIVE"), ("Size", "SIZE"), ("Reclaimable", "RECLAIMABLE")];
+const COLUMNS: &[(&str, &str)] = &[
+    ("Type", "TYPE"),
+    ("TotalCount", "TOTAL"),
+    ("Active", "ACTIVE"),
+    ("Size", "SIZE"),
+    ("Reclaimable", "RECLAIMABLE"),
+];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let usage: DiskUsage = session.engine.get("/system/df").fetch().await?;
     if matches.flag("verbose") {
-        if let Some(format) = matches.text("format").filter(|format| !format.is_empty() && *format != "table") {
+        if let Some(format) = matches.text("format").filter(|format| !format.is_empty() && *format != "table")
+        {
             output::print(verbose_by_template(&usage, format)?)?;
             return Ok(Exit::OK);
         }
@@ -57,14 +63,17 @@ fn row(kind: &str, sum: &Sum) -> Row {
     cell(&mut row, "Active", sum.active.to_string());
     cell(&mut row, "Size", units::human_size(sum.size as f64));
     let shown = units::human_size(sum.reclaimable as f64);
-    let percent = if sum.size > 0 { format!(" ({}%)", sum.reclaimable * 100 / sum.size) } else { String::new() };
+    let percent =
+        if sum.size > 0 { format!(" ({}%)", sum.reclaimable * 100 / sum.size) } else { String::new() };
     cell(&mut row, "Reclaimable", if kind == "Build Cache" { shown } else { shown + &percent });
     row
 }
 
 fn images(usage: &DiskUsage) -> Row {
     let images = usage.images.as_deref().unwrap_or_default();
-    let used = |image: &&engine_api::image::ImageSummary| image.containers > 0 && image.size != -1 && image.shared_size != -1;
+    let used = |image: &&engine_api::image::ImageSummary| {
+        image.containers > 0 && image.size != -1 && image.shared_size != -1
+    };
     let in_use: i64 = images.iter().filter(used).map(|image| image.size - image.shared_size).sum();
     let active = images.iter().filter(|image| image.containers > 0).count();
     let size = usage.layers_size;
@@ -75,7 +84,11 @@ fn containers(usage: &DiskUsage) -> Row {
     let containers = usage.containers.as_deref().unwrap_or_default();
     let active = |state: &str| matches!(state, "running" | "paused" | "restarting");
     let size = containers.iter().map(|container| container.size_rw).sum();
-    let idle = containers.iter().filter(|container| !active(&container.state)).map(|container| container.size_rw).sum();
+    let idle = containers
+        .iter()
+        .filter(|container| !active(&container.state))
+        .map(|container| container.size_rw)
+        .sum();
     let active = containers.iter().filter(|container| active(&container.state)).count();
     row("Containers", &Sum { total: containers.len(), active, size, reclaimable: idle })
 }
@@ -92,40 +105,71 @@ fn volumes(usage: &DiskUsage) -> Row {
 fn build_cache(usage: &DiskUsage) -> Row {
     let caches = usage.build_cache.as_deref().unwrap_or_default();
     let size = caches.iter().filter(|cache| !cache.shared).map(|cache| cache.size).sum();
-    let in_use: i64 = caches.iter().filter(|cache| cache.in_use && !cache.shared).map(|cache| cache.size).sum();
+    let in_use: i64 =
+        caches.iter().filter(|cache| cache.in_use && !cache.shared).map(|cache| cache.size).sum();
     let active = caches.iter().filter(|cache| cache.in_use).count();
     row("Build Cache", &Sum { total: caches.len(), active, size, reclaimable: size - in_use })
 }
 
 fn verbose(usage: &DiskUsage) -> Result<String, Failure> {
-    let table = |columns: &[(&'static str, &'static str)], template: &str, rows: &[Row]| Format::parse("", template).render(columns, rows);
+    let table = |columns: &[(&'static str, &'static str)], template: &str, rows: &[Row]| {
+        Format::parse("", template).render(columns, rows)
+    };
     let mut image_rows = Vec::new();
     for summary in usage.images.iter().flatten() {
         image_rows.extend(image::ls::rows(summary, false, false));
     }
     let images = table(
-        &[("Repository", "REPOSITORY"), ("Tag", "TAG"), ("ID", "IMAGE ID"), ("CreatedSince", "CREATED"), ("Size", "SIZE"),
-          ("SharedSize", "SHARED SIZE"), ("UniqueSize", "UNIQUE SIZE"), ("Containers", "CONTAINERS")],
+        &[
+            ("Repository", "REPOSITORY"),
+            ("Tag", "TAG"),
+            ("ID", "IMAGE ID"),
+            ("CreatedSince", "CREATED"),
+            ("Size", "SIZE"),
+            ("SharedSize", "SHARED SIZE"),
+            ("UniqueSize", "UNIQUE SIZE"),
+            ("Containers", "CONTAINERS"),
+        ],
         "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}",
         &image_rows,
     )?;
     let container_rows: Vec<Row> = usage.containers.iter().flatten().map(container_row).collect();
     let containers = table(
-        &[("ID", "CONTAINER ID"), ("Image", "IMAGE"), ("Command", "COMMAND"), ("LocalVolumes", "LOCAL VOLUMES"), ("Size", "SIZE"),
-          ("RunningFor", "CREATED"), ("Status", "STATUS"), ("Names", "NAMES")],
+        &[
+            ("ID", "CONTAINER ID"),
+            ("Image", "IMAGE"),
+            ("Command", "COMMAND"),
+            ("LocalVolumes", "LOCAL VOLUMES"),
+            ("Size", "SIZE"),
+            ("RunningFor", "CREATED"),
+            ("Status", "STATUS"),
+            ("Names", "NAMES"),
+        ],
         "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}",
         &container_rows,
     )?;
     let volume_rows: Vec<Row> = usage.volumes.iter().flatten().map(volume::ls::row).collect();
-    let volumes =
-        table(&[("Name", "VOLUME NAME"), ("Links", "LINKS"), ("Size", "SIZE")], "{{.Name}}\t{{.Links}}\t{{.Size}}", &volume_rows)?;
+    let volumes = table(
+        &[("Name", "VOLUME NAME"), ("Links", "LINKS"), ("Size", "SIZE")],
+        "{{.Name}}\t{{.Links}}\t{{.Size}}",
+        &volume_rows,
+    )?;
     let cache_rows: Vec<Row> = usage.build_cache.iter().flatten().map(cache_row).collect();
     let caches = table(
-        &[("ID", "CACHE ID"), ("Type", "CACHE TYPE"), ("Size", "SIZE"), ("Created", "CREATED"), ("LastUsed", "LAST USED"), ("Usage", "USAGE"), ("Shared", "SHARED")],
+        &[
+            ("ID", "CACHE ID"),
+            ("Type", "CACHE TYPE"),
+            ("Size", "SIZE"),
+            ("Created", "CREATED"),
+            ("LastUsed", "LAST USED"),
+            ("Usage", "USAGE"),
+            ("Shared", "SHARED"),
+        ],
         "{{.ID}}\t{{.Type}}\t{{.Size}}\t{{.Created}}\t{{.LastUsed}}\t{{.Usage}}\t{{.Shared}}",
         &cache_rows,
     )?;
-    let cached: i64 = usage.build_cache.iter().flatten().filter(|cache| !cache.shared).map(|cache| cache.size).sum();
+    let cached: i64 =
+        usage.build_cache.iter().flatten().filter(|cache| !cache.shared).map(|cache| cache.size).sum();
     Ok(format!(
         "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {}\n\n{caches}",
         units::human_size(cached as f64)
@@ -136,7 +180,11 @@ fn verbose(usage: &DiskUsage) -> Result<String, Failure> {
 fn verbose_by_template(usage: &DiskUsage, format: &str) -> Result<String, Failure> {
     let list = |rows: Vec<Row>| Value::List(rows.into_iter().map(|row| Value::Map(Arc::new(row))).collect());
     // One row an image, by its first name.
-    let images = usage.images.iter().flatten().filter_map(|summary| image::ls::rows(summary, false, true).into_iter().next());
+    let images = usage
+        .images
+        .iter()
+        .flatten()
+        .filter_map(|summary| image::ls::rows(summary, false, true).into_iter().next());
     let images = images.map(|mut row| {
         cell(&mut row, "Digest", "");
         row
@@ -152,7 +200,12 @@ fn verbose_by_template(usage: &DiskUsage, format: &str) -> Result<String, Failur
     let volumes = usage.volumes.iter().flatten().map(|one| without_functions(volume::ls::row(one)));
     let caches = usage.build_cache.iter().flatten().map(cache_row);
     let mut row = Row::new();
-    for (name, rows) in [("Images", images.collect()), ("Containers", containers.collect()), ("Volumes", volumes.collect()), ("BuildCache", caches.collect())] {
+    for (name, rows) in [
+        ("Images", images.collect()),
+        ("Containers", containers.collect()),
+        ("Volumes", volumes.collect()),
+        ("BuildCache", caches.collect()),
+    ] {
         row.insert(name.into(), list(rows));
     }
     let columns = [("Images", ""), ("Containers", ""), ("Volumes", ""), ("BuildCache", "")];

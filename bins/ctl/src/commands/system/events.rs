@@ -46,7 +46,11 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let fail = |reason: String| Failure::new(format!("Error parsing format: {reason}")).with_code(64);
     Template::parse(format, KeyOrder::default()).map_err(fail)?;
     while let Some(raw) = stream.next_raw().await? {
-        let line = if format.is_empty() { plain(&serde_json::from_str(raw.get())?) } else { by_template(&raw, format).map_err(fail)? };
+        let line = if format.is_empty() {
+            plain(&serde_json::from_str(raw.get())?)
+        } else {
+            by_template(&raw, format).map_err(fail)?
+        };
         output::println(line)?;
     }
     Ok(Exit::OK)
@@ -57,7 +61,14 @@ fn by_template(raw: &RawValue, format: &str) -> Result<String, String> {
     let mut data: serde_json::Value = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
     // Templates name the fields as Go does, not as JSON does.
     if let Some(fields) = data.as_object_mut().filter(|_| !format.contains("json .")) {
-        for (name, key) in [("ID", "id"), ("Status", "status"), ("From", "from"), ("Time", "time"), ("TimeNano", "timeNano"), ("Scope", "scope")] {
+        for (name, key) in [
+            ("ID", "id"),
+            ("Status", "status"),
+            ("From", "from"),
+            ("Time", "time"),
+            ("TimeNano", "timeNano"),
+            ("Scope", "scope"),
+        ] {
             let value = fields.get(key).cloned().unwrap_or_else(|| "".into());
             fields.insert(name.to_owned(), value);
         }
@@ -68,9 +79,11 @@ fn by_template(raw: &RawValue, format: &str) -> Result<String, String> {
 /// `TIME TYPE ACTION ID (key=value, ...)`.
 fn plain(event: &Event) -> String {
     let nanos = if event.time_nano == 0 { event.time * 1_000_000_000 } else { event.time_nano };
-    let mut line = format!("{} {} {} {}", time::rfc3339_nanos_local(nanos), event.kind, event.action, event.actor.id);
+    let mut line =
+        format!("{} {} {} {}", time::rfc3339_nanos_local(nanos), event.kind, event.action, event.actor.id);
     if !event.actor.attributes.is_empty() {
-        let attributes: Vec<String> = event.actor.attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let attributes: Vec<String> =
+            event.actor.attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
         line.push_str(&format!(" ({})", attributes.join(", ")));
     }
     line

@@ -65,13 +65,19 @@ fn plugins_text(session: &Session) -> String {
         }
         match plugin.metadata() {
             Ok(metadata) => {
-                text.push_str(&format!("  {}: {} ({})\n", plugin.name, metadata.short_description, metadata.vendor));
+                text.push_str(&format!(
+                    "  {}: {} ({})\n",
+                    plugin.name, metadata.short_description, metadata.vendor
+                ));
                 if !metadata.version.is_empty() {
                     text.push_str(&format!("    Version:  {}\n", metadata.version));
                 }
                 text.push_str(&format!("    Path:     {}\n", plugin.path.display()));
             }
-            Err(reason) => output::note(format!("WARNING: Plugin {:?} is not valid: {reason}", plugin.path.display().to_string())),
+            Err(reason) => output::note(format!(
+                "WARNING: Plugin {:?} is not valid: {reason}",
+                plugin.path.display().to_string()
+            )),
         }
     }
     text
@@ -92,7 +98,11 @@ fn plugins_json(session: &Session) -> Vec<serde_json::Value> {
 }
 
 /// The engine's facts and the client's, through a template.
-fn by_template(session: &Session, answer: Result<Box<RawValue>, engine_client::Error>, format: &str) -> Result<Exit, Failure> {
+fn by_template(
+    session: &Session,
+    answer: Result<Box<RawValue>, engine_client::Error>,
+    format: &str,
+) -> Result<Exit, Failure> {
     let (raw, failure) = match answer {
         Ok(raw) => (raw.get().to_owned(), None),
         Err(error) => ("{}".to_owned(), Some(error)),
@@ -144,11 +154,17 @@ fn server(text: &mut String, info: &Info) {
     line(2, "Volume", &info.plugins.volume.join(" "));
     line(2, "Network", &info.plugins.network.join(" "));
     line(2, "Log", &info.plugins.log.join(" "));
-    line(1, "Swarm", if info.swarm.local_node_state.is_empty() { "inactive" } else { &info.swarm.local_node_state });
+    line(
+        1,
+        "Swarm",
+        if info.swarm.local_node_state.is_empty() { "inactive" } else { &info.swarm.local_node_state },
+    );
     line(1, "Runtimes", &info.runtimes.keys().cloned().collect::<Vec<_>>().join(" "));
     line(1, "Default Runtime", &info.default_runtime);
     line(1, "Init Binary", &info.init_binary);
-    for (name, commit) in [("containerd", &info.containerd_commit), ("runc", &info.runc_commit), ("init", &info.init_commit)] {
+    for (name, commit) in
+        [("containerd", &info.containerd_commit), ("runc", &info.runc_commit), ("init", &info.init_commit)]
+    {
         line(1, &format!("{name} version"), &commit.id);
     }
     if !info.security_options.is_empty() {
@@ -167,7 +183,9 @@ fn server(text: &mut String, info: &Info) {
     line(1, "ID", &info.id);
     line(1, "Docker Root Dir", &info.docker_root_dir);
     line(1, "Debug Mode", &info.debug.to_string());
-    for (name, proxy) in [("HTTP Proxy", &info.http_proxy), ("HTTPS Proxy", &info.https_proxy), ("No Proxy", &info.no_proxy)] {
+    for (name, proxy) in
+        [("HTTP Proxy", &info.http_proxy), ("HTTPS Proxy", &info.https_proxy), ("No Proxy", &info.no_proxy)]
+    {
         if !proxy.is_empty() {
             line(1, name, proxy);
         }
@@ -187,7 +205,11 @@ fn server(text: &mut String, info: &Info) {
             text.push_str(&format!("  {cidr}\n"));
         }
         for (index, mirror) in registries.mirrors.iter().flatten().enumerate() {
-            text.push_str(&if index == 0 { format!(" Registry Mirrors:\n  {mirror}\n") } else { format!("  {mirror}\n") });
+            text.push_str(&if index == 0 {
+                format!(" Registry Mirrors:\n  {mirror}\n")
+            } else {
+                format!("  {mirror}\n")
+            });
         }
     }
     text.push_str(&format!(" Live Restore Enabled: {}\n\n", info.live_restore_enabled));
@@ -200,7 +222,8 @@ fn security(line: &mut impl FnMut(usize, &str, &str), option: &str) {
     line(2, name, HEADING);
     for (key, value) in fields {
         let mut letters = key.chars();
-        let key: String = letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect();
+        let key: String =
+            letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect();
         line(3, &key, value);
     }
 }

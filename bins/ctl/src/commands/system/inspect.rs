@@ -43,7 +43,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let wanted = matches.text_or_empty("type");
     if matches.changed("type") && !TYPES.iter().any(|(name, _)| *name == wanted) {
         let known: Vec<String> = TYPES.iter().map(|(name, _)| format!("{name:?}")).collect();
-        let complaint = if wanted.is_empty() { "type is empty".to_owned() } else { format!("unknown type: {wanted:?}") };
+        let complaint =
+            if wanted.is_empty() { "type is empty".to_owned() } else { format!("unknown type: {wanted:?}") };
         return Err(Failure::new(format!("{complaint}: must be one of {}", known.join(", "))));
     }
     if !wanted.is_empty() {
@@ -52,7 +53,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let mut objects = Vec::new();
     let mut errors = Vec::new();
     for name in &matches.args {
-        match inspecting::first(ANY.iter().map(|kind| request(session, matches, kind, name)).collect()).await {
+        match inspecting::first(ANY.iter().map(|kind| request(session, matches, kind, name)).collect()).await
+        {
             Ok(Some((at, object))) => {
                 if at > 0 && matches.flag("size") {
                     output::note(format!("WARNING: --size ignored for {}", ANY[at]));
@@ -72,7 +74,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
 fn request<'a>(session: &'a Session, matches: &Matches, kind: &str, name: &str) -> Request<'a> {
     let path = TYPES.iter().find(|(known, _)| *known == kind).map_or("/", |(_, path)| path);
     match kind {
-        "container" => session.engine.get(&format!("{path}{name}/json")).query_flag("size", matches.flag("size")),
+        "container" => {
+            session.engine.get(&format!("{path}{name}/json")).query_flag("size", matches.flag("size"))
+        }
         "image" | "plugin" => session.engine.get(&format!("{path}{name}/json")),
         _ => session.engine.get(&format!("{path}{name}")),
     }

@@ -33,7 +33,11 @@ const FLAGS: &[Flag] = &[
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let server = match matches.arg(0) {
         "" | "docker.io" => HUB_SERVER.to_owned(),
-        server => server.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').to_owned(),
+        server => server
+            .trim_start_matches("https://")
+            .trim_start_matches("http://")
+            .trim_end_matches('/')
+            .to_owned(),
     };
     let mut config = session.config.clone();
     let mut auth = asked(matches, &Credentials::new(&mut config).get(&server)?).await?;
@@ -56,10 +60,13 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
 
 /// User and password from flags, stdin, what is stored, or the person.
 async fn asked(matches: &Matches, stored: &AuthConfig) -> Result<AuthConfig, Failure> {
-    let mut auth = AuthConfig { username: matches.text_or_empty("username").to_owned(), ..AuthConfig::default() };
+    let mut auth =
+        AuthConfig { username: matches.text_or_empty("username").to_owned(), ..AuthConfig::default() };
     if let Some(password) = matches.text("password") {
         if matches.flag("password-stdin") {
-            return Err(Failure::new("conflicting options: cannot specify both --password and --password-stdin"));
+            return Err(Failure::new(
+                "conflicting options: cannot specify both --password and --password-stdin",
+            ));
         }
         output::note("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
         auth.password = password.to_owned();

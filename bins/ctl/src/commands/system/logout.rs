@@ -20,7 +20,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let (server, shown) = match matches.arg(0) {
         "" | "docker.io" => (HUB_SERVER, HUB_SERVER),
         server => {
-            let bare = server.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+            let bare =
+                server.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
             (bare, bare)
         }
     };

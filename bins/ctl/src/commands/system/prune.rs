@@ -35,7 +35,11 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     if volumes {
         warning.push_str("  - all anonymous volumes not used by at least one container\n");
     }
-    warning.push_str(if all { "  - all images without at least one container associated to them\n" } else { "  - all dangling images\n" });
+    warning.push_str(if all {
+        "  - all images without at least one container associated to them\n"
+    } else {
+        "  - all dangling images\n"
+    });
     warning.push_str("  - unused build cache\n");
     if !confirmed(matches, &warning)? {
         return Ok(Exit::OK);
@@ -58,14 +62,23 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         .images_deleted
         .iter()
         .flatten()
-        .map(|row| if row.deleted.is_empty() { format!("untagged: {}", row.untagged) } else { format!("deleted: {}", row.deleted) })
+        .map(|row| {
+            if row.deleted.is_empty() {
+                format!("untagged: {}", row.untagged)
+            } else {
+                format!("deleted: {}", row.deleted)
+            }
+        })
         .collect();
     output::print(report("Deleted Images:", &lines))?;
     let request = session.engine.post("/build/prune").query_flag("all", all).query_some("filters", &filters);
     match request.fetch::<CachePruned>().await {
         Ok(pruned) => {
             space += pruned.space_reclaimed;
-            output::print(report("Deleted build cache objects:", &pruned.caches_deleted.unwrap_or_default()))?;
+            output::print(report(
+                "Deleted build cache objects:",
+                &pruned.caches_deleted.unwrap_or_default(),
+            ))?;
         }
         // An engine that does not build has no cache.
         Err(error) if matches!(error.status(), Some(404 | 501)) => {}

@@ -38,14 +38,24 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
             output::print(server_text(&serde_json::from_str(server.get())?))?;
         }
     } else {
-        let text = format!("{{\"Client\":{},\"Server\":{}}}", client(session, api), server.as_ref().map_or("null", |server| server.get()));
+        let text = format!(
+            "{{\"Client\":{},\"Server\":{}}}",
+            client(session, api),
+            server.as_ref().map_or("null", |server| server.get())
+        );
         let mut data: serde_json::Value = serde_json::from_str(&text)?;
         if let Some(time) = data.pointer_mut("/Server/Components/0/Details/BuildTime") {
             *time = built_at(time.as_str().unwrap_or_default()).into();
         }
-        let named = |reason: String| reason.replace("template: :", "template: version:").replace("executing \"\"", "executing \"version\"");
+        let named = |reason: String| {
+            reason
+                .replace("template: :", "template: version:")
+                .replace("executing \"\"", "executing \"version\"")
+        };
         let template = Template::parse(format, KeyOrder::of(&text))
-            .map_err(|reason| Failure::new(format!("template parsing error: {}", named(reason))).with_code(64))?
+            .map_err(|reason| {
+                Failure::new(format!("template parsing error: {}", named(reason))).with_code(64)
+            })?
             .typed();
         let shown = template.execute(&inspect::value_of(&data)).or_else(|_| {
             name_as_go(&mut data);
@@ -99,7 +109,11 @@ fn client(session: &Session, api: ApiVersion) -> serde_json::Value {
 }
 
 fn client_text(session: &Session, api: ApiVersion) -> String {
-    let downgraded = if api == ApiVersion::NEWEST { String::new() } else { format!(" (downgraded from {})", ApiVersion::NEWEST) };
+    let downgraded = if api == ApiVersion::NEWEST {
+        String::new()
+    } else {
+        format!(" (downgraded from {})", ApiVersion::NEWEST)
+    };
     let rows = [
         (" Version:", env!("CARGO_PKG_VERSION").to_owned()),
         (" API version:", format!("{api}{downgraded}")),
@@ -111,11 +125,13 @@ fn client_text(session: &Session, api: ApiVersion) -> String {
 }
 
 fn server_text(server: &Version) -> String {
-    let platform = if server.platform.name.is_empty() { String::new() } else { format!(" {}", server.platform.name) };
+    let platform =
+        if server.platform.name.is_empty() { String::new() } else { format!(" {}", server.platform.name) };
     let mut text = format!("\nServer:{platform}\n");
     let engine = server.components.iter().find(|component| component.name == "Engine");
     let details = engine.map(|engine| engine.details.clone()).unwrap_or_default();
-    let detail = |name: &str, fallback: &str| details.get(name).cloned().unwrap_or_else(|| fallback.to_owned());
+    let detail =
+        |name: &str, fallback: &str| details.get(name).cloned().unwrap_or_else(|| fallback.to_owned());
     let built = detail("BuildTime", &server.build_time);
     let built = built_at(&built);
     let minimum = &server.min_api_version;

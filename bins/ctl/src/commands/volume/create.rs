@@ -42,7 +42,9 @@ fn cluster(_: &str) -> Result<(), String> {
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let named = matches.text("name");
     if named.is_some() && !matches.args.is_empty() {
-        return Err(Failure::new("conflicting options: cannot specify a volume-name through both --name and as a positional arg"));
+        return Err(Failure::new(
+            "conflicting options: cannot specify a volume-name through both --name and as a positional arg",
+        ));
     }
     let body = VolumeCreate {
         name: named.unwrap_or(matches.arg(0)).to_owned(),

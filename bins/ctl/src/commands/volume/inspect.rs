@@ -14,9 +14,7 @@ pub const COMMAND: Command = Command {
     run: |session, matches| Box::pin(run(session, matches)),
 };
 
-const FLAGS: &[Flag] = &[
-    FORMAT,
-];
+const FLAGS: &[Flag] = &[FORMAT];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     inspecting::each(matches, |name| session.engine.get(&format!("/volumes/{name}"))).await

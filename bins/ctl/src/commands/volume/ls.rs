@@ -47,7 +47,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let mut volumes = list.volumes.unwrap_or_default();
     volumes.sort_by(|a, b| a.name.cmp(&b.name));
     let rows: Vec<Row> = volumes.iter().map(row).collect();
-    Listing { columns: COLUMNS, table: TABLE, quiet: "{{.Name}}", setting: "volumesFormat" }.print(session, matches, &rows)?;
+    Listing { columns: COLUMNS, table: TABLE, quiet: "{{.Name}}", setting: "volumesFormat" }
+        .print(session, matches, &rows)?;
     for warning in list.warnings.unwrap_or_default() {
         crate::output::note(format!("WARNING: {warning}"));
     }

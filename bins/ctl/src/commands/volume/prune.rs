@@ -19,7 +19,8 @@ pub const COMMAND: Command = Command {
     run: |session, matches| Box::pin(run(session, matches)),
 };
 
-const FLAGS: &[Flag] = &[Flag::bool("all", "Remove all unused volumes, not only anonymous ones").short('a'), FILTER, FORCE];
+const FLAGS: &[Flag] =
+    &[Flag::bool("all", "Remove all unused volumes, not only anonymous ones").short('a'), FILTER, FORCE];
 /// Engines before this one remove all.
 const ALL_SINCE: ApiVersion = ApiVersion { major: 1, minor: 42 };
 
@@ -34,11 +35,17 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         filters.push("all=true".to_owned());
     }
     let what = if all || old { "all local" } else { "anonymous local" };
-    if !confirmed(matches, &format!("WARNING! This will remove {what} volumes not used by at least one container."))? {
+    if !confirmed(
+        matches,
+        &format!("WARNING! This will remove {what} volumes not used by at least one container."),
+    )? {
         return Ok(Exit::OK);
     }
     let pruned = prune(session, &filter::to_json(&filters)?).await?;
-    output::print(report("Deleted Volumes:", &pruned.volumes_deleted.unwrap_or_default()) + &reclaimed(pruned.space_reclaimed))?;
+    output::print(
+        report("Deleted Volumes:", &pruned.volumes_deleted.unwrap_or_default())
+            + &reclaimed(pruned.space_reclaimed),
+    )?;
     Ok(Exit::OK)
 }
 

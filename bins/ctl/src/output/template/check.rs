@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 /// Functions that every Go template has.
 const BUILTINS: &[&str] = &[
-    "and", "call", "html", "index", "slice", "js", "len", "not", "or", "print", "printf", "println", "urlquery", "eq", "ge", "gt",
-    "le", "lt", "ne",
+    "and", "call", "html", "index", "slice", "js", "len", "not", "or", "print", "printf", "println",
+    "urlquery", "eq", "ge", "gt", "le", "lt", "ne",
 ];
 
 /// Checks a template that may call `functions` beside Go's own.
@@ -22,7 +22,9 @@ pub fn check(text: &str, functions: &[&str]) -> Result<(), String> {
         let begin = text.len() - inside.len();
         if inside.starts_with("/*") {
             let end = inside.find("*/").ok_or_else(|| format!("{line}: unclosed comment"))?;
-            let close = inside[end..].find("}}").ok_or_else(|| format!("{line}: comment ends before closing delimiter"))?;
+            let close = inside[end..]
+                .find("}}")
+                .ok_or_else(|| format!("{line}: comment ends before closing delimiter"))?;
             at = begin + end + close + 2;
             continue;
         }
@@ -30,7 +32,11 @@ pub fn check(text: &str, functions: &[&str]) -> Result<(), String> {
         blocks.action(&tokens).map_err(|reason| format!("{line}: {reason}"))?;
         at = begin + length;
     }
-    if blocks.open.is_empty() { Ok(()) } else { Err(format!("{}: unexpected EOF", text.matches('\n').count() + 1)) }
+    if blocks.open.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{}: unexpected EOF", text.matches('\n').count() + 1))
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -131,8 +137,12 @@ impl<'a> Blocks<'a> {
             match token {
                 Token::Open => depth += 1,
                 Token::Close => depth = depth.checked_sub(1).ok_or("unexpected right paren")?,
-                Token::Variable(name) if !self.variables.contains(*name) => return Err(format!("undefined variable \"{name}\"")),
-                Token::Word(word) if !is_keyword(word) && !BUILTINS.contains(word) && !self.functions.contains(word) => {
+                Token::Variable(name) if !self.variables.contains(*name) => {
+                    return Err(format!("undefined variable \"{name}\""));
+                }
+                Token::Word(word)
+                    if !is_keyword(word) && !BUILTINS.contains(word) && !self.functions.contains(word) =>
+                {
                     return Err(format!("function \"{word}\" not defined"));
                 }
                 _ => {}
@@ -145,7 +155,18 @@ impl<'a> Blocks<'a> {
 fn is_keyword(word: &str) -> bool {
     matches!(
         word,
-        "if" | "else" | "range" | "with" | "block" | "define" | "template" | "break" | "continue" | "end" | "true" | "false" | "nil"
+        "if" | "else"
+            | "range"
+            | "with"
+            | "block"
+            | "define"
+            | "template"
+            | "break"
+            | "continue"
+            | "end"
+            | "true"
+            | "false"
+            | "nil"
     )
 }
 

@@ -19,7 +19,11 @@ pub fn with_functions(template: gotmpl::Template) -> gotmpl::Template {
             let items = match args.first() {
                 Some(Value::List(items)) => items,
                 Some(Value::Nil) => return Ok(text("")),
-                _ => return Err(TemplateError::Exec("error calling join: the first argument is no list".to_owned())),
+                _ => {
+                    return Err(TemplateError::Exec(
+                        "error calling join: the first argument is no list".to_owned(),
+                    ));
+                }
             };
             let parts: Vec<String> = items.iter().map(ToString::to_string).collect();
             Ok(text(&parts.join(&as_text(args, 1))))
@@ -38,13 +42,15 @@ pub fn pad(args: &[Value]) -> Result<Value, TemplateError> {
     if content.is_empty() {
         return Ok(text(""));
     }
-    let spaces = |index: usize| " ".repeat(args.get(index).and_then(Value::as_int).unwrap_or(0).max(0) as usize);
+    let spaces =
+        |index: usize| " ".repeat(args.get(index).and_then(Value::as_int).unwrap_or(0).max(0) as usize);
     Ok(text(&format!("{}{content}{}", spaces(1), spaces(2))))
 }
 
 /// Go's `index`: a key that a map of strings lacks is the empty string.
 fn index(args: &[Value]) -> Result<Value, TemplateError> {
-    let (first, keys) = args.split_first().ok_or_else(|| TemplateError::Exec("missing argument for index".to_owned()))?;
+    let (first, keys) =
+        args.split_first().ok_or_else(|| TemplateError::Exec("missing argument for index".to_owned()))?;
     keys.iter().try_fold(first.clone(), |item, key| match (&item, key) {
         (Value::Map(map), Value::String(name)) => Ok(map.get(&**name).cloned().unwrap_or_else(|| {
             let strings = map.values().all(|value| matches!(value, Value::String(_)));
@@ -65,7 +71,8 @@ fn index(args: &[Value]) -> Result<Value, TemplateError> {
         (Value::String(content), key) => {
             let at = key.as_int().unwrap_or(-1);
             let byte = usize::try_from(at).ok().and_then(|at| content.as_bytes().get(at).copied());
-            byte.map(|byte| Value::Int(i64::from(byte))).ok_or_else(|| TemplateError::Exec(format!("index out of range: {at}")))
+            byte.map(|byte| Value::Int(i64::from(byte)))
+                .ok_or_else(|| TemplateError::Exec(format!("index out of range: {at}")))
         }
         (Value::Nil, _) => Err(TemplateError::Exec("index of untyped nil".to_owned())),
         (item, _) => item.index(key),

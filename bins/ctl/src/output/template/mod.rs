@@ -68,7 +68,10 @@ impl Format {
     fn rendered(&self, columns: &[Column], rows: &[Row]) -> Result<String, String> {
         let mut out = String::new();
         let mut header: Row = columns.iter().map(|(name, title)| ((*name).into(), text(title))).collect();
-        header.insert("Label".into(), Value::Function(Arc::new(|args| Ok(args.first().cloned().unwrap_or(Value::Nil)))));
+        header.insert(
+            "Label".into(),
+            Value::Function(Arc::new(|args| Ok(args.first().cloned().unwrap_or(Value::Nil)))),
+        );
         let header = Value::Map(Arc::new(header));
         if self.table {
             out.push_str(&Template::parse_header(&self.template)?.render(&header)?);
@@ -213,10 +216,13 @@ impl Template {
 /// column from its second field.
 fn place_of_field(text: &str, field: &str) -> (usize, usize, String) {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let found = text.match_indices(&format!(".{field}")).find(|(at, found)| !text[at + found.len()..].starts_with(is_word));
+    let found = text
+        .match_indices(&format!(".{field}"))
+        .find(|(at, found)| !text[at + found.len()..].starts_with(is_word));
     let Some((at, _)) = found else { return (1, 0, format!(".{field}")) };
     let start = text[..at].rfind(|c: char| !is_word(c) && c != '.').map_or(0, |before| before + 1);
-    let end = text[at + 1..].find(|c: char| !is_word(c) && c != '.').map_or(text.len(), |after| at + 1 + after);
+    let end =
+        text[at + 1..].find(|c: char| !is_word(c) && c != '.').map_or(text.len(), |after| at + 1 + after);
     let chain = &text[start..end];
     let second = chain[1..].find('.').map_or(start, |next| start + 1 + next);
     let (line, column) = position(text, start);
@@ -271,8 +277,13 @@ mod tests {
         let mut row = Row::new();
         cell(&mut row, "ID", "abc");
         cell(&mut row, "Names", "a,b");
-        row.insert("Label".into(), Value::Function(Arc::new(|args| Ok(text(&format!("<{}>", functions::as_text(args, 0)))))));
-        Format::parse(format, "table {{.ID}}\t{{.Names}}").render(COLUMNS, &[row]).map_err(|failure| failure.message)
+        row.insert(
+            "Label".into(),
+            Value::Function(Arc::new(|args| Ok(text(&format!("<{}>", functions::as_text(args, 0)))))),
+        );
+        Format::parse(format, "table {{.ID}}\t{{.Names}}")
+            .render(COLUMNS, &[row])
+            .map_err(|failure| failure.message)
     }
 
     #[test]
@@ -282,11 +293,25 @@ mod tests {
         assert_eq!(show("table {{.ID | upper}}").unwrap(), "CONTAINER ID\nABC\n");
         assert_eq!(show("json").unwrap(), "{\"ID\":\"abc\",\"Names\":\"a,b\"}\n");
         assert_eq!(show("{{.Label \"x\"}}-{{upper .ID}}").unwrap(), "<x>-ABC\n");
-        assert_eq!(show("{{join (split .Names \",\") \"/\"}}{{pad .ID 1 2}}{{truncate .ID 2}}").unwrap(), "a/b abc  ab\n");
-        assert_eq!(show("{{range $i, $n := split .Names \",\"}}{{$i}}={{$n}} {{end}}").unwrap(), "0=a 1=b \n");
+        assert_eq!(
+            show("{{join (split .Names \",\") \"/\"}}{{pad .ID 1 2}}{{truncate .ID 2}}").unwrap(),
+            "a/b abc  ab\n"
+        );
+        assert_eq!(
+            show("{{range $i, $n := split .Names \",\"}}{{$i}}={{$n}} {{end}}").unwrap(),
+            "0=a 1=b \n"
+        );
         assert_eq!(show("{{if eq .ID \"abc\"}}yes{{else}}no{{end}}").unwrap(), "yes\n");
-        assert!(show("{{.ID}} {{.Foo}}").unwrap_err().ends_with(":1:10: executing \"\" at <.Foo>: can't evaluate field Foo"));
-        assert!(show("{{.Foo}}").unwrap_err().starts_with("template parsing error: template: :1:2: executing \"\" at <.Foo>"));
+        assert!(
+            show("{{.ID}} {{.Foo}}")
+                .unwrap_err()
+                .ends_with(":1:10: executing \"\" at <.Foo>: can't evaluate field Foo")
+        );
+        assert!(
+            show("{{.Foo}}")
+                .unwrap_err()
+                .starts_with("template parsing error: template: :1:2: executing \"\" at <.Foo>")
+        );
         assert_eq!(show("{{.ID").unwrap_err(), "template parsing error: template: :1: unclosed action");
         let index = "{{index (split .ID \"b\") 9}}";
         assert!(show(index).unwrap_err().ends_with("index out of range: 9"));

@@ -40,8 +40,9 @@ pub async fn describe(engine: &Engine, typed: &str, auth: &AuthConfig) -> Result
     let repository = super::repository(engine, &name, auth)?;
     let target = repository.resolve().await.map_err(|error| told(&name, error))?;
     let bytes = repository.fetch_manifest(&target).await.map_err(|error| told(&name, error))?;
-    let either: Either = serde_json::from_slice(&bytes)
-        .map_err(|cause| Error::invalid_argument(format!("cannot read the manifest of {typed}")).with_source(cause))?;
+    let either: Either = serde_json::from_slice(&bytes).map_err(|cause| {
+        Error::invalid_argument(format!("cannot read the manifest of {typed}")).with_source(cause)
+    })?;
     let platforms = match either.config {
         Some(config) => vec![of_config(&repository, config).await?],
         None => either.manifests.into_iter().filter_map(|child| child.platform).collect(),
@@ -66,9 +67,8 @@ fn told(name: &Reference, error: Error) -> Error {
             ),
         )
         .with_source(error),
-        Kind::NotFound => {
-            Error::not_found(format!("manifest unknown: no manifest for {}", name.familiar())).with_source(error)
-        }
+        Kind::NotFound => Error::not_found(format!("manifest unknown: no manifest for {}", name.familiar()))
+            .with_source(error),
         _ => error,
     }
 }

@@ -16,8 +16,9 @@ const HUB: [&str; 4] = ["", "docker.io", "index.docker.io", "registry-1.docker.i
 pub async fn login(engine: &Engine, auth: &AuthConfig) -> Result<AuthResponse> {
     let server = address(&auth.server_address);
     // Any repository's name does: none is asked for.
-    let name = Reference::parse_normalized(&format!("{server}/login/login"))
-        .map_err(|_| Error::invalid_argument(format!("invalid registry endpoint {:?}", auth.server_address)))?;
+    let name = Reference::parse_normalized(&format!("{server}/login/login")).map_err(|_| {
+        Error::invalid_argument(format!("invalid registry endpoint {:?}", auth.server_address))
+    })?;
     let told = super::repository(engine, &name, auth)?.login().await?;
     Ok(AuthResponse { status: "Login Succeeded".to_owned(), identity_token: told.unwrap_or_default() })
 }

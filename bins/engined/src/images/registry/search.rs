@@ -43,8 +43,7 @@ pub async fn search(
     let credentials = Arc::new(super::Sent(auth.clone()));
     let limits = Limits { attempts: 2, ..Limits::default() };
     let transport = engine.images.connections.get()?;
-    let found =
-        distribution::search(transport, host, credentials, limits, term, limit as u32).await?;
+    let found = distribution::search(transport, host, credentials, limits, term, limit as u32).await?;
     let rows = found.into_iter().filter(|row| {
         automated.is_none_or(|wanted| wanted == row.is_automated)
             && official.is_none_or(|wanted| wanted == row.is_official)
