@@ -2,7 +2,7 @@
 
 use crate::Daemon;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -62,6 +62,15 @@ pub struct Registry {
 impl Registry {
     /// Starts a registry that keeps its blobs below `dir`.
     pub fn start(dir: &Path) -> io::Result<Registry> {
+        Registry::start_by(dir, |program, arguments| {
+            let mut command = Command::new(program);
+            command.args(arguments);
+            command
+        })
+    }
+
+    /// Starts it by the command that `make` makes of program and arguments, in a network of its own, say.
+    pub fn start_by(dir: &Path, make: impl FnOnce(&str, &[&str]) -> Command) -> io::Result<Registry> {
         let port = free_port()?;
         let config = dir.join("registry.yml");
         std::fs::create_dir_all(dir.join("registry"))?;
@@ -73,10 +82,9 @@ impl Registry {
                 dir.join("registry").display()
             ),
         )?;
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(&config);
+        let command = make("docker-registry", &["serve", &config.display().to_string()]);
         let daemon = Daemon::start(command, &dir.join("registry.log"))?;
-        wait_for_port(port)?;
+        wait_for_word(&daemon, "listening on")?;
         Ok(Registry { daemon, host: format!("localhost:{port}") })
     }
 
@@ -153,14 +161,15 @@ pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-fn wait_for_port(port: u16) -> io::Result<()> {
+/// Waits until a daemon's log has a word.
+fn wait_for_word(daemon: &Daemon, word: &str) -> io::Result<()> {
     let started = Instant::now();
-    loop {
-        match TcpStream::connect(("127.0.0.1", port)) {
-            Ok(_) => return Ok(()),
-            Err(e) if started.elapsed() > Duration::from_secs(30) => return Err(e),
-            // A peer that has no way to say that it is ready is asked again and again.
-            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+    // A peer that has no way to say that it is ready is looked at again and again.
+    while !daemon.log_text().contains(word) {
+        if started.elapsed() > Duration::from_secs(30) || !daemon.is_running() {
+            return Err(io::Error::other(format!("no {word:?} in its log:\n{}", daemon.log_text())));
         }
+        std::thread::sleep(Duration::from_millis(10));
     }
+    Ok(())
 }
