@@ -2,54 +2,44 @@
 
 use crate::Digest;
 use errdefs::{Error, Result};
-use sha2::digest::Digest as _;
-use sha2::{Sha256, Sha384, Sha512};
+use ring::digest::{self, Context};
 use std::io::Read;
 
 /// A running digest; its value may be asked for at any time.
+///
+/// By ring: twice as fast as sha2 on processors that have no instructions for SHA.
 #[derive(Clone)]
-pub struct Hasher(Algorithm);
-
-#[derive(Clone)]
-enum Algorithm {
-    Sha256(Sha256),
-    Sha384(Sha384),
-    Sha512(Sha512),
+pub struct Hasher {
+    word: &'static str,
+    context: Context,
 }
 
 impl Hasher {
     /// The usual one, SHA-256.
     pub fn sha256() -> Hasher {
-        Hasher(Algorithm::Sha256(Sha256::new()))
+        Hasher { word: "sha256", context: Context::new(&digest::SHA256) }
     }
 
     /// By the algorithm word of a digest. Unimplemented for a word that we do not know.
     pub fn new(algorithm: &str) -> Result<Hasher> {
-        Ok(Hasher(match algorithm {
-            "sha256" => Algorithm::Sha256(Sha256::new()),
-            "sha384" => Algorithm::Sha384(Sha384::new()),
-            "sha512" => Algorithm::Sha512(Sha512::new()),
+        let (word, algorithm) = match algorithm {
+            "sha256" => ("sha256", &digest::SHA256),
+            "sha384" => ("sha384", &digest::SHA384),
+            "sha512" => ("sha512", &digest::SHA512),
             other => return Err(Error::unimplemented(format!("cannot hash with algorithm {other:?}"))),
-        }))
+        };
+        Ok(Hasher { word, context: Context::new(algorithm) })
     }
 
     /// Takes more bytes.
     pub fn update(&mut self, data: &[u8]) {
-        match &mut self.0 {
-            Algorithm::Sha256(hash) => hash.update(data),
-            Algorithm::Sha384(hash) => hash.update(data),
-            Algorithm::Sha512(hash) => hash.update(data),
-        }
+        self.context.update(data);
     }
 
     /// The digest of the bytes so far.
     pub fn digest(&self) -> Digest {
-        let (word, sum) = match &self.0 {
-            Algorithm::Sha256(hash) => ("sha256", hex::encode(hash.clone().finalize())),
-            Algorithm::Sha384(hash) => ("sha384", hex::encode(hash.clone().finalize())),
-            Algorithm::Sha512(hash) => ("sha512", hex::encode(hash.clone().finalize())),
-        };
-        Digest::parse(&format!("{word}:{sum}")).expect("a computed digest is well formed")
+        let sum = hex::encode(self.context.clone().finish());
+        Digest::parse(&format!("{}:{sum}", self.word)).expect("a computed digest is well formed")
     }
 
     /// The SHA-256 digest of `data`.

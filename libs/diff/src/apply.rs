@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 
 use errdefs::{Error, Result};
 use reference::Digest;
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
 use crate::chunks::{ChunkReader, DEPTH, spread};
 use crate::compression::{CHUNK, Compression, decompress};
@@ -54,7 +54,7 @@ fn apply_hashing(plain: Box<dyn Read + Send + '_>, target: &Target) -> Result<Ap
         let (to_hash, hash_chunks) = sync_channel(DEPTH);
         scope.spawn(move || spread(plain, &[to_untar, to_hash]));
         let hashing = scope.spawn(move || {
-            let (mut hasher, mut size) = (Sha256::new(), 0);
+            let (mut hasher, mut size) = (Context::new(&SHA256), 0);
             while let Ok(Ok(chunk)) = hash_chunks.recv() {
                 hasher.update(chunk.as_slice());
                 size += chunk.len() as u64;

@@ -3,19 +3,19 @@
 use std::io::{self, Write};
 
 use reference::Digest;
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
 /// Passes bytes on and keeps their SHA-256 and count.
 pub struct HashWriter<W> {
     inner: W,
-    hasher: Sha256,
+    hasher: Context,
     size: u64,
 }
 
 impl<W> HashWriter<W> {
     /// Hashes what is written to `inner`.
     pub fn new(inner: W) -> HashWriter<W> {
-        HashWriter { inner, hasher: Sha256::new(), size: 0 }
+        HashWriter { inner, hasher: Context::new(&SHA256), size: 0 }
     }
 
     /// The stream underneath, the digest, and the count of bytes.
@@ -37,7 +37,7 @@ impl<W: Write> Write for HashWriter<W> {
     }
 }
 
-pub(crate) fn digest(hasher: Sha256) -> Digest {
-    Digest::parse(&format!("sha256:{}", hex::encode(hasher.finalize())))
+pub(crate) fn digest(hasher: Context) -> Digest {
+    Digest::parse(&format!("sha256:{}", hex::encode(hasher.finish())))
         .expect("a computed digest is well formed")
 }
