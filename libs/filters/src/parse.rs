@@ -12,10 +12,10 @@ pub(crate) fn filter(text: &str) -> Result<Filter> {
         let mut scanner = Scanner::new(text);
         loop {
             selectors.push(selector(&mut scanner)?);
-            if scanner.peek().is_none() {
+            if scanner.is_at_end() {
                 break;
             }
-            if !scanner.take(',') {
+            if !scanner.separator(',') {
                 return Err(scanner.fail("expected a comma or the end"));
             }
         }
@@ -25,7 +25,7 @@ pub(crate) fn filter(text: &str) -> Result<Filter> {
 
 fn selector(scanner: &mut Scanner) -> Result<Selector> {
     let mut path = vec![scanner.field()?];
-    while scanner.take('.') {
+    while scanner.separator('.') {
         path.push(scanner.field()?);
     }
     let operator = match scanner.sign()? {

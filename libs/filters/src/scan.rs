@@ -25,17 +25,34 @@ impl<'a> Scanner<'a> {
         &self.text[self.position..]
     }
 
-    pub(crate) fn peek(&self) -> Option<char> {
+    fn peek(&self) -> Option<char> {
         self.rest().chars().next()
     }
 
     /// Steps over `wanted` if it is next.
-    pub(crate) fn take(&mut self, wanted: char) -> bool {
+    fn take(&mut self, wanted: char) -> bool {
         let found = self.peek() == Some(wanted);
         if found {
             self.position += wanted.len_utf8();
         }
         found
+    }
+
+    /// Spaces may stand between any two words: containerd's own clients write `type==x, id==y`.
+    fn skip_space(&mut self) {
+        self.run(char::is_whitespace);
+    }
+
+    /// Whether nothing but spaces is left.
+    pub(crate) fn is_at_end(&mut self) -> bool {
+        self.skip_space();
+        self.peek().is_none()
+    }
+
+    /// Steps over a comma or a dot, if one is next.
+    pub(crate) fn separator(&mut self, wanted: char) -> bool {
+        self.skip_space();
+        self.take(wanted)
     }
 
     /// The error that names this place.
@@ -51,6 +68,7 @@ impl<'a> Scanner<'a> {
 
     /// An operator, if one is next; a lone `=`, `!` or `~` is an error.
     pub(crate) fn sign(&mut self) -> Result<Option<Sign>> {
+        self.skip_space();
         let sign = match self.rest().get(..2) {
             Some("==") => Sign::Equal,
             Some("!=") => Sign::NotEqual,
@@ -66,6 +84,7 @@ impl<'a> Scanner<'a> {
 
     /// A field name: quoted, or a letter followed by letters, digits and underscores.
     pub(crate) fn field(&mut self) -> Result<String> {
+        self.skip_space();
         match self.peek() {
             Some('"') => self.quoted('"'),
             Some(first) if first.is_ascii_alphabetic() => {
@@ -77,6 +96,7 @@ impl<'a> Scanner<'a> {
 
     /// A value: quoted, or everything up to a space or comma. Patterns may stand between `|` or `/`.
     pub(crate) fn value(&mut self, pattern: bool) -> Result<String> {
+        self.skip_space();
         match self.peek() {
             Some('"') => self.quoted('"'),
             Some(mark @ ('|' | '/')) if pattern => self.quoted(mark),

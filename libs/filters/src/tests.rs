@@ -47,6 +47,10 @@ fn selectors_match() {
         "name==bazo,labels.foo",
         "name==\"b\\x61zo\"",
         "name~=|a\\\\?z|",
+        // As containerd's Go client writes it.
+        "name==bazo, labels.foo==true",
+        " name == bazo , labels . foo != x ",
+        "name ~= |^b|\t,\nlabels.foo",
     ] {
         assert!(matches(yes), "{yes}");
     }
