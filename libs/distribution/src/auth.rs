@@ -17,7 +17,7 @@ use crate::host::{Host, TlsFiles, encode};
 use crate::repository::AGENT;
 use crate::request::Payload;
 use crate::response::{error_of, read_body};
-use crate::transport::Transport;
+use crate::transport::{Manner, Transport};
 
 /// A token that names no lifetime lives this long (the specification's default).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
@@ -196,9 +196,10 @@ impl Question<'_> {
         }?;
         // The server is another host: the registry's own TLS files hold when its name is the same.
         let same = uri.authority().is_some_and(|authority| authority.as_str() == self.host.authority);
-        let files = if same { self.host.tls.clone() } else { TlsFiles::default() };
-        let skip = files.skip_verify || !self.over_tls;
-        let response = self.transport.send(request, &files, skip, false).await?;
+        let tls = if same { self.host.tls.clone() } else { TlsFiles::default() };
+        let skip_verify = tls.skip_verify || !self.over_tls;
+        let manner = Manner { tls, skip_verify, connect_timeout: self.host.connect_timeout };
+        let response = self.transport.send(request, &manner, false).await?;
         if !response.status().is_success() {
             return Err(error_of("failed to fetch token", response).await);
         }

@@ -30,11 +30,12 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(proxies: Arc<Proxies>) -> Connector {
+    /// Without a timeout of the host's own the usual one holds.
+    pub(crate) fn new(proxies: Arc<Proxies>, timeout: Option<Duration>) -> Connector {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
-        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        http.set_connect_timeout(Some(timeout.unwrap_or(CONNECT_TIMEOUT)));
         http.set_keepalive(Some(KEEPALIVE));
         Connector { http, proxies }
     }

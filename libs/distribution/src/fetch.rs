@@ -1,6 +1,7 @@
 //! Blobs, byte for byte, taken up again where a connection broke.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use errdefs::{Error, Kind, Result};
@@ -27,6 +28,10 @@ pub struct Blob<'a> {
     /// Bytes to drop: the host did not start where it was asked to.
     skip: u64,
     failures: u32,
+    /// How long was waited for bytes since the last look at the speed, and how many came.
+    window: (Duration, u64),
+    /// Looks in a row that found too little.
+    slow: u32,
 }
 
 #[derive(Clone)]
@@ -51,6 +56,8 @@ impl Repository {
             offset,
             skip: 0,
             failures: 0,
+            window: (Duration::ZERO, 0),
+            slow: 0,
         };
         blob.open().await?;
         Ok(blob)
@@ -104,7 +111,10 @@ impl Blob<'_> {
             if self.offset == self.target.size {
                 return Ok(None);
             }
-            match self.next_bytes().await {
+            let asked = Instant::now();
+            let next = self.next_bytes().await;
+            self.window.0 += asked.elapsed();
+            match next {
                 Ok(bytes) => {
                     if self.offset + bytes.len() as u64 > self.target.size {
                         return Err(Error::failed_precondition(format!(
@@ -114,6 +124,7 @@ impl Blob<'_> {
                     }
                     self.offset += bytes.len() as u64;
                     self.failures = 0;
+                    self.look_at_speed().await?;
                     return Ok(Some(bytes));
                 }
                 Err(error) => {
@@ -130,6 +141,32 @@ impl Blob<'_> {
         }
     }
 
+    /// A host that sends a byte now and then is as good as none: after a while another one is asked, or the
+    /// same anew, and in the end the download fails. The time that writing takes on this side does not count.
+    async fn look_at_speed(&mut self) -> Result<()> {
+        let limits = &self.repository.limits;
+        let (waited, came) = self.window;
+        if waited < limits.stall || self.offset == self.target.size {
+            return Ok(());
+        }
+        self.window = (Duration::ZERO, 0);
+        if came >= limits.least {
+            self.slow = 0;
+            return Ok(());
+        }
+        self.slow += 1;
+        if self.slow >= limits.attempts {
+            let host = self.sources.front().map_or("", |source| source.host.authority.as_str());
+            return Err(Error::unavailable(format!(
+                "cannot read blob: {host} sends less than {} bytes in {:?}",
+                limits.least, limits.stall
+            )));
+        }
+        self.body = None;
+        self.sources.rotate_left(1);
+        self.open().await
+    }
+
     async fn next_bytes(&mut self) -> Result<Bytes> {
         let broken = |text: &str| Error::new(Kind::Unavailable, format!("cannot read blob: {text}"));
         let body = self.body.as_mut().ok_or_else(|| broken("not open"))?;
@@ -141,6 +178,7 @@ impl Blob<'_> {
                 .ok_or_else(|| broken("unexpected EOF"))?
                 .map_err(|cause| broken("connection broke").with_source(cause))?;
             let Ok(mut data) = frame.into_data() else { continue };
+            self.window.1 += data.len() as u64;
             if self.skip > 0 {
                 let drop = self.skip.min(data.len() as u64);
                 self.skip -= drop;
@@ -185,7 +223,9 @@ impl Blob<'_> {
             StatusCode::OK => self.offset,
             StatusCode::PARTIAL_CONTENT => self.offset - started_at(&response, self.offset)?,
             _ => {
-                return Err(error_of(&format!("cannot get blob at {}", source.host.authority), response).await);
+                return Err(
+                    error_of(&format!("cannot get blob at {}", source.host.authority), response).await
+                );
             }
         };
         self.body = Some(response.into_body());

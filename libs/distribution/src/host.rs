@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a host may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct Host {
     pub headers: Vec<(String, String)>,
     /// The registry that this host mirrors, told by `?ns=`; `None` for the registry itself.
     pub mirror_of: Option<String>,
+    /// Longest wait for a connection; `None` is the usual one.
+    pub connect_timeout: Option<Duration>,
     /// Named by a manifest, not by a person: it is asked without any credentials (CVE-2020-15157).
     pub is_foreign: bool,
 }
@@ -65,6 +68,7 @@ impl Host {
             tls: TlsFiles::default(),
             headers: Vec::new(),
             mirror_of: None,
+            connect_timeout: None,
             is_foreign: false,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use errdefs::{Error, Result};
 use toml::{Table, Value};
@@ -43,6 +44,11 @@ impl HostsConfig {
         }
         hosts.push(self.origin(domain)?);
         Ok(hosts)
+    }
+
+    /// The directory that has a say in the hosts of `domain`: the first found below `directories`.
+    pub fn directory(&self, domain: &str) -> Option<PathBuf> {
+        self.directories.iter().find_map(|root| host_directory(root, domain))
     }
 
     fn origin(&self, domain: &str) -> Result<Host> {
@@ -113,15 +119,16 @@ impl HostsConfig {
     }
 
     fn host_from(&self, url: &str, settings: &Table, directory: &Path) -> Result<Host> {
-        let override_path = settings.get("override_path").and_then(Value::as_bool).unwrap_or(false);
+        let override_path = flag(settings, "override_path")?;
         let mut host = self.parse_url(url, override_path)?;
-        host.tls.skip_verify = settings.get("skip_verify").and_then(Value::as_bool).unwrap_or(false);
+        host.tls.skip_verify = flag(settings, "skip_verify")?;
         if host.tls.skip_verify && host.schemes == Schemes::Https && !url.contains("://") {
             host.schemes = Schemes::Insecure;
         }
         if let Some(words) = settings.get("capabilities") {
             host.capabilities = capabilities(words)?;
         }
+        host.connect_timeout = dial_timeout(settings.get("dial_timeout"))?;
         host.tls.authorities =
             strings(settings.get("ca"))?.into_iter().map(|path| directory.join(path)).collect();
         host.tls.identity = identity(settings.get("client"), directory)?;
@@ -205,6 +212,32 @@ fn capabilities(value: &Value) -> Result<Capabilities> {
         }
     }
     Ok(found)
+}
+
+fn flag(settings: &Table, name: &str) -> Result<bool> {
+    match settings.get(name) {
+        None => Ok(false),
+        Some(Value::Boolean(on)) => Ok(*on),
+        Some(other) => Err(Error::invalid_argument(format!("{name} wants true or false, not {other}"))),
+    }
+}
+
+/// A duration as Go writes it, `1s` or `500ms`.
+fn dial_timeout(value: Option<&Value>) -> Result<Option<Duration>> {
+    let Some(value) = value else { return Ok(None) };
+    let bad = || Error::invalid_argument(format!("dial_timeout wants a time such as \"5s\", not {value}"));
+    let text = value.as_str().ok_or_else(bad)?;
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
+    let number: f64 = text[..digits].parse().map_err(|_| bad())?;
+    let unit = match &text[digits..] {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(bad()),
+    };
+    let timeout = Duration::try_from_secs_f64(number * unit).map_err(|_| bad())?;
+    Ok(Some(timeout).filter(|timeout| !timeout.is_zero()))
 }
 
 /// A string or a list of strings.

@@ -26,7 +26,7 @@ pub mod url;
 pub use auth::{Anonymous, Credential, Credentials};
 pub use challenge::Challenge;
 pub use fetch::Blob;
-pub use host::{Capabilities, Host};
+pub use host::{Capabilities, Host, Schemes};
 pub use hosts::HostsConfig;
 pub use proxies::Proxies;
 pub use push::{BlobSource, Pushed};

@@ -16,7 +16,7 @@ use crate::auth::{Authorizations, Credentials};
 use crate::host::{Host, Schemes, TlsFiles};
 use crate::request::Ask;
 use crate::response::header;
-use crate::transport::Transport;
+use crate::transport::{Manner, Transport};
 
 pub(crate) const AGENT: &str = concat!("wherry/", env!("CARGO_PKG_VERSION"));
 pub(crate) const REDIRECT_LIMIT: usize = 10;
@@ -30,11 +30,18 @@ pub struct Limits {
     pub first_wait: Duration,
     /// Longest time without a byte before a download is taken up anew.
     pub stall: Duration,
+    /// Bytes that must come in as long a time: a download that only trickles is taken up anew as well.
+    pub least: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { attempts: 5, first_wait: Duration::from_millis(250), stall: Duration::from_secs(60) }
+        Limits {
+            attempts: 5,
+            first_wait: Duration::from_millis(250),
+            stall: Duration::from_secs(60),
+            least: 64 << 10,
+        }
     }
 }
 
@@ -175,11 +182,12 @@ impl Repository {
             let request = request
                 .body(ask.payload.body())
                 .map_err(|cause| Error::unknown("cannot make request").with_source(cause))?;
-            let (files, skip) = match at_home {
-                true => (host.tls.clone(), host.tls.skip_verify || host.schemes == Schemes::Insecure),
-                false => (TlsFiles::default(), host.tls.skip_verify || host.schemes == Schemes::Insecure),
+            let manner = Manner {
+                tls: if at_home { host.tls.clone() } else { TlsFiles::default() },
+                skip_verify: host.tls.skip_verify || host.schemes == Schemes::Insecure,
+                connect_timeout: host.connect_timeout,
             };
-            let response = self.transport.send(request, &files, skip, ask.payload.length() > 1 << 20).await?;
+            let response = self.transport.send(request, &manner, ask.payload.length() > 1 << 20).await?;
             if !follows(&ask.method, response.status()) {
                 return Ok(response);
             }

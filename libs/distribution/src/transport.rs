@@ -23,11 +23,21 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Connections = Client<HttpsConnector<Connector>, Body>;
 
-/// Connections, kept and shared by all that use the same TLS material.
+/// How a host is connected to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Manner {
+    pub tls: TlsFiles,
+    /// No certificate is verified.
+    pub skip_verify: bool,
+    /// Longest wait for a connection; `None` is the usual one.
+    pub connect_timeout: Option<Duration>,
+}
+
+/// Connections, kept and shared by all that connect in the same manner.
 #[derive(Default)]
 pub struct Transport {
     proxies: Arc<Proxies>,
-    clients: Mutex<HashMap<(TlsFiles, bool), Connections>>,
+    clients: Mutex<HashMap<Manner, Connections>>,
 }
 
 impl Transport {
@@ -36,20 +46,19 @@ impl Transport {
         Transport { proxies: Arc::new(proxies), clients: Mutex::default() }
     }
 
-    fn client(&self, files: &TlsFiles, skip_verify: bool) -> Result<Connections> {
-        let key = (files.clone(), skip_verify);
+    fn client(&self, manner: &Manner) -> Result<Connections> {
         let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(client) = clients.get(&key) {
+        if let Some(client) = clients.get(manner) {
             return Ok(client.clone());
         }
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(client_config(files, skip_verify)?)
+            .with_tls_config(client_config(&manner.tls, manner.skip_verify)?)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(Connector::new(self.proxies.clone()));
+            .wrap_connector(Connector::new(self.proxies.clone(), manner.connect_timeout));
         let client =
             Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(connector);
-        clients.insert(key, client.clone());
+        clients.insert(manner.clone(), client.clone());
         Ok(client)
     }
 
@@ -57,8 +66,7 @@ impl Transport {
     pub(crate) async fn send(
         &self,
         mut request: Request<Body>,
-        files: &TlsFiles,
-        skip_verify: bool,
+        manner: &Manner,
         patient: bool,
     ) -> Result<Response<Incoming>> {
         // Query values may be secrets of a storage service: they stay out of error texts.
@@ -69,7 +77,7 @@ impl Transport {
         {
             request.headers_mut().insert(PROXY_AUTHORIZATION, value);
         }
-        let client = self.client(files, skip_verify)?;
+        let client = self.client(manner)?;
         let answer = client.request(request);
         let answer = if patient {
             answer.await

@@ -7,11 +7,10 @@ use http::{Method, Request, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use crate::host::TlsFiles;
 use crate::repository::{AGENT, REDIRECT_LIMIT, follows, join_url, parse_url};
 use crate::request::Payload;
 use crate::response::{error_of, header};
-use crate::transport::Transport;
+use crate::transport::{Manner, Transport};
 
 /// A file on its way.
 pub struct Download {
@@ -32,7 +31,7 @@ pub async fn open(transport: &Transport, url: &str) -> Result<Download> {
         let request = request
             .body(Payload::Empty.body())
             .map_err(|cause| Error::invalid_argument("cannot make request").with_source(cause))?;
-        let response = transport.send(request, &TlsFiles::default(), false, false).await?;
+        let response = transport.send(request, &Manner::default(), false).await?;
         match header(response.headers(), LOCATION.as_str()) {
             Some(location) if follows(&Method::GET, response.status()) => {
                 let next = join_url(&uri, location)?;

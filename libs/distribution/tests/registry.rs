@@ -63,6 +63,44 @@ async fn a_blob_without_progress_fails_in_the_end() {
     assert!(server.log().len() <= 5);
 }
 
+/// A server that sends a byte now and then is no progress: the next mirror is asked, and goes on where it stopped.
+#[tokio::test]
+async fn a_blob_that_trickles_comes_from_elsewhere_or_fails() {
+    let drip = Some(std::time::Duration::from_millis(10));
+    let whole = data();
+    let size = whole.len();
+    let ranges = {
+        let whole = whole.clone();
+        move |seen: &Seen, drip| {
+            let from = start(seen);
+            let reply = reply(if from > 0 { 206 } else { 200 }, whole[from..].to_vec());
+            let reply = reply.with("content-range", format!("bytes {from}-{}/{size}", size - 1));
+            Reply { drip, ..reply }
+        }
+    };
+    let slow = Server::start({
+        let ranges = ranges.clone();
+        move |seen| ranges(seen, drip)
+    })
+    .await;
+    let alone = slow.repository("a/b", Arc::new(Anonymous));
+    let failed = read(&alone, &target(&whole), 0).await.unwrap_err();
+    assert_eq!(failed.kind(), Kind::Unavailable, "{}", failed.chain());
+    assert!(failed.chain().contains("sends less than"), "{}", failed.chain());
+    assert!(slow.log().len() as u32 >= server::LIMITS.attempts);
+
+    let quick = Server::start(move |seen| ranges(seen, None)).await;
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("_default");
+    std::fs::create_dir(&directory).unwrap();
+    let text = format!("server = \"http://{}\"\n[host.\"http://{}\"]\n", quick.address, slow.address);
+    std::fs::write(directory.join("hosts.toml"), text).unwrap();
+    let hosts = HostsConfig { directories: vec![root.path().into()], ..HostsConfig::default() };
+    let both = quick.repository_by("a/b", &hosts, Proxies::default(), Arc::new(Anonymous));
+    assert_eq!(read(&both, &target(&whole), 0).await.unwrap(), whole);
+    assert!(start(&quick.log()[0]) > 0, "what came is kept");
+}
+
 #[tokio::test]
 async fn too_many_bytes_are_refused() {
     let server = Server::start(|_| reply(200, data())).await;

@@ -33,6 +33,8 @@ pub struct Reply {
     pub cut: Option<usize>,
     /// Close without any answer.
     pub hang_up: bool,
+    /// Send the body a byte at a time, with this rest between.
+    pub drip: Option<Duration>,
 }
 
 pub fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
@@ -47,8 +49,12 @@ impl Reply {
 }
 
 /// Short waits: the tests' hosts are as ready as they get.
-pub const LIMITS: Limits =
-    Limits { attempts: 4, first_wait: Duration::from_millis(2), stall: Duration::from_millis(300) };
+pub const LIMITS: Limits = Limits {
+    attempts: 4,
+    first_wait: Duration::from_millis(2),
+    stall: Duration::from_millis(300),
+    least: 1000,
+};
 
 type Handler = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
 
@@ -175,7 +181,16 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, handler: Handler, se
         let body = if is_head { &[][..] } else { &reply.body[..reply.cut.unwrap_or(reply.body.len())] };
         let sent = async {
             stream.write_all(head.as_bytes()).await?;
-            stream.write_all(body).await?;
+            match reply.drip {
+                None => stream.write_all(body).await?,
+                Some(rest) => {
+                    for byte in body {
+                        stream.write_all(&[*byte]).await?;
+                        stream.flush().await?;
+                        tokio::time::sleep(rest).await;
+                    }
+                }
+            }
             stream.flush().await
         };
         if sent.await.is_err() || reply.cut.is_some() {
