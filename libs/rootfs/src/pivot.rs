@@ -1,8 +1,11 @@
 //! Entering the container's root.
 
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 use mount::Tree;
+use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use rustix::process::{chdir, chroot, fchdir};
 use syscalls::mount_attr::{Change, pivot_to_current_directory};
@@ -127,22 +130,71 @@ pub fn change_root(root: &Root, propagation: Option<MountPropagationFlags>) -> R
 /// root is moved over the old one.
 pub fn chroot_into(root: &Root) -> Result<(), Error> {
     let step = || "error changing the root without pivot_root".to_owned();
+    let own = std::fs::read_link(format!("/proc/self/fd/{}", root.as_fd().as_raw_fd())).at(step)?;
+    let table = std::fs::read_to_string("/proc/self/mountinfo").at(step)?;
     fchdir(root).at(step)?;
-    // What is mounted over proc and sysfs hides nothing of them once they are below us no more.
-    for path in ["/proc", "/sys"] {
-        let _ = mount_change(path, MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC);
-        let _ = unmount(path, UnmountFlags::DETACH);
+    // The old root stays below. A procfs or sysfs in it that nothing covers would let a user
+    // namespace of the container's own mount another such.
+    let outer = table.lines().filter_map(kernel_view).filter(|path| !path.starts_with(&own));
+    for path in outer.collect::<Vec<_>>().iter().rev() {
+        uncover(path).at(|| format!("error unmounting {path:?}"))?;
     }
     rustix::mount::mount_move(".", "/").at(step)?;
     chroot(".").at(step)?;
     chdir("/").at(step)
 }
 
+/// The place of a procfs or sysfs in a line of proc_pid_mountinfo(5).
+fn kernel_view(line: &str) -> Option<PathBuf> {
+    let (left, right) = line.split_once(" - ")?;
+    matches!(right.split(' ').next()?, "proc" | "sysfs").then_some(())?;
+    // Blanks and the like are written as octal numbers.
+    let mut rest = left.split(' ').nth(4)?.as_bytes();
+    let mut path = Vec::with_capacity(rest.len());
+    while let Some((first, after)) = rest.split_first() {
+        let digits =
+            after.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => (path.push(byte), rest = &after[3..]),
+            None => (path.push(*first), rest = after),
+        };
+    }
+    Some(std::ffi::OsString::from_vec(path).into())
+}
+
+/// Unmounts, and where another user namespace has locked a mount in its place, covers it.
+fn uncover(path: &Path) -> Result<(), Errno> {
+    match mount_change(path, MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC) {
+        // It lay below one that has gone already.
+        Err(Errno::NOENT | Errno::INVAL) => return Ok(()),
+        other => other?,
+    }
+    match unmount(path, UnmountFlags::DETACH) {
+        Err(Errno::INVAL | Errno::PERM) => {
+            rustix::mount::mount("tmpfs", path, "tmpfs", rustix::mount::MountFlags::empty(), None)
+        }
+        other => other,
+    }
+}
+
 impl Root {
     /// Changes the attributes of the mount that is the root.
     pub fn alter(&self, change: Change) -> Result<(), Error> {
-        use std::os::fd::AsFd;
         syscalls::mount_attr::mount_setattr(self.as_fd(), change, false, None)
             .at(|| "error changing the root's attributes".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_of_the_kernel_are_found_in_the_table() {
+        let proc = "22 27 0:21 / /a\\040b\\134c rw,relatime shared:5 - proc proc rw";
+        assert_eq!(kernel_view(proc).unwrap(), Path::new("/a b\\c"));
+        assert_eq!(kernel_view("23 27 0:22 / /sys rw - sysfs sysfs rw").unwrap(), Path::new("/sys"));
+        assert_eq!(kernel_view("24 27 0:22 / /dev rw - tmpfs proc rw"), None);
+        assert_eq!(kernel_view(""), None);
     }
 }
