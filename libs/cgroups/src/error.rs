@@ -112,10 +112,11 @@ impl fmt::Display for Error {
                 "cannot find cgroups: no cgroup file system is mounted (mount one on /sys/fs/cgroup)",
             ),
             Error::Path { verb, path, source } => {
-                write!(f, "cannot {verb} {}: {source}", path.display())
+                write!(f, "cannot {verb} {}: {}", path.display(), reason(source))
             }
             Error::Write { controller, path, value, source } => {
-                write!(f, "cannot set {controller} limit: write {value:?} to {}: {source}", path.display())
+                let (path, why) = (path.display(), reason(source));
+                write!(f, "cannot set {controller} limit: write {value:?} to {path}: {why}")
             }
             Error::Malformed { path, text } => {
                 write!(f, "cannot read {}: unexpected content {text:?}", path.display())
@@ -134,7 +135,7 @@ impl fmt::Display for Error {
                 f.write_str(")")
             }
             Error::Bpf { verb, path, source } => {
-                write!(f, "cannot {verb} device filter of {}: {source}", path.display())
+                write!(f, "cannot {verb} device filter of {}: {}", path.display(), reason(source))
             }
             Error::Busy { path, pids } => {
                 write!(f, "cannot remove {}: cgroup is busy (pids {pids:?})", path.display())
@@ -156,6 +157,13 @@ impl fmt::Display for Error {
             }
         }
     }
+}
+
+/// The kernel's text as other runtimes print it, which callers match: lower case, no number.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    text[..end].to_lowercase()
 }
 
 impl std::error::Error for Error {
