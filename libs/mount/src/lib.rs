@@ -3,5 +3,5 @@
 mod options;
 mod tree;
 
-pub use options::{Options, ParseError, Propagation, Range, Ranges, known_options};
+pub use options::{Options, ParseError, Propagation, Range, Ranges, is_superblock_flag, known_options};
 pub use tree::{Error, Tree};

@@ -227,6 +227,12 @@ fn propagation(word: &str) -> Option<Propagation> {
     }
 }
 
+/// Whether a word is a flag of the superblock that mount(2) has always taken, and for a bind passed
+/// over.
+pub fn is_superblock_flag(word: &str) -> bool {
+    SUPERBLOCK.iter().any(|(flag, _)| *flag == word)
+}
+
 /// Every word understood here, sorted, for `features`.
 pub fn known_options() -> Vec<String> {
     let mut words: Vec<String> = ["defaults", "remount", "bind", "rbind", "tmpcopyup", "idmap", "ridmap"]
