@@ -32,15 +32,12 @@ pub(crate) fn mount_v1(
     for hierarchy in hierarchies {
         rustix::fs::mkdirat(&tmpfs, hierarchy.name.as_str(), Mode::from_raw_mode(0o755)).at(step)?;
         let tree = Tree::copy(&hierarchy.directory, false, true).at(step)?;
-        tree.change(options.change, false).at(step)?;
         tree.attach_at(&tmpfs, &hierarchy.name).at(step)?;
         // Controllers mounted together are also found by each name.
         for name in hierarchy.name.split(',').filter(|_| hierarchy.name.contains(',')) {
             rustix::fs::symlinkat(hierarchy.name.as_str(), &tmpfs, name).at(step)?;
         }
     }
-    if options.is_readonly() {
-        tmpfs.change(options.change, false).at(step)?;
-    }
-    Ok(())
+    // All at once, below what nobody else can reach yet.
+    tmpfs.change(options.change, true).at(step)
 }

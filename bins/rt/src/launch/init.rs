@@ -118,7 +118,11 @@ impl Init<'_> {
 
     fn enter_cgroup(&mut self) -> Result<(), Failure> {
         match self.join.take() {
-            Some(join) => join.enter(UnifiedBy::Clone)?,
+            Some(join) => {
+                join.enter(UnifiedBy::Clone)?;
+                // Its descriptors go with all others at once, at the exec or before the wait for it.
+                std::mem::forget(join);
+            }
             None => self.channel.await_go()?,
         }
         affinity::unbind()?;
