@@ -139,14 +139,16 @@ async fn wait_end(mut read: ReadHalf) -> Result<(), Failure> {
 /// Writes a container's output to stdout and stderr.
 pub struct FrameSink {
     frames: Option<Demultiplexer>,
+    /// Payloads for one of the two, gathered: a line is a frame, and a call a line is slow.
+    gathered: (Target, Vec<u8>),
 }
 
 impl FrameSink {
     pub fn new(tty: bool) -> Self {
-        Self { frames: (!tty).then(Demultiplexer::default) }
+        Self { frames: (!tty).then(Demultiplexer::default), gathered: (Target::Stdout, Vec::new()) }
     }
 
-    /// Takes bytes as they came.
+    /// Takes bytes as they came, and writes all of them that are output.
     ///
     /// # Errors
     /// Bad frames, or nobody reads.
@@ -154,14 +156,29 @@ impl FrameSink {
         let Some(frames) = &mut self.frames else {
             return write_to(&mut io::stdout().lock(), bytes);
         };
-        let mut stdout = io::stdout().lock();
-        frames.feed(bytes, |target, payload| -> Result<(), Failure> {
-            match target {
-                Target::Stdout => write_to(&mut stdout, payload),
-                Target::Stderr => write_to(&mut io::stderr().lock(), payload),
+        let gathered = &mut self.gathered;
+        let fed = frames.feed(bytes, |target, payload| -> Result<(), Failure> {
+            if target != gathered.0 {
+                put_out(gathered)?;
+                gathered.0 = target;
             }
-        })
+            gathered.1.extend_from_slice(payload);
+            Ok(())
+        });
+        put_out(&mut self.gathered).and(fed)
     }
+}
+
+fn put_out((target, bytes): &mut (Target, Vec<u8>)) -> Result<(), Failure> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let written = match target {
+        Target::Stdout => write_to(&mut io::stdout().lock(), bytes),
+        Target::Stderr => write_to(&mut io::stderr().lock(), bytes),
+    };
+    bytes.clear();
+    written
 }
 
 /// Keeps a container's (or exec's) terminal as large as ours; never ends.

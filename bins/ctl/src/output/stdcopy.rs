@@ -38,10 +38,7 @@ impl Demultiplexer {
     ) -> Result<(), E> {
         while !bytes.is_empty() {
             let Some((stream, left)) = self.payload else {
-                let take = (HEADER_LENGTH - self.header.len()).min(bytes.len());
-                self.header.extend_from_slice(&bytes[..take]);
-                bytes = &bytes[take..];
-                self.open_frame()?;
+                bytes = self.open_frame(bytes)?;
                 continue;
             };
             let take = left.min(bytes.len());
@@ -59,19 +56,34 @@ impl Demultiplexer {
         Ok(())
     }
 
-    fn open_frame(&mut self) -> io::Result<()> {
-        let [number, _, _, _, a, b, c, d] = self.header[..] else { return Ok(()) };
-        let stream = match number {
-            0 | 1 => Stream::To(Target::Stdout),
-            2 => Stream::To(Target::Stderr),
-            3 => Stream::SystemError,
-            _ => return Err(io::Error::other(format!("Unrecognized input header: {number}"))),
-        };
-        self.header.clear();
-        let length = u32::from_be_bytes([a, b, c, d]) as usize;
-        self.payload = (length > 0).then_some((stream, length));
-        Ok(())
+    /// Takes what is missing of a header, and returns what follows.
+    fn open_frame<'a>(&mut self, bytes: &'a [u8]) -> io::Result<&'a [u8]> {
+        // Nearly always a header is whole, and needs no keeping.
+        if let (true, Some((header, rest))) = (self.header.is_empty(), bytes.split_first_chunk()) {
+            self.payload = read_header(header)?;
+            return Ok(rest);
+        }
+        let take = (HEADER_LENGTH - self.header.len()).min(bytes.len());
+        self.header.extend_from_slice(&bytes[..take]);
+        if let Some(header) = self.header.first_chunk() {
+            self.payload = read_header(header)?;
+            self.header.clear();
+        }
+        Ok(&bytes[take..])
     }
+}
+
+/// What follows a header; nothing for an empty frame.
+fn read_header(header: &[u8; HEADER_LENGTH]) -> io::Result<Option<(Stream, usize)>> {
+    let [number, _, _, _, a, b, c, d] = *header;
+    let stream = match number {
+        0 | 1 => Stream::To(Target::Stdout),
+        2 => Stream::To(Target::Stderr),
+        3 => Stream::SystemError,
+        _ => return Err(io::Error::other(format!("Unrecognized input header: {number}"))),
+    };
+    let length = u32::from_be_bytes([a, b, c, d]) as usize;
+    Ok((length > 0).then_some((stream, length)))
 }
 
 #[cfg(test)]

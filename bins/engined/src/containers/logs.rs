@@ -1,16 +1,21 @@
 //! Reading what a container wrote.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use errdefs::{Error, Result};
+use logs::Entry;
 use tokio::sync::mpsc;
 
 use super::{Container, stdio};
 use crate::engine::Engine;
 use crate::time::Time;
+
+/// How much of a log is sent as one piece, at least.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Which part of a log a client wants, and how.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +68,7 @@ pub fn logs(
     engine: &Engine,
     container: &Arc<Container>,
     wish: Wish,
-) -> Result<mpsc::Receiver<std::io::Result<Bytes>>> {
+) -> Result<mpsc::Receiver<io::Result<Bytes>>> {
     if !wish.stdout && !wish.stderr {
         return Err(Error::invalid_argument("Bad parameters: you must choose at least one stream"));
     }
@@ -78,44 +83,81 @@ pub fn logs(
             let _ = progress.wait_for(|now| now.is_removed || (!now.is_running && now.exits > before)).await;
         });
     }
-    let details =
-        if wish.details { Some(details(&super::logging::attributes(engine, &record)?)) } else { None };
-    let (send, receive) = mpsc::channel(16);
-    let is_tty = record.is_tty();
+    let details = match wish.details {
+        true => details(&super::logging::attributes(engine, &record)?),
+        false => String::new(),
+    };
+    let (send, receive) = mpsc::channel(4);
+    let lines = Lines { wish, details, is_tty: record.is_tty() };
     tokio::spawn(async move {
         loop {
-            let entry = tokio::select! {
+            let first = tokio::select! {
                 entry = reader.next() => entry,
                 () = send.closed() => return,
             };
-            let entry = match entry {
-                Ok(Some(entry)) => entry,
-                Ok(None) => return,
-                Err(error) => {
-                    let _ = send.send(Err(error)).await;
+            let (bytes, failed) = lines.piece(first, || reader.next_now());
+            let ended = bytes.is_none() || failed.is_some();
+            for answer in bytes.map(Ok).into_iter().chain(failed.map(Err)) {
+                if send.send(answer).await.is_err() {
                     return;
                 }
-            };
-            let stream = stream_number(entry.stream);
-            if (stream == 1 && !wish.stdout) || (stream == 2 && !wish.stderr) {
-                continue;
             }
-            let mut line = Vec::with_capacity(entry.line.len() + 32);
-            if wish.timestamps {
-                line.extend_from_slice(entry.time.rfc3339().as_bytes());
-                line.push(b' ');
-            }
-            if let Some(details) = &details {
-                line.extend_from_slice(details.as_bytes());
-            }
-            line.extend_from_slice(&entry.line);
-            let bytes = if is_tty { Bytes::from(line) } else { stdio::frame(stream, &line) };
-            if send.send(Ok(bytes)).await.is_err() {
+            if ended {
                 return;
             }
         }
     });
     Ok(receive)
+}
+
+/// How entries are shown to a client.
+struct Lines {
+    wish: Wish,
+    details: String,
+    is_tty: bool,
+}
+
+impl Lines {
+    /// The entry that was waited for and whatever else is there already, as one piece: a client that reads back
+    /// a long log gets few large pieces, one that follows gets each line at once. `None` is the log's end; the
+    /// error comes after what was read before it.
+    fn piece(
+        &self,
+        mut entry: io::Result<Option<Entry>>,
+        mut next: impl FnMut() -> io::Result<Option<Entry>>,
+    ) -> (Option<Bytes>, Option<io::Error>) {
+        let mut piece = BytesMut::new();
+        let mut read = 0;
+        loop {
+            match entry {
+                Ok(Some(entry)) => {
+                    read += entry.line.len();
+                    self.show(&entry, &mut piece);
+                }
+                Ok(None) => return ((read > 0).then(|| piece.freeze()), None),
+                Err(error) => return ((read > 0).then(|| piece.freeze()), Some(error)),
+            }
+            if read >= PIECE_BYTES {
+                return (Some(piece.freeze()), None);
+            }
+            entry = next();
+        }
+    }
+
+    fn show(&self, entry: &Entry, piece: &mut BytesMut) {
+        let stream = stream_number(entry.stream);
+        if (stream == 1 && !self.wish.stdout) || (stream == 2 && !self.wish.stderr) {
+            return;
+        }
+        let time = if self.wish.timestamps { entry.time.rfc3339() + " " } else { String::new() };
+        let parts = [time.as_bytes(), self.details.as_bytes(), &entry.line];
+        if !self.is_tty {
+            piece.extend_from_slice(&stdio::header(stream, parts.iter().map(|part| part.len()).sum()));
+        }
+        for part in parts {
+            piece.extend_from_slice(part);
+        }
+    }
 }
 
 /// `a=1,b=2 `, with what has a meaning there escaped.
@@ -128,4 +170,40 @@ fn details(attributes: &BTreeMap<String, String>) -> String {
 
 fn log_time(time: Time) -> logs::Time {
     logs::Time(time.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(stream: logs::Stream, line: &str) -> io::Result<Option<Entry>> {
+        Ok(Some(Entry { stream, time: logs::Time(0), line: line.as_bytes().to_vec() }))
+    }
+
+    #[test]
+    fn what_is_there_goes_as_one_piece() {
+        let wish = Wish { stdout: true, timestamps: true, ..Wish::default() };
+        let lines = Lines { wish, details: "a=b ".into(), is_tty: false };
+        let mut rest =
+            vec![Ok(None), entry(logs::Stream::Stderr, "no\n"), entry(logs::Stream::Stdout, "two\n")];
+        let (piece, failed) = lines.piece(entry(logs::Stream::Stdout, "one\n"), || rest.pop().unwrap());
+        let expected = ["one\n", "two\n"]
+            .map(|line| stdio::frame(1, format!("1970-01-01T00:00:00Z a=b {line}").as_bytes()));
+        assert_eq!(piece.unwrap(), expected.concat());
+        assert!(failed.is_none());
+    }
+
+    #[test]
+    fn a_log_ends_and_breaks_after_what_was_read() {
+        let lines =
+            Lines { wish: Wish { stdout: true, ..Wish::default() }, details: String::new(), is_tty: true };
+        assert!(matches!(lines.piece(Ok(None), || unreachable!()), (None, None)));
+        let broken = || Err(io::ErrorKind::InvalidData.into());
+        let (piece, failed) = lines.piece(entry(logs::Stream::Stdout, "x"), broken);
+        assert_eq!((&piece.unwrap()[..], failed.unwrap().kind()), (&b"x"[..], io::ErrorKind::InvalidData));
+        assert!(matches!(lines.piece(broken(), || unreachable!()), (None, Some(_))));
+        let long = "y".repeat(PIECE_BYTES);
+        let (piece, _) = lines.piece(entry(logs::Stream::Stdout, &long), || unreachable!());
+        assert_eq!(piece.unwrap().len(), PIECE_BYTES);
+    }
 }

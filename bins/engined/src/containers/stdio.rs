@@ -65,10 +65,15 @@ impl Frame {
 /// Puts a header before a payload.
 pub fn frame(stream: u8, payload: &[u8]) -> Bytes {
     let mut bytes = BytesMut::with_capacity(HEADER_BYTES + payload.len());
-    bytes.extend_from_slice(&[stream, 0, 0, 0]);
-    bytes.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes());
+    bytes.extend_from_slice(&header(stream, payload.len()));
     bytes.extend_from_slice(payload);
     bytes.freeze()
+}
+
+/// What goes before `length` bytes of a stream.
+pub fn header(stream: u8, length: usize) -> [u8; HEADER_BYTES] {
+    let [a, b, c, d] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    [stream, 0, 0, 0, a, b, c, d]
 }
 
 /// The writing end of a container's standard input.
