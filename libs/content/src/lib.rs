@@ -5,6 +5,7 @@
 //! Order at commit: data fsync, rename, directory fsync; only then may a record name the blob.
 
 mod hash;
+mod hashing;
 mod ingest;
 mod reader;
 mod store;

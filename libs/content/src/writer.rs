@@ -1,5 +1,6 @@
 //! Writing a blob.
 
+use crate::hashing::Hashing;
 use crate::ingest::{self, Ingest};
 use crate::store::{Lock, Store, failed, make_durable, sync_directory};
 use crate::{Digest, Hasher, Status, WriterOptions};
@@ -10,13 +11,18 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// How much may be written before it is sent on to the disk, lest the sync of the commit find all of it to do.
+const AHEAD_BYTES: u64 = 8 << 20;
+
 /// An open ingest. Dropping it keeps the bytes for a later resume and frees the reference.
 pub struct Writer {
     store: Store,
     directory: PathBuf,
     file: File,
-    hasher: Hasher,
+    hashing: Hashing,
     status: Status,
+    /// Up to where the bytes were sent on to the disk.
+    sent_on: u64,
     /// Committed or aborted: nothing to keep.
     done: bool,
     /// Held last: the reference is free only when the directory is in order.
@@ -28,7 +34,8 @@ impl Writer {
         let directory = store.ingest_path(&options.reference);
         match Writer::resumable(&directory, &options)? {
             Some((file, hasher, status)) => {
-                Ok(Writer { store, directory, file, hasher, status, done: false, _lock: lock })
+                let (hashing, sent_on) = (Hashing::from(hasher), status.offset);
+                Ok(Writer { store, directory, file, hashing, status, sent_on, done: false, _lock: lock })
             }
             None => Writer::create(store, lock, directory, options),
         }
@@ -81,7 +88,8 @@ impl Writer {
             started: now,
             updated: now,
         };
-        Ok(Writer { store, directory, file, hasher: Hasher::sha256(), status, done: false, _lock: lock })
+        let hashing = Hashing::from(Hasher::sha256());
+        Ok(Writer { store, directory, file, hashing, status, sent_on: 0, done: false, _lock: lock })
     }
 
     /// Where it stands.
@@ -91,7 +99,7 @@ impl Writer {
 
     /// The SHA-256 digest of the bytes so far.
     pub fn digest(&self) -> Digest {
-        self.hasher.digest()
+        self.hashing.digest()
     }
 
     /// Appends `data`, hashing it on the way. On an error the bytes that arrived count.
@@ -100,9 +108,10 @@ impl Writer {
             match self.file.write(data) {
                 Ok(0) => return Err(Error::new(errdefs::Kind::DataLoss, "cannot write blob: short write")),
                 Ok(count) => {
-                    self.hasher.update(&data[..count]);
+                    self.hashing.update(&data[..count]);
                     self.status.offset += count as u64;
                     data = &data[count..];
+                    self.send_on();
                 }
                 Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
                 Err(cause) => return Err(failed("write", &self.directory.join("data"), cause)),
@@ -110,6 +119,15 @@ impl Writer {
         }
         self.status.updated = SystemTime::now();
         Ok(())
+    }
+
+    /// Has the disk begin with what was written since the last time, once that is much.
+    fn send_on(&mut self) {
+        let ahead = self.status.offset - self.sent_on;
+        if ahead >= AHEAD_BYTES {
+            syscalls::writeback::start(&self.file, self.sent_on, ahead);
+            self.sent_on = self.status.offset;
+        }
     }
 
     /// Cuts the ingest to `size` bytes, at most the present size. Hashes again unless that is 0.
@@ -126,8 +144,11 @@ impl Writer {
         let mut cut = || {
             self.file.set_len(size)?;
             self.file.seek(SeekFrom::Start(0))?;
-            self.hasher = Hasher::sha256();
-            self.hasher.update_from(&mut self.file)
+            let mut hasher = Hasher::sha256();
+            hasher.update_from(&mut self.file)?;
+            self.hashing = Hashing::from(hasher);
+            self.sent_on = size;
+            Ok(())
         };
         cut().map_err(|cause| failed("truncate", &self.directory.join("data"), cause))?;
         self.status.offset = size;
@@ -166,7 +187,7 @@ impl Writer {
     fn checked_digest(&mut self, expected: Option<&Digest>) -> Result<Digest> {
         let Some(expected) = expected.or(self.status.expected.as_ref()) else { return Ok(self.digest()) };
         let found = if expected.algorithm() == "sha256" {
-            self.hasher.digest()
+            self.hashing.digest()
         } else {
             let mut hasher = Hasher::new(expected.algorithm())?;
             self.file
