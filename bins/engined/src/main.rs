@@ -48,6 +48,7 @@ fn run() -> Result<()> {
         println!("configuration OK");
         return Ok(());
     }
+    daemon::memory::be_thrifty();
     let verbosity = log_to_stderr(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -113,6 +114,7 @@ async fn serve(config: Config, verbosity: Verbosity) -> Result<()> {
     for listener in sockets.all {
         tokio::spawn(api::serve::listen(engine.clone(), listener));
     }
+    tokio::spawn(daemon::memory::give_back());
     daemon::ready::ready()
         .map_err(|cause| Error::internal("cannot tell the service manager").with_source(cause))?;
     tracing::info!(hosts = ?config.flags.host, supervisor = %engine.supervisor.address().display(), "ready");

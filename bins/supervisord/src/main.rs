@@ -73,6 +73,7 @@ fn print(text: &str) -> Result<()> {
 /// Opens what is on disk, listens, takes the shims of a former life back, serves, drains.
 fn serve(config: &Config) -> Result<()> {
     let start = Instant::now();
+    daemon::memory::be_thrifty();
     logging::start(&config.log_level, config.log_json);
     for warning in &config.warnings {
         tracing::warn!("configuration: {warning}");
@@ -92,6 +93,7 @@ fn serve(config: &Config) -> Result<()> {
         let service = parts.serve(config, sockets, stopped);
         tokio::pin!(service);
         tracing::info!(address = %config.grpc.path.display(), took = ?start.elapsed(), "supervisord is ready");
+        tokio::spawn(daemon::memory::give_back());
         say(daemon::ready::ready());
         loop {
             tokio::select! {

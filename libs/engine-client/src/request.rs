@@ -18,7 +18,7 @@ use crate::hijack::Hijacked;
 use crate::response::{JsonLines, Response};
 
 /// Bytes read at once from a body's source.
-const BODY_CHUNK: usize = 64 * 1024;
+const BODY_CHUNK: usize = 256 * 1024;
 
 /// Method, path, query, headers and body of one call.
 pub struct Request<'a> {

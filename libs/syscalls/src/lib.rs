@@ -2,9 +2,11 @@
 pub mod bpf;
 pub mod child;
 pub mod clone;
+pub mod code;
 pub mod descriptors;
 pub mod entry;
 pub mod exec;
+pub mod heap;
 pub mod image;
 pub mod keyring;
 pub mod loop_device;
@@ -16,3 +18,4 @@ pub mod seccomp;
 pub mod signals;
 pub mod spawn;
 pub mod usage;
+pub mod writeback;

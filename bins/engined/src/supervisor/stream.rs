@@ -14,8 +14,8 @@ use tonic::Streaming;
 
 use super::{Supervisor, failed};
 
-/// What a receiver grants at once, and the largest message, as containerd does.
-const WINDOW_BYTES: i32 = 64 << 10;
+/// What a receiver grants at once: much, so that the sender need not wait for the next grant.
+const WINDOW_BYTES: i32 = 1 << 20;
 const CHUNK_BYTES: usize = 32 << 10;
 
 /// An open stream: both directions, and the name that a request refers to it by.

@@ -1,19 +1,25 @@
-//! Lines of a hundred bytes, written by a container and read back.
+//! Lines of a hundred bytes and their ends, written by a container and read back.
 
 use crate::side::{Pair, Side};
 use crate::table::{Table, mib, timed};
 use std::time::Duration;
 
+/// A file that is written again and again: a program that makes lines would be what is measured.
+const LINES_MIB: usize = 16;
 const DRIVERS: &[&str] = &["none", "json-file", "local"];
 
 pub fn measure(table: &mut Table, pair: &Pair) {
     let mib = mib();
-    let line = "0123456789".repeat(10);
-    let script = format!("yes {line} | head -c {}", mib << 20);
+    let lines = pair.scratch.join("lines");
+    let line = format!("{}\n", "0123456789".repeat(10));
+    std::fs::write(&lines, line.repeat((LINES_MIB << 20) / line.len())).expect("a file of lines");
+    let lines = lines.display().to_string();
+    let script = format!("for i in $(seq {}); do cat /lines; done", mib / LINES_MIB);
     let write = |side: &Side, driver: &str| -> Duration {
         let name = format!("talker-{driver}");
         side.call(&["create", "--name", &name, "--log-driver", driver, "busybox", "sh", "-c", &script])
             .expect();
+        side.call(&["cp", &lines, &format!("{name}:/lines")]).expect();
         timed(side.call(&["start", &name])) + timed(side.call(&["wait", &name]))
     };
     for driver in DRIVERS {
