@@ -48,6 +48,7 @@ from_error!(
     mount::ParseError,
     namespaces::JoinError,
     namespaces::MapError,
+    resctrl::Error,
     rootfs::Error,
     process::program::NotFound,
     process::scheduling::Invalid

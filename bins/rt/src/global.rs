@@ -92,6 +92,9 @@ pub fn parse(arguments: Vec<String>) -> Result<Parsed, Failure> {
         Some("json") => LogFormat::Json,
         Some(other) => return Err(Failure::new(format!("invalid log-format: {other}"))),
     };
+    if words.value("root").is_some_and(|root| std::path::Path::new(root) == std::path::Path::new("/")) {
+        return Err(Failure::new("Option --root argument should not be set to /"));
+    }
     let global = Global {
         root: words.value("root").map_or_else(default_root, PathBuf::from),
         root_given: words.value("root").is_some(),

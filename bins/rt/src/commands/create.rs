@@ -27,7 +27,7 @@ pub const COMMAND: Command = Command {
         about: "create a container",
         least: 1,
         most: 1,
-        options: &[OPTIONS],
+        options: &[OPTIONS, &[switch("no-subreaper", None, "accepted: create adopts nobody")]],
         ends_at_argument: false,
     },
     runs_foreign_code: true,

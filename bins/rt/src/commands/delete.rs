@@ -11,6 +11,7 @@ use super::{Command, Context};
 use crate::container::{Container, Id};
 use crate::failure::Failure;
 use crate::launch;
+use crate::log::Log;
 use crate::words::{Grammar, Words, switch};
 
 pub const COMMAND: Command = Command {
@@ -20,7 +21,10 @@ pub const COMMAND: Command = Command {
         about: "delete a container",
         least: 1,
         most: 1,
-        options: &[&[switch("force", Some('f'), "kill the container first if it runs")]],
+        options: &[&[
+            switch("force", Some('f'), "kill the container first if it runs"),
+            switch("regex", Some('r'), "the id is a regular expression that finds containers"),
+        ]],
         ends_at_argument: false,
     },
     runs_foreign_code: false,
@@ -33,6 +37,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     let store = context.store();
     let force = words.has("force");
+    if words.has("regex") {
+        let found = store.matching(&words.arguments[0])?;
+        super::each(&found, |container| delete(container, force, context.log))?;
+        return Ok(0);
+    }
     let container = match store.load(&words.arguments[0]) {
         Ok(container) => container,
         Err(failure) if force => {
@@ -47,18 +56,21 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
         }
         Err(failure) => return Err(failure),
     };
-    let status = container.status()?;
-    match status {
+    delete(&container, force, context.log)?;
+    Ok(0)
+}
+
+fn delete(container: &Container, force: bool, log: &Log) -> Result<(), Failure> {
+    match container.status()? {
         Status::Stopped => {}
-        Status::Created => kill(&container)?,
-        _ if force => kill(&container)?,
+        Status::Created => kill(container)?,
+        _ if force => kill(container)?,
         other => {
             let (id, word) = (&container.record.id, other.word());
             return Err(Failure::new(format!("cannot delete container {id} that is not stopped: {word}")));
         }
     }
-    destroy(&container)?;
-    Ok(0)
+    destroy(container, log)
 }
 
 /// Kills init and waits until it is gone.
@@ -82,7 +94,7 @@ fn kill(container: &Container) -> Result<(), Failure> {
 
 /// Removes all that is left of a container whose init is gone: processes, cgroups, the record;
 /// then runs the poststop hooks. Goes on after a failure and tells of the first.
-pub fn destroy(container: &Container) -> Result<(), Failure> {
+pub fn destroy(container: &Container, log: &Log) -> Result<(), Failure> {
     let cgroup = container.cgroup();
     let mut first: Result<(), Failure> = Ok(());
     let mut note = |result: Result<(), Failure>| {
@@ -104,11 +116,14 @@ pub fn destroy(container: &Container) -> Result<(), Failure> {
         }
         note(cgroup.remove().map_err(Failure::from));
     }
+    if let Some(shares) = &container.record.shares {
+        note(shares.remove().map_err(Failure::from));
+    }
     first?;
     if let Some(id) = container.record.shared_mount {
         rootfs::leave_shared(&container.record.rootfs, id);
     }
     container.remove_directory()?;
     let state = container.record.state(Status::Stopped);
-    launch::run_hooks("poststop", &container.record.poststop, &state)
+    launch::run_all_hooks("poststop", &container.record.poststop, &state, |text| log.warn(text))
 }

@@ -86,7 +86,7 @@ fn read_process(path: &Path) -> Result<Process, Failure> {
 /// The bundle's process with the changes that the options name.
 fn from_words(container: &Container, words: &Words) -> Result<Process, Failure> {
     if words.arguments.len() < 2 {
-        return Err(Failure::new("process args cannot be empty"));
+        return Err(Failure::new("exec args cannot be empty"));
     }
     let bundle = Bundle::open_again(&container.record.bundle)?;
     let mut process = bundle.process.unwrap_or_default();

@@ -16,7 +16,10 @@ pub const COMMAND: Command = Command {
         about: "send a signal (default: TERM) to the container's init",
         least: 1,
         most: 2,
-        options: &[&[switch("all", Some('a'), "send the signal to all processes")]],
+        options: &[&[
+            switch("all", Some('a'), "send the signal to all processes"),
+            switch("regex", Some('r'), "the id is a regular expression that finds containers"),
+        ]],
         ends_at_argument: false,
     },
     runs_foreign_code: false,
@@ -27,17 +30,24 @@ pub const COMMAND: Command = Command {
 const NOT_RUNNING: &str = "container not running";
 
 fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
-    let container = context.store().load(&words.arguments[0])?;
+    let store = context.store();
+    let found = match words.has("regex") {
+        true => store.matching(&words.arguments[0])?,
+        false => vec![store.load(&words.arguments[0])?],
+    };
     let text = words.arguments.get(1).map_or("TERM", String::as_str);
     let number =
         process::signal::parse(text).ok_or_else(|| Failure::new(format!("unknown signal {text:?}")))?;
-    let shares_pids = !container.record.has_namespace(namespaces::Kind::Pid);
-    if words.has("all") || (shares_pids && number == libc::SIGKILL) {
-        signal_all(&container, number)?;
-        return Ok(0);
-    }
-    signal_init(&container, number)?;
+    super::each(&found, |container| signal(container, number, words.has("all")))?;
     Ok(0)
+}
+
+fn signal(container: &Container, number: i32, to_all: bool) -> Result<(), Failure> {
+    let shares_pids = !container.record.has_namespace(namespaces::Kind::Pid);
+    match to_all || (shares_pids && number == libc::SIGKILL) {
+        true => signal_all(container, number),
+        false => signal_init(container, number),
+    }
 }
 
 /// Sends a signal to init alone.

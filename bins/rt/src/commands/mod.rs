@@ -19,7 +19,7 @@ mod start;
 mod state;
 mod update;
 
-use crate::container::Store;
+use crate::container::{Container, Store};
 use crate::failure::Failure;
 use crate::global::{self, Global, Parsed};
 use crate::log::Log;
@@ -65,6 +65,17 @@ const COMMANDS: &[Command] = &[
     state::COMMAND,
     update::COMMAND,
 ];
+
+/// Does something to each container, goes on after a failure and tells of the first.
+fn each(
+    containers: &[Container],
+    mut act: impl FnMut(&Container) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut failures = containers.iter().filter_map(|container| act(container).err());
+    let first = failures.next();
+    failures.for_each(drop);
+    first.map_or(Ok(()), Err)
+}
 
 /// The command that a line names, with its words.
 pub fn find(parsed: &Parsed) -> Option<(&'static Command, &[String])> {

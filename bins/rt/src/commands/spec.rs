@@ -19,6 +19,7 @@ pub const COMMAND: Command = Command {
         most: 0,
         options: &[&[
             value("bundle", Some('b'), "DIR", "the bundle (default: current directory)"),
+            value("file", Some('f'), "FILE", "where it goes (default: config.json of the bundle)"),
             switch("rootless", None, "for a user without privileges"),
         ]],
         ends_at_argument: false,
@@ -29,7 +30,10 @@ pub const COMMAND: Command = Command {
 
 fn run(_context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     let directory = words.value("bundle").filter(|text| !text.is_empty()).unwrap_or(".");
-    let path = Path::new(directory).join("config.json");
+    let path = match words.value("file").filter(|text| !text.is_empty()) {
+        Some(file) => Path::new(file).to_owned(),
+        None => Path::new(directory).join("config.json"),
+    };
     let mut spec = if words.has("rootless") { rootless() } else { plain() };
     if cgroups::Host::detect()?.mode != cgroups::Mode::V2
         && let Some(namespaces) = spec["linux"]["namespaces"].as_array_mut()
@@ -41,7 +45,8 @@ fn run(_context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     let opened = OpenOptions::new().write(true).create_new(true).open(&path);
     let mut file = match opened {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            return Err(Failure::new("File config.json exists. Remove it first"));
+            let name = path.file_name().unwrap_or_default().display();
+            return Err(Failure::new(format!("File {name} exists. Remove it first")));
         }
         other => other.tried(format!("open {}", path.display()))?,
     };

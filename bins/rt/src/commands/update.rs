@@ -29,14 +29,14 @@ pub const COMMAND: Command = Command {
             value("cpuset-cpus", None, "LIST", "CPUs to use"),
             value("cpuset-mems", None, "LIST", "memory nodes to use"),
             value("cpu-idle", None, "0|1", "run only when nobody else does"),
-            value("kernel-memory", None, "BYTES", "accepted, the kernel has it no more"),
-            value("kernel-memory-tcp", None, "BYTES", "accepted, the kernel has it no more"),
+            value("kernel-memory", None, "BYTES", "passed over with a warning"),
+            value("kernel-memory-tcp", None, "BYTES", "passed over with a warning"),
             value("memory", None, "BYTES", "memory limit"),
             value("memory-reservation", None, "BYTES", "soft memory limit"),
             value("memory-swap", None, "BYTES", "memory and swap together, -1 for no limit"),
             value("pids-limit", None, "N", "number of processes, -1 for no limit"),
-            value("l3-cache-schema", None, "SCHEMA", "not supported"),
-            value("mem-bw-schema", None, "SCHEMA", "not supported"),
+            value("l3-cache-schema", None, "SCHEMA", "shares of the L3 cache, L3:0=f"),
+            value("mem-bw-schema", None, "SCHEMA", "shares of memory bandwidth, MB:0=50"),
         ]],
         ends_at_argument: false,
     },
@@ -54,11 +54,37 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
         Some(source) => read(source)?,
         None => from_words(words)?,
     };
+    if let Some(text) = launch::ignored_limits(&limits) {
+        context.log.warn(text);
+    }
     if let Some(scope) = &container.record.scope {
         launch::set_in_systemd(scope, &limits)?;
     }
     container.cgroup().apply(&limits)?;
+    share(container.record.shares.as_ref(), words)?;
     Ok(0)
+}
+
+/// Changes the shares of the container's class of service.
+fn share(shares: Option<&resctrl::Group>, words: &Words) -> Result<(), Failure> {
+    const SCHEMAS: [(&str, &str, &str); 2] = [
+        ("l3-cache-schema", "L3", "Intel RDT/CAT: l3 cache schema is not enabled"),
+        ("mem-bw-schema", "MB", "Intel RDT/MBA: memory bandwidth schema is not enabled"),
+    ];
+    for (name, resource, missing) in SCHEMAS {
+        let Some(line) = words.value(name).filter(|line| !line.is_empty()) else { continue };
+        if !resctrl::Resctrl::find().is_some_and(|found| found.has(resource)) {
+            return Err(Failure::new(missing));
+        }
+        if !resctrl::is_line(line) {
+            return Err(Failure::new(format!(
+                "invalid value for {name}: {line:?} is no line of a schemata file"
+            )));
+        }
+        let none = || Failure::new("updating a non-existent Intel RDT configuration is not supported");
+        shares.ok_or_else(none)?.share(line)?;
+    }
+    Ok(())
 }
 
 /// The bytes of a file, `-` for stdin.
@@ -81,11 +107,6 @@ fn read(source: &str) -> Result<Resources, Failure> {
 }
 
 fn from_words(words: &Words) -> Result<Resources, Failure> {
-    for name in ["l3-cache-schema", "mem-bw-schema"] {
-        if words.value(name).is_some() {
-            return Err(Failure::new(format!("cannot set {name}: Intel RDT is not supported")));
-        }
-    }
     let mut limits = Resources::default();
     let cpu = limits.cpu.get_or_insert_default();
     cpu.period = words.number("cpu-period")?;
@@ -100,6 +121,8 @@ fn from_words(words: &Words) -> Result<Resources, Failure> {
     let memory = limits.memory.get_or_insert_default();
     memory.limit = bytes(words, "memory")?;
     memory.reservation = bytes(words, "memory-reservation")?;
+    memory.kernel = bytes(words, "kernel-memory")?;
+    memory.kernel_tcp = bytes(words, "kernel-memory-tcp")?;
     memory.swap = bytes(words, "memory-swap")?;
     if let Some(limit) = words.number("pids-limit")? {
         limits.pids.get_or_insert_default().limit = Some(limit);

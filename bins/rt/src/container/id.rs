@@ -19,6 +19,7 @@ impl Id {
             && text.len() <= LENGTH_MAX;
         match valid {
             true => Ok(Id(text.to_owned())),
+            false if text.is_empty() => Err(Failure::new("container id cannot be empty")),
             false => Err(Failure::new("invalid container ID format")),
         }
     }

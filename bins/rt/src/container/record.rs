@@ -40,6 +40,9 @@ pub struct Record {
     pub personality: Option<runtime_spec::Personality>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_policy: Option<runtime_spec::MemoryPolicy>,
+    /// The class of service and the monitoring group (config-linux.md#intelrdt).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shares: Option<resctrl::Group>,
     /// The mount of the root in a mount namespace that the container shares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_mount: Option<u64>,

@@ -74,6 +74,19 @@ impl Store {
         self.root.join(id.as_str())
     }
 
+    /// The containers whose names a regular expression finds, as crun's `--regex` has it.
+    pub fn matching(&self, expression: &str) -> Result<Vec<Container>, Failure> {
+        let expression = regex_lite::Regex::new(expression)
+            .map_err(|error| Failure::new(format!("invalid regular expression {expression:?}: {error}")))?;
+        let mut found = match self.all() {
+            // Nobody has made a container yet.
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            other => other.tried(format!("open {}", self.root.display()))?,
+        };
+        found.retain(|container| expression.is_match(&container.record.id));
+        Ok(found)
+    }
+
     /// All containers by name; those half made or half removed are passed over.
     pub fn all(&self) -> std::io::Result<Vec<Container>> {
         let mut containers = Vec::new();

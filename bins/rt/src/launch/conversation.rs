@@ -41,7 +41,7 @@ impl Conversation<'_> {
         }
         let mut known = !self.has_intermediate;
         if known {
-            self.fill(&mut record, pid);
+            self.fill(&mut record, pid)?;
         }
         loop {
             match self.channel.receive()? {
@@ -49,7 +49,7 @@ impl Conversation<'_> {
                     let _ = waitpid(Some(child), WaitOptions::empty());
                     pid = Pid::from_raw(number).ok_or_else(|| Failure::new("no process"))?;
                     undo.child = Some(pid);
-                    self.fill(&mut record, pid);
+                    self.fill(&mut record, pid)?;
                     known = true;
                 }
                 Some(Note::WantsIds) => {
@@ -86,9 +86,10 @@ impl Conversation<'_> {
         }
     }
 
-    fn fill(&self, record: &mut Record, pid: Pid) {
+    fn fill(&self, record: &mut Record, pid: Pid) -> Result<(), Failure> {
         record.init_process_pid = pid.as_raw_nonzero().get();
         record.init_process_start = start_time(record.init_process_pid).unwrap_or_default();
+        Ok(record.shares.iter().try_for_each(|shares| shares.add_process(record.init_process_pid))?)
     }
 
     fn runtime_hooks(&self, record: &Record) -> Result<(), Failure> {

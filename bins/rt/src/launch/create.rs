@@ -14,7 +14,7 @@ use syscalls::clone::{self, Side, clone3};
 use super::announce::{announce, send_pidfd};
 use super::channel::Channel;
 use super::conversation::Conversation;
-use super::group::{Group, Manager};
+use super::group::{Group, Manager, ignored_limits};
 use super::init::Init;
 use super::notify::Notify;
 use super::procfs::Procfs;
@@ -61,6 +61,9 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
     let (bundle, streams) = (request.bundle, request.streams);
     let none = Linux::default();
     let linux = bundle.spec.linux.as_ref().unwrap_or(&none);
+    if let Some(text) = linux.resources.as_ref().and_then(ignored_limits) {
+        log.warn(text);
+    }
     let plan = plan(linux)?;
     let program = program(request, linux, plan.has(Kind::User), log)?;
     let (console, console_socket) = console::sockets(streams, program.terminal)?;
@@ -70,7 +73,8 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
 
     let container = reserve(store, request, &plan, &group)?;
     let shared_root = if plan.has(Kind::Mount) { None } else { rootfs::mount_id(&bundle.rootfs) };
-    let mut undo = Undo { container: &container, group: &group, child: None, shared_root, armed: true };
+    let mut undo =
+        Undo { container: &container, group: &group, child: None, shares: None, shared_root, armed: true };
     // First of all: whatever happens from here on, `delete --force` finds the cgroup and with it
     // every process.
     container.save_as(&container.record)?;
@@ -78,6 +82,11 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
     let mut record = container.record.clone();
     if way.is_without() {
         record.cgroup_paths.clear();
+    }
+    undo.shares = shares(linux, request.id.as_str())?;
+    if undo.shares.is_some() {
+        record.shares.clone_from(&undo.shares);
+        container.save_as(&record)?;
     }
     if let Some(notify) = request.notify {
         notify.prepare(!request.starts_later)?;
@@ -161,6 +170,16 @@ fn program(
     Ok(program)
 }
 
+/// Finds or makes the class of service that the configuration asks for.
+pub fn shares(linux: &Linux, id: &str) -> Result<Option<resctrl::Group>, Failure> {
+    let Some(wanted) = &linux.intel_rdt else { return Ok(None) };
+    let made = match resctrl::Resctrl::find() {
+        Some(resctrl) => resctrl::Group::make(&resctrl, wanted, id),
+        None => Err(resctrl::Error::NotMounted),
+    };
+    made.map(Some).map_err(|error| Failure::from(error).within("/linux/intelRdt"))
+}
+
 /// Sorts the namespaces into new ones and joined ones.
 pub fn plan(linux: &Linux) -> Result<Plan, Failure> {
     let mut plan = Plan::default();
@@ -186,8 +205,12 @@ pub fn reserve(
     let container = Container::new(directory, record(request, plan, group));
     // Before any undoing, which kills what is in the cgroup: here that is another's.
     let refused = match group.cgroup.is_used() {
-        Ok(false) => return Ok(container),
         Ok(true) => Failure::new("container's cgroup is not empty").within(STEP),
+        // What goes into a frozen one stays there without a word.
+        Ok(false) if container.is_frozen()? => {
+            Failure::new("container's cgroup unexpectedly frozen").within(STEP)
+        }
+        Ok(false) => return Ok(container),
         Err(error) => error.into(),
     };
     let _ = container.remove_directory();
@@ -215,6 +238,7 @@ fn record(request: &Request<'_>, plan: &Plan, group: &Group) -> Record {
         seccomp: spec.linux.as_ref().and_then(|linux| linux.seccomp.clone()),
         personality: spec.linux.as_ref().and_then(|linux| linux.personality.clone()),
         memory_policy: spec.linux.as_ref().and_then(|linux| linux.memory_policy.clone()),
+        shares: None,
         shared_mount: None,
         no_new_keyring: request.no_new_keyring,
         creating: true,

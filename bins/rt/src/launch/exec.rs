@@ -158,6 +158,7 @@ fn converse(channel: &Channel, entry: &Entry<'_>, pid: Pid) -> Result<(), Failur
                 channel.send(&Note::Go)?;
             }
             Some(Note::Ready) => {
+                record.shares.iter().try_for_each(|shares| shares.add_process(number))?;
                 announce(entry.streams, pid)?;
                 channel.send(&Note::Go)?;
             }

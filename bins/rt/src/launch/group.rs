@@ -126,6 +126,14 @@ impl Group {
     }
 }
 
+/// Whether there are limits of kernel memory, which kernels have no more: runc passes them over with
+/// this warning, and its callers know that.
+pub fn ignored_limits(limits: &Resources) -> Option<&'static str> {
+    let memory = limits.memory.as_ref()?;
+    let given = [memory.kernel, memory.kernel_tcp].into_iter().flatten().any(|limit| limit > 0);
+    given.then_some("Kernel memory settings are ignored and will be removed")
+}
+
 /// Changes limits in systemd's eyes, for a container whose group is a scope of its.
 pub fn set_in_systemd(scope: &ScopeName, limits: &Resources) -> Result<(), Failure> {
     let mut systemd = Systemd::connect(&bus_socket(uses_user_bus())?, &Host::detect()?)?;

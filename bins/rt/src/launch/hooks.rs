@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use runtime_spec::{Hook, State};
@@ -21,12 +21,47 @@ pub fn run_hooks(point: &str, hooks: &[Hook], state: &State) -> Result<(), Failu
     if hooks.is_empty() {
         return Ok(());
     }
-    let text = serde_json::to_vec(state).map_err(|error| Failure::new(error.to_string()))?;
-    for (index, hook) in hooks.iter().enumerate() {
-        run(hook, state, &text)
-            .map_err(|failure| failure.within(&format!("error running {point} hook #{index}")))?;
+    let text = serialized(state)?;
+    hooks.iter().enumerate().try_for_each(|numbered| run_one(point, numbered, state, &text))
+}
+
+/// As [`run_hooks`] for what happens whatever becomes of them: each runs, and `warn` hears of those
+/// that fail, the first of which is the result, as callers know it from runc.
+pub fn run_all_hooks(
+    point: &str,
+    hooks: &[Hook],
+    state: &State,
+    mut warn: impl FnMut(&str),
+) -> Result<(), Failure> {
+    if hooks.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let text = serialized(state)?;
+    let mut first = Ok(());
+    for numbered in hooks.iter().enumerate() {
+        if let Err(failure) = run_one(point, numbered, state, &text) {
+            warn(&failure.message);
+            first = first.and(Err(failure));
+        }
+    }
+    first
+}
+
+fn serialized(state: &State) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(state).map_err(|error| Failure::new(error.to_string()))
+}
+
+fn run_one(point: &str, (index, hook): (usize, &Hook), state: &State, text: &[u8]) -> Result<(), Failure> {
+    run(hook, state, text).map_err(|failure| failure.within(&format!("error running {point} hook #{index}")))
+}
+
+/// The state to be read, in memory: a pipe would hold up the runtime where a hook does not read one
+/// that is longer than a pipe holds.
+fn input(text: &[u8]) -> Result<File, Failure> {
+    let memory = rustix::fs::memfd_create("state", MemfdFlags::CLOEXEC).map(File::from);
+    let mut memory = memory.tried("cannot keep the state")?;
+    memory.write_all(text).and_then(|()| memory.rewind()).tried("cannot keep the state")?;
+    Ok(memory)
 }
 
 /// Where a hook's output goes: the file that crun's annotation names, else memory, not a pipe: a
@@ -51,14 +86,10 @@ fn run(hook: &Hook, state: &State, text: &[u8]) -> Result<(), Failure> {
     }
     command.env_clear();
     command.envs(hook.env.iter().filter_map(|entry| entry.split_once('=')));
-    command.stdin(Stdio::piped());
+    command.stdin(input(text)?);
     command.stdout(stdout.try_clone().tried("cannot keep output")?);
     command.stderr(stderr.try_clone().tried("cannot keep output")?);
     let mut child = command.spawn().tried(format!("fork/exec {}", hook.path))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A hook that does not read its state is none the worse.
-        let _ = stdin.write_all(text);
-    }
     if let Some(seconds) = hook.timeout.filter(|seconds| *seconds > 0)
         && !wait_for(child.id() as i32, Duration::from_secs(seconds as u64))?
     {
@@ -135,6 +166,24 @@ mod tests {
     fn a_failure_tells_what_was_said() {
         let failure = run_hooks("p", &[shell("echo no >&2; exit 3", None)], &state()).unwrap_err();
         assert_eq!(failure.message, "error running p hook #0: exit status 3, stdout: , stderr: no");
+    }
+
+    #[test]
+    fn a_long_state_that_nobody_reads_holds_nothing_up() {
+        let long = State { annotations: [("a".to_owned(), "x".repeat(1 << 20))].into(), ..state() };
+        assert!(run_hooks("p", &[shell("exec sleep 60", Some(1))], &long).is_err());
+        run_hooks("p", &[shell("true", None), shell("test $(wc -c) -gt 1048576", None)], &long).unwrap();
+    }
+
+    #[test]
+    fn those_that_fail_keep_none_from_running() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mark = shell(&format!("echo ran > {}", file.path().display()), None);
+        let mut told = Vec::new();
+        let hooks = [shell("exit 3", None), mark];
+        assert!(run_all_hooks("poststop", &hooks, &state(), |text| told.push(text.to_owned())).is_err());
+        assert_eq!(told, ["error running poststop hook #0: exit status 3, stdout: , stderr: "]);
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "ran\n");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::program::Program;
 use super::{affinity, console, hooks, intermediate, net_devices, settle};
 use crate::annotations;
 use crate::failure::{Failure, Tried};
-use crate::seal;
+use crate::{seal, validate};
 
 /// Everything init needs, made by the runtime before init is: it has no other way to the host.
 pub struct Init<'a> {
@@ -283,8 +283,8 @@ impl Init<'_> {
 
     fn sysctl(&mut self) -> Result<(), Failure> {
         for (key, value) in &self.linux.sysctl {
-            let path = format!("sys/{}", key.replace('.', "/"));
-            self.procfs.write(&path, value).tried(format!("open sysctl {key}"))?;
+            let path = format!("sys/{}", validate::sysctl::path(key));
+            self.procfs.write_sysctl(&path, value).tried(format!("open sysctl {key}"))?;
         }
         Ok(())
     }

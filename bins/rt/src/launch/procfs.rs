@@ -40,6 +40,23 @@ impl Procfs {
         std::fs::File::from(file).write_all(text.as_bytes())
     }
 
+    /// Writes a file below `sys`, as [`Procfs::write`]. There the host's own mounts may lie, of
+    /// parts of the same procfs: containers that hold containers make `/proc/sys` read-only and
+    /// parts of it writable so.
+    pub fn write_sysctl(&self, path: &str, text: &str) -> io::Result<()> {
+        match self.write(path, text) {
+            Err(error) if error.raw_os_error() == Some(libc::EXDEV) => {}
+            other => return other,
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = fs::openat2(&self.root, path, flags, Mode::empty(), resolve)?;
+        if fs::fstat(&file)?.st_dev != fs::fstat(&self.root)?.st_dev {
+            return Err(io::Error::from_raw_os_error(libc::EXDEV));
+        }
+        std::fs::File::from(file).write_all(text.as_bytes())
+    }
+
     /// Opens anew what descriptor `number` of this process stands for.
     pub fn reopen(&self, number: i32, flags: OFlags) -> io::Result<OwnedFd> {
         let path = format!("self/fd/{number}");

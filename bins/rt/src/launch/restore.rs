@@ -9,7 +9,7 @@ use rustix::mount::{UnmountFlags, mount_bind_recursive, unmount};
 use rustix::process::Pid;
 
 use super::announce::announce;
-use super::create::{plan, reserve};
+use super::create::{plan, reserve, shares};
 use super::group::Group;
 use super::undo::Undo;
 use super::{Request, console, run_hooks};
@@ -51,7 +51,14 @@ pub fn restore(store: &Store, restore: &Restore<'_>) -> Result<Restored, Failure
     let id = request.id.as_str();
     let group = Group::resolve(request.manager, request.rootless, linux, id, &spec.annotations)?;
     let container = reserve(store, request, &plan(linux)?, &group)?;
-    let mut undo = Undo { container: &container, group: &group, child: None, shared_root: None, armed: true };
+    let mut undo = Undo {
+        container: &container,
+        group: &group,
+        child: None,
+        shares: None,
+        shared_root: None,
+        armed: true,
+    };
     container.save_as(&container.record)?;
     group.make()?;
     let root = Mounted::root(&container, request)?;
@@ -65,6 +72,8 @@ pub fn restore(store: &Store, restore: &Restore<'_>) -> Result<Restored, Failure
         None => group.cgroup.add_process(criu.as_raw_nonzero().get())?,
     }
     let mut record = container.record.clone();
+    undo.shares = shares(linux, id)?;
+    record.shares.clone_from(&undo.shares);
     let mut known = None;
     let asked = session.ask(Kind::Restore, &options, |moment| {
         notice(moment, request, &mut record, &mut known, &mut console_socket)
@@ -100,6 +109,7 @@ fn notice(
         "setup-namespaces" => {
             if let Some(pid) = moment.pid {
                 fill(record, pid);
+                record.shares.iter().try_for_each(|shares| shares.add_process(record.init_process_pid))?;
             }
             let Some(hooks) = &request.bundle.spec.hooks else { return Ok(()) };
             let state = record.state(Status::Creating);

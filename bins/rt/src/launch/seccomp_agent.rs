@@ -41,6 +41,6 @@ pub fn hand_over(
     };
     let bytes = serde_json::to_vec(&message).map_err(|error| Failure::new(error.to_string()))?;
     let path = &profile.listener_path;
-    let socket = UnixStream::connect(path).tried(format!("cannot connect to seccomp agent {path}"))?;
+    let socket = UnixStream::connect(path).tried(format!("failed to connect with seccomp agent {path}"))?;
     send_with(socket.as_fd(), &bytes, Some(listener.as_fd())).tried("cannot send the listener")
 }

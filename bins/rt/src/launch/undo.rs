@@ -13,6 +13,8 @@ pub struct Undo<'a> {
     pub container: &'a Container,
     pub group: &'a Group,
     pub child: Option<Pid>,
+    /// The class of service and monitoring group.
+    pub shares: Option<resctrl::Group>,
     /// What the root lay on before, in a mount namespace that the container shares.
     pub shared_root: Option<u64>,
     pub armed: bool,
@@ -42,6 +44,9 @@ impl Drop for Undo<'_> {
                 let _ = stop_in_systemd(scope);
             }
             let _ = cgroup.remove();
+        }
+        if let Some(shares) = &self.shares {
+            let _ = shares.remove();
         }
         let _ = self.container.remove_directory();
     }

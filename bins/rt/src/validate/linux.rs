@@ -1,13 +1,11 @@
 //! Rules of the Linux part.
 
-use std::path::Path;
-
 use ::process::scheduling;
 use namespaces::Kind;
-use runtime_spec::{Linux, Spec};
+use runtime_spec::{IntelRdt, Linux, Spec};
 
-use super::Faults;
 use super::process::{NO_SELINUX, selinux_is_enabled};
+use super::{Faults, sysctl};
 
 pub fn check(spec: &Spec, linux: &Linux, faults: &mut Faults) {
     let kinds = namespaces(linux, faults);
@@ -36,7 +34,7 @@ pub fn check(spec: &Spec, linux: &Linux, faults: &mut Faults) {
     user(linux, has(Kind::User), faults);
     time(linux, has(Kind::Time), faults);
     for key in linux.sysctl.keys() {
-        sysctl(key, &kinds, faults);
+        sysctl::check(key, linux, faults);
     }
     devices(linux, faults);
     // Read-only ones are found from the root, as runc has it.
@@ -67,12 +65,32 @@ pub fn check(spec: &Spec, linux: &Linux, faults: &mut Faults) {
         faults.unless(selinux_is_enabled(), "/linux/mountLabel", NO_SELINUX);
     }
     net_devices(linux, has(Kind::Network), faults);
-    // What cannot be honoured is refused, not passed over.
-    let why = match Path::new("/sys/fs/resctrl/schemata").exists() {
-        true => "Intel RDT is not supported",
-        false => "the kernel has no resctrl mounted",
-    };
-    faults.unless(linux.intel_rdt.is_none(), "/linux/intelRdt", why);
+    if let Some(wanted) = &linux.intel_rdt {
+        intel_rdt(wanted, faults);
+    }
+}
+
+/// What can be said of it before the filesystem is looked at.
+fn intel_rdt(wanted: &IntelRdt, faults: &mut Faults) {
+    let class = wanted.clos_id.as_str();
+    let plain = class == "/" || !(class.contains('/') || matches!(class, "." | ".."));
+    faults.unless(plain, "/linux/intelRdt/closID", "is no name of a directory");
+    let fields = [("l3CacheSchema", &wanted.l3_cache_schema), ("memBwSchema", &wanted.mem_bw_schema)];
+    for (name, line) in fields.into_iter().filter(|(_, line)| !line.is_empty()) {
+        let at = format!("/linux/intelRdt/{name}");
+        faults.unless(resctrl::is_line(line), &at, "is no line of a schemata file");
+    }
+    let bandwidth = wanted.mem_bw_schema.as_str();
+    let named = bandwidth.is_empty() || bandwidth.starts_with("MB:");
+    faults.unless(named, "/linux/intelRdt/memBwSchema", "must start with MB:");
+    for (index, line) in wanted.schemata.iter().enumerate() {
+        let at = format!("/linux/intelRdt/schemata/{index}");
+        faults.unless(resctrl::is_line(line), &at, "is no line of a schemata file");
+    }
+    for (name, on) in [("enableCMT", wanted.enable_cmt), ("enableMBM", wanted.enable_mbm)] {
+        let at = format!("/linux/intelRdt/{name}");
+        faults.unless(!on, &at, "is no more: use enableMonitoring");
+    }
 }
 
 fn net_devices(linux: &Linux, has_network: bool, faults: &mut Faults) {
@@ -144,42 +162,6 @@ fn time(linux: &Linux, has_time: bool, faults: &mut Faults) {
         let known = matches!(clock.as_str(), "monotonic" | "boottime");
         faults.unless(known, &at, "is not a clock that can be set back");
         faults.unless(offset.nanosecs < 1_000_000_000, &at, "has a second of nanoseconds or more");
-    }
-}
-
-/// Only what belongs to a namespace of the container may be set: the rest is the host's.
-fn sysctl(key: &str, kinds: &[Kind], faults: &mut Faults) {
-    const IPC: &[&str] = &[
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-    ];
-    let at = format!("/linux/sysctl/{key}");
-    let dotted = key.replace('/', ".");
-    let climbs = key.split(['.', '/']).any(str::is_empty);
-    let needed = if climbs {
-        None
-    } else if IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") {
-        Some(Kind::Ipc)
-    } else if dotted.starts_with("net.") {
-        Some(Kind::Network)
-    } else if dotted == "kernel.domainname" || dotted == "kernel.hostname" {
-        Some(Kind::Uts)
-    } else {
-        None
-    };
-    match needed {
-        None => faults.add(&at, format_args!("sysctl {key:?} is not in a separate kernel namespace")),
-        Some(kind) => faults.unless(
-            kinds.contains(&kind),
-            &at,
-            format_args!("sysctl {key:?} is not allowed in the hosts {} namespace", kind.word()),
-        ),
     }
 }
 

@@ -4,6 +4,7 @@
 mod linux;
 mod mounts;
 mod process;
+pub mod sysctl;
 
 use runtime_spec::Spec;
 use seccomp::Filter;

@@ -55,7 +55,9 @@ fn names_are_taken_once_and_checked() {
     let bundle = Bundle::new(&["sleep", "100"]);
     bundle.create();
     bundle.on("create", &[]).fails(1, "container with given ID already exists");
-    for id in ["a/b", "..", "", ".hidden"] {
+    bundle.rt(&["create", ""]).fails(1, "container id cannot be empty");
+    bundle.rt(&["--root", "/", "list"]).fails(1, "Option --root argument should not be set to /");
+    for id in ["a/b", "..", ".hidden"] {
         bundle.rt(&["create", id]).fails(1, "invalid container ID format");
         bundle.rt(&["state", id]).fails(1, "invalid container ID format");
     }
@@ -98,7 +100,7 @@ fn a_bundle_must_be_there_and_readable() {
 #[test]
 fn a_field_that_cannot_be_honoured_is_named() {
     use serde_json::{Value, json};
-    let cases: [(&str, Value); 12] = [
+    let cases: [(&str, Value); 15] = [
         ("/linux/intelRdt", json!({"closID": "x"})),
         ("/linux/mountLabel", json!("system_u:object_r:t:s0")),
         ("/process/selinuxLabel", json!("system_u:system_r:t:s0")),
@@ -110,16 +112,45 @@ fn a_field_that_cannot_be_honoured_is_named() {
         ("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "700"})),
         ("/linux/personality", json!({"domain": "SOLARIS"})),
         ("/linux/timeOffsets", json!({"realtime": {"secs": 1}})),
+        ("/linux/intelRdt/closID", json!({"closID": "../x"})),
+        ("/linux/intelRdt/memBwSchema", json!({"memBwSchema": "L3:0=f"})),
+        ("/mounts/0/options", json!(["bind", "size=4k"])),
         ("/linux/resources", json!({"hugepageLimits": [{"pageSize": "3KB", "limit": 1}]})),
     ];
     for (path, value) in cases {
         let bundle = Bundle::new(&["true"]).with(|spec| {
             spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "time"}));
-            let (parent, name) = path.rsplit_once('/').unwrap();
+            let field = match path {
+                "/linux/intelRdt/closID" | "/linux/intelRdt/memBwSchema" => "/linux/intelRdt",
+                other => other,
+            };
+            let (parent, name) = field.rsplit_once('/').unwrap();
             spec.pointer_mut(parent).unwrap()[name] = value;
         });
         let answer = bundle.run();
         assert!(answer.code == 1 && answer.stderr.contains(path), "{path}: {answer:?}");
         bundle.assert_clean();
     }
+}
+
+/// What goes into a frozen group would stay there without a word.
+#[test]
+fn a_frozen_group_takes_nobody() {
+    let bundle = Bundle::new(&["true"]);
+    let (top, file, value) = match crate::bundle::is_v2() {
+        true => ("/sys/fs/cgroup", "cgroup.freeze", "1"),
+        false => ("/sys/fs/cgroup/freezer", "freezer.state", "FROZEN"),
+    };
+    let group = std::path::Path::new(top).join(&bundle.id);
+    fs::create_dir(&group).unwrap();
+    fs::write(group.join(file), value).unwrap();
+    let path = format!("/{}", bundle.id);
+    let bundle = bundle.with(|spec| spec["linux"]["cgroupsPath"] = json!(path));
+    let systemd = std::env::var("WHERRY_RT_FLAGS").is_ok_and(|flags| flags.contains("systemd"));
+    let answer = bundle.run();
+    fs::remove_dir(&group).unwrap();
+    if !systemd {
+        answer.fails(1, "container's cgroup unexpectedly frozen");
+    }
+    bundle.assert_clean();
 }

@@ -10,6 +10,10 @@ fn features_are_the_specifications() {
     assert_eq!(features["hooks"].as_array().unwrap().len(), 6);
     assert_eq!(features["linux"]["namespaces"].as_array().unwrap().len(), 8);
     assert_eq!(features["linux"]["cgroup"]["systemd"], true);
+    assert_eq!(
+        features["linux"]["intelRdt"],
+        serde_json::json!({"enabled": true, "schemata": true, "monitoring": true})
+    );
     let options = features["mountOptions"].as_array().unwrap();
     assert!(options.contains(&"rro".into()) && options.contains(&"idmap".into()));
 }

@@ -223,3 +223,60 @@ fn a_filter_need_not_allow_the_runtimes_own_calls() {
         assert!(!text.contains("CapPrm:\t0000000000200000"), "{text}");
     }
 }
+
+#[test]
+fn a_sysctl_needs_a_namespace_that_is_not_the_hosts() {
+    let own = |kind: &str| json!(format!("/proc/self/ns/{kind}"));
+    for (kind, file, key) in [
+        ("network", "net", "net.ipv4.ip_forward"),
+        ("ipc", "ipc", "kernel.msgmax"),
+        ("uts", "uts", "kernel.domainname"),
+    ] {
+        let bundle = Bundle::new(&["true"]).with(|spec| {
+            for namespace in spec["linux"]["namespaces"].as_array_mut().unwrap() {
+                if namespace["type"] == kind {
+                    namespace["path"] = own(file);
+                }
+            }
+            spec["linux"]["sysctl"] = json!({key: "1"});
+        });
+        bundle.run().fails(1, &format!("/linux/sysctl/{key}"));
+    }
+    let bundle = Bundle::new(&["true"])
+        .with(|spec| spec["linux"]["sysctl"] = json!({"user.max_user_namespaces": "7"}));
+    bundle.run().fails(1, "is not allowed in the hosts user namespace");
+    let map = json!([{"containerID": 0, "hostID": 100000, "size": 65536}]);
+    let bundle = Bundle::new(&["cat", "/proc/sys/user/max_user_namespaces"]).with(|spec| {
+        spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+        spec["linux"]["uidMappings"] = map.clone();
+        spec["linux"]["gidMappings"] = map;
+        spec["linux"]["sysctl"] = json!({"user.max_user_namespaces": "7"});
+    });
+    fs::set_permissions(bundle.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(bundle.run().ok(), "7\n");
+}
+
+/// A runtime within a container finds `/proc/sys` mounted over by parts of itself (LXC).
+#[test]
+fn sysctls_are_set_where_the_host_is_a_container() {
+    let bundle = Bundle::new(&["cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"])
+        .with(|spec| spec["linux"]["sysctl"] = json!({"net.ipv4.ip_unprivileged_port_start": "7"}));
+    let nested = |cover: &str| {
+        let script = format!(
+            "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && {cover} && exec \"$@\""
+        );
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script, "sh"]).arg(crate::bundle::runtime());
+        command.arg("--root").arg(bundle.root()).args(["run", &bundle.id]).current_dir(bundle.path());
+        command.output().unwrap()
+    };
+    let output = nested("mount --bind /proc/sys/net /proc/sys/net && mount -o remount,rw,bind /proc/sys/net");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "7\n", "{output:?}");
+    // What is no procfs is not written to.
+    let output = nested(
+        "mount -t tmpfs tmpfs /proc/sys/net && mkdir /proc/sys/net/ipv4 && \
+        touch /proc/sys/net/ipv4/ip_unprivileged_port_start",
+    );
+    assert!(!output.status.success(), "{output:?}");
+    bundle.assert_clean();
+}

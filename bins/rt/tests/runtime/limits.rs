@@ -42,6 +42,19 @@ fn update_reads_json_from_stdin() {
 }
 
 #[test]
+fn a_limit_that_kernels_have_no_more_is_warned_of() {
+    let text = "Kernel memory settings are ignored";
+    let limited =
+        Bundle::new(&["true"]).with(|spec| spec["linux"]["resources"]["memory"] = json!({"kernel": 1 << 25}));
+    assert!(limited.run().stderr.contains(text));
+    let bundle = Bundle::new(&["sleep", "100"]);
+    bundle.run_detached();
+    let answer = bundle.on("update", &["--kernel-memory", "64m"]);
+    assert!(answer.stderr.contains(text), "{answer:?}");
+    answer.ok();
+}
+
+#[test]
 fn a_small_memory_limit_is_enough_to_start() {
     let bundle = Bundle::new(&["true"])
         .with(|spec| spec["linux"]["resources"]["memory"] = json!({"limit": 6 << 20, "swap": 6 << 20}));

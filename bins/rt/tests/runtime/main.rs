@@ -1,6 +1,7 @@
 //! The runtime on its command line, with bundles of a static busybox, as root.
 
 mod annotations;
+mod as_crun;
 mod as_runc;
 mod attacks;
 mod bundle;

@@ -48,7 +48,7 @@ fn a_seccomp_agent_gets_its_listeners() {
             "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]
         });
     });
-    bundle.run().fails(1, "cannot connect to seccomp agent");
+    bundle.run().fails(1, "failed to connect with seccomp agent");
     bundle.assert_clean();
     let listener = UnixListener::bind(&path).unwrap();
     bundle.run_detached();
