@@ -50,7 +50,7 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     dump(context, words, &container)?;
     drop(lock);
     if !words.has("leave-running") && !words.has("pre-dump") {
-        delete::destroy(&container, context.log)?;
+        delete::destroy(&container)?;
     }
     Ok(0)
 }

@@ -11,7 +11,6 @@ use super::{Command, Context};
 use crate::container::{Container, Id};
 use crate::failure::Failure;
 use crate::launch;
-use crate::log::Log;
 use crate::words::{Grammar, Words, switch};
 
 pub const COMMAND: Command = Command {
@@ -39,7 +38,7 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     let force = words.has("force");
     if words.has("regex") {
         let found = store.matching(&words.arguments[0])?;
-        super::each(&found, |container| delete(container, force, context.log))?;
+        super::each(&found, |container| delete(container, force))?;
         return Ok(0);
     }
     let container = match store.load(&words.arguments[0]) {
@@ -56,11 +55,11 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
         }
         Err(failure) => return Err(failure),
     };
-    delete(&container, force, context.log)?;
+    delete(&container, force)?;
     Ok(0)
 }
 
-fn delete(container: &Container, force: bool, log: &Log) -> Result<(), Failure> {
+fn delete(container: &Container, force: bool) -> Result<(), Failure> {
     match container.status()? {
         Status::Stopped => {}
         Status::Created => kill(container)?,
@@ -70,7 +69,7 @@ fn delete(container: &Container, force: bool, log: &Log) -> Result<(), Failure> 
             return Err(Failure::new(format!("cannot delete container {id} that is not stopped: {word}")));
         }
     }
-    destroy(container, log)
+    destroy(container)
 }
 
 /// Kills init and waits until it is gone.
@@ -93,8 +92,8 @@ fn kill(container: &Container) -> Result<(), Failure> {
 }
 
 /// Removes all that is left of a container whose init is gone: processes, cgroups, the record;
-/// then runs the poststop hooks. Goes on after a failure and tells of the first.
-pub fn destroy(container: &Container, log: &Log) -> Result<(), Failure> {
+/// then runs the poststop hooks, of which one that fails ends it, as in every runtime. Goes on after a failure and tells of the first.
+pub fn destroy(container: &Container) -> Result<(), Failure> {
     let cgroup = container.cgroup();
     let mut first: Result<(), Failure> = Ok(());
     let mut note = |result: Result<(), Failure>| {
@@ -125,5 +124,5 @@ pub fn destroy(container: &Container, log: &Log) -> Result<(), Failure> {
     }
     container.remove_directory()?;
     let state = container.record.state(Status::Stopped);
-    launch::run_all_hooks("poststop", &container.record.poststop, &state, |text| log.warn(text))
+    launch::run_hooks("poststop", &container.record.poststop, &state)
 }

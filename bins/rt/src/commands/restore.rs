@@ -55,6 +55,6 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     let restored = launch::restore(&context.store(), &restore)?;
     let Some(relay) = relay else { return Ok(0) };
     let code = relay.wait(restored.pid, restored.console, None)?;
-    delete::destroy(&restored.container, context.log)?;
+    delete::destroy(&restored.container)?;
     Ok(code)
 }

@@ -57,7 +57,7 @@ fn make(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     let (pid, container) = (created.pid, &created.container);
     let started = launch::let_go(&created.channel).and_then(|()| launch::after_start(container));
     if let Err(failure) = started {
-        delete::destroy(container, context.log)?;
+        delete::destroy(container)?;
         return Err(failure);
     }
     let Some(relay) = relay else {
@@ -66,7 +66,7 @@ fn make(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     };
     let code = relay.wait(pid, created.console, notify)?;
     if !words.has("keep") {
-        delete::destroy(container, context.log)?;
+        delete::destroy(container)?;
     }
     Ok(code)
 }

@@ -32,7 +32,7 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
             launch::open_fifo(&container)?;
             if let Err(failure) = launch::after_start(&container) {
                 // A poststart hook that fails ends the container (runtime.md#lifecycle, 1.3).
-                delete::destroy(&container, context.log)?;
+                delete::destroy(&container)?;
                 return Err(failure);
             }
             if let (Some(notify), Some(pid)) = (notify, container.init()) {

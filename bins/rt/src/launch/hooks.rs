@@ -25,28 +25,6 @@ pub fn run_hooks(point: &str, hooks: &[Hook], state: &State) -> Result<(), Failu
     hooks.iter().enumerate().try_for_each(|numbered| run_one(point, numbered, state, &text))
 }
 
-/// As [`run_hooks`] for what happens whatever becomes of them: each runs, and `warn` hears of those
-/// that fail, the first of which is the result, as callers know it from runc.
-pub fn run_all_hooks(
-    point: &str,
-    hooks: &[Hook],
-    state: &State,
-    mut warn: impl FnMut(&str),
-) -> Result<(), Failure> {
-    if hooks.is_empty() {
-        return Ok(());
-    }
-    let text = serialized(state)?;
-    let mut first = Ok(());
-    for numbered in hooks.iter().enumerate() {
-        if let Err(failure) = run_one(point, numbered, state, &text) {
-            warn(&failure.message);
-            first = first.and(Err(failure));
-        }
-    }
-    first
-}
-
 fn serialized(state: &State) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(state).map_err(|error| Failure::new(error.to_string()))
 }
@@ -173,17 +151,6 @@ mod tests {
         let long = State { annotations: [("a".to_owned(), "x".repeat(1 << 20))].into(), ..state() };
         assert!(run_hooks("p", &[shell("exec sleep 60", Some(1))], &long).is_err());
         run_hooks("p", &[shell("true", None), shell("test $(wc -c) -gt 1048576", None)], &long).unwrap();
-    }
-
-    #[test]
-    fn those_that_fail_keep_none_from_running() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let mark = shell(&format!("echo ran > {}", file.path().display()), None);
-        let mut told = Vec::new();
-        let hooks = [shell("exit 3", None), mark];
-        assert!(run_all_hooks("poststop", &hooks, &state(), |text| told.push(text.to_owned())).is_err());
-        assert_eq!(told, ["error running poststop hook #0: exit status 3, stdout: , stderr: "]);
-        assert_eq!(std::fs::read_to_string(file).unwrap(), "ran\n");
     }
 
     #[test]

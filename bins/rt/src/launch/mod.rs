@@ -32,7 +32,7 @@ pub use create::{Request, create};
 pub use exec::{Entry, enter};
 pub use foreground::Relay;
 pub use group::{Manager, ignored_limits, set_in_systemd, stop_in_systemd, with_default_devices};
-pub use hooks::{run_all_hooks, run_hooks};
+pub use hooks::run_hooks;
 pub use notify::Notify;
 pub use restore::{Restore, restore};
 pub use start::{after_start, let_go, open_fifo};
