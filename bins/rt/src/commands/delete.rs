@@ -33,6 +33,19 @@ pub const COMMAND: Command = Command {
 /// How long killed processes may take to go; a disk that hangs keeps them longer than any limit.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a program that runs may take to end before its container counts as one that is not stopped.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// Whether init ends in time.
+fn ends_within(container: &Container, limit: Duration) -> bool {
+    let Some(pidfd) = container.init().and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {
+        return !container.is_alive();
+    };
+    let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
+    let _ = poll(&mut [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)], Some(&limit));
+    !container.is_alive()
+}
+
 fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     let store = context.store();
     let force = words.has("force");
@@ -64,6 +77,8 @@ fn delete(container: &Container, force: bool) -> Result<(), Failure> {
         Status::Stopped => {}
         Status::Created => kill(container)?,
         _ if force => kill(container)?,
+        // Whoever starts and deletes at once knows runtimes that take longer than the program does.
+        Status::Running if ends_within(container, GRACE) => {}
         other => {
             let (id, word) = (&container.record.id, other.word());
             return Err(Failure::new(format!("cannot delete container {id} that is not stopped: {word}")));

@@ -142,3 +142,19 @@ fn many_short_lives_end_with_their_codes() {
         }
     });
 }
+
+#[test]
+fn a_program_that_is_about_to_end_can_be_deleted() {
+    for _ in 0..10 {
+        let bundle = Bundle::new(&["true"]);
+        bundle.create();
+        bundle.on("start", &[]).ok();
+        let answer = bundle.on("delete", &[]);
+        // A machine under load may take longer than anybody waits.
+        if answer.code == 0 {
+            return bundle.assert_clean();
+        }
+        assert!(answer.stderr.contains("that is not stopped: running"), "{answer:?}");
+    }
+    panic!("none of ten had ended");
+}
