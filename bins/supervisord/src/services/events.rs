@@ -71,12 +71,12 @@ impl events_server::Events for EventsService {
     }
 }
 
-/// Whether a subscriber asked for this event. Fields of the payload are those that clients filter tasks by.
+/// Whether a subscriber asked for this event.
 fn matches(filter: &filters::Filters, envelope: &Envelope) -> bool {
     filter.matches(&|path: &[&str]| match path {
         ["namespace"] => Some(envelope.namespace.clone()),
         ["topic"] => Some(envelope.topic.clone()),
-        ["event", field] => crate::payload::field(envelope.event.as_ref()?, field),
+        ["event", field @ ..] => crate::payload::field(envelope.event.as_ref()?, field),
         _ => None,
     })
 }

@@ -3,6 +3,7 @@
 use super::records::{Answer, blocking, namespace_in, paths, required};
 use containerd_api::services::images::v1::images_server;
 use containerd_api::services::images::v1::*;
+use errdefs::Error;
 use metadata::Db;
 use tonic::{Request, Response, async_trait};
 
@@ -33,6 +34,9 @@ impl images_server::Images for ImagesService {
         let images = namespace_in(&self.0, &request)?.images();
         let UpdateImageRequest { image, update_mask, source_date_epoch } = request.into_inner();
         let image = required(image, "image")?;
+        if image.name.is_empty() {
+            return Err(Error::invalid_argument("Image.Name required").into());
+        }
         let updated = blocking(move || images.update(image, &paths(update_mask), source_date_epoch)).await?;
         Ok(Response::new(UpdateImageResponse { image: Some(updated) }))
     }
