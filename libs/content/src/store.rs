@@ -1,7 +1,7 @@
 //! The directory of blobs and ingests.
 
 use crate::ingest::{self, Ingest};
-use crate::{Digest, Info, ReaderAt, Status, Writer, WriterOptions};
+use crate::{Digest, Hasher, Info, ReaderAt, Status, Writer, WriterOptions};
 use errdefs::{Error, Result};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -85,6 +85,14 @@ impl Store {
         let file = File::open(&path).map_err(|cause| absent(digest, &path, cause))?;
         let size = file.metadata().map_err(|cause| failed("stat", &path, cause))?.len();
         Ok(ReaderAt::new(file, size))
+    }
+
+    /// Whether a blob's bytes are what its name says: all of them are read. NotFound.
+    pub fn is_sound(&self, digest: &Digest) -> Result<bool> {
+        let (mut hasher, mut reader) = (Hasher::new(digest.algorithm())?, self.reader(digest)?);
+        let path = self.blob_path(digest);
+        hasher.update_from(&mut reader).map_err(|cause| failed("read", &path, cause))?;
+        Ok(hasher.digest() == *digest)
     }
 
     /// Every blob, each once, in no order.

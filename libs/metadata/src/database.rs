@@ -26,6 +26,15 @@ pub enum SharingPolicy {
     Isolated,
 }
 
+impl std::fmt::Display for SharingPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            SharingPolicy::Shared => "shared",
+            SharingPolicy::Isolated => "isolated",
+        })
+    }
+}
+
 /// What a database is opened with.
 pub struct Config {
     /// The redb file; made when missing, its directory must exist.
@@ -69,6 +78,14 @@ pub struct Namespace {
 impl Db {
     /// Opens the database, makes it when missing, and recovers what a crash left.
     pub fn open(config: Config) -> Result<Db> {
+        let db = Db::open_as_it_is(config)?;
+        db.recover()?;
+        schedule::spawn(&db);
+        Ok(db)
+    }
+
+    /// Opens the database and leaves everything as a crash may have left it: to look at.
+    pub fn open_as_it_is(config: Config) -> Result<Db> {
         let trigger = Trigger::new(config.gc);
         let core = Arc::new(Core::open(config.path, config.exchange, trigger)?);
         let mut snapshotters = BTreeMap::new();
@@ -92,10 +109,7 @@ impl Db {
             pins: Pins::default(),
             runs: Runs::default(),
         };
-        let db = Db { inner: Arc::new(inner) };
-        db.recover()?;
-        schedule::spawn(&db);
-        Ok(db)
+        Ok(Db { inner: Arc::new(inner) })
     }
 
     /// The view of one namespace; it need not exist. InvalidArgument for a bad identifier.

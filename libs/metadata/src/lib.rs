@@ -5,6 +5,7 @@
 //! when its change is durable. Reads never wait. Every call is synchronous and may block on the disk:
 //! from async code use `spawn_blocking` for calls that change something.
 
+mod account;
 mod backend;
 mod collect;
 mod containers;
@@ -28,6 +29,7 @@ mod snapshot_store;
 mod state;
 mod writer;
 
+pub use account::Object;
 pub use collect::GcStats;
 pub use containers::Containers;
 pub use content_store::Content;

@@ -18,7 +18,7 @@ const BACK_REF: &str = "containerd.io/gc.bref.";
 
 /// Something that can be referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Node<'a> {
+pub(crate) enum Node<'a> {
     Content(&'a str),
     Image(&'a str),
     Container(&'a str),
@@ -26,12 +26,31 @@ enum Node<'a> {
     Snapshot(&'a str, &'a str),
 }
 
+/// Why something is kept: what first led to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Why<'a> {
+    /// It is what roots are: an image, a container.
+    Root,
+    /// Its label `gc.root`.
+    Label,
+    Lease(&'a str),
+    Sandbox(&'a str),
+    /// Something is being made of it.
+    Work,
+    /// An ingest that will be it, by reference.
+    Ingest(&'a str),
+    /// Another object refers to it, or is what it says it belongs to.
+    Other(Node<'a>),
+}
+
 /// Marks a namespace; a reached node is flat when only flat leases reach it.
 struct Marker<'a> {
     name: &'a str,
     records: &'a NamespaceState,
     now: SystemTime,
-    reached: HashMap<Node<'a>, bool>,
+    reached: HashMap<Node<'a>, (bool, Why<'a>)>,
+    /// Where the marking is.
+    why: Why<'a>,
     queue: Vec<(Node<'a>, bool)>,
     /// Children that name their parent.
     children: HashMap<Node<'a>, Vec<Node<'a>>>,
@@ -40,11 +59,26 @@ struct Marker<'a> {
 
 /// The keys of the records of `name` that nothing refers to.
 pub(crate) fn unreferenced(name: &str, records: &NamespaceState, pins: &[Pin], now: SystemTime) -> Vec<Key> {
+    mark(name, records, pins, now).sweep()
+}
+
+/// What of `name` is kept when nobody is at work, and why. Ingests are roots of their own kind: they are not here.
+pub(crate) fn reasons<'a>(
+    name: &'a str,
+    records: &'a NamespaceState,
+    now: SystemTime,
+) -> HashMap<Node<'a>, Why<'a>> {
+    let reached = mark(name, records, &[], now).reached;
+    reached.into_iter().map(|(node, (_, why))| (node, why)).collect()
+}
+
+fn mark<'a>(name: &'a str, records: &'a NamespaceState, pins: &[Pin], now: SystemTime) -> Marker<'a> {
     let mut marker = Marker {
         name,
         records,
         now,
         reached: HashMap::new(),
+        why: Why::Root,
         queue: Vec::new(),
         children: HashMap::new(),
         ingests: HashSet::new(),
@@ -52,7 +86,7 @@ pub(crate) fn unreferenced(name: &str, records: &NamespaceState, pins: &[Pin], n
     marker.back_references();
     marker.roots(pins);
     marker.run();
-    marker.sweep()
+    marker
 }
 
 /// The moment a label `gc.expire` names; one that cannot be read is no expiry.
@@ -117,9 +151,11 @@ impl<'a> Marker<'a> {
 
     fn roots(&mut self, pins: &[Pin]) {
         let (records, now) = (self.records, self.now);
-        for lease in records.leases.values().filter(|lease| !is_past(&lease.lease.labels, now)) {
+        for (id, lease) in records.leases.iter().filter(|(_, lease)| !is_past(&lease.lease.labels, now)) {
+            self.why = Why::Lease(id);
             self.lease(lease);
         }
+        self.why = Why::Root;
         for (name, image) in &records.images {
             if !is_past(&image.labels, now) {
                 self.reach(Node::Image(name), false);
@@ -128,9 +164,11 @@ impl<'a> Marker<'a> {
         for id in records.containers.keys() {
             self.reach(Node::Container(id), false);
         }
-        for sandbox in records.sandboxes.values() {
+        for (id, sandbox) in &records.sandboxes {
+            self.why = Why::Sandbox(id);
             self.follow(&sandbox.labels);
         }
+        self.why = Why::Label;
         for (digest, _) in records.blobs.iter().filter(|(_, info)| info.labels.contains_key(ROOT)) {
             self.reach(Node::Content(digest), false);
         }
@@ -139,6 +177,7 @@ impl<'a> Marker<'a> {
                 self.reach(Node::Snapshot(snapshotter, key), false);
             }
         }
+        self.why = Why::Work;
         self.pinned(pins);
         for (reference, ingest) in &records.ingests {
             let lives = ingest.expires_at.as_ref().is_some_and(|stamp| system_time(stamp) > self.now);
@@ -149,6 +188,7 @@ impl<'a> Marker<'a> {
         for reference in self.ingests.clone() {
             if let Some(ingest) = records.ingests.get(reference).filter(|ingest| !ingest.expected.is_empty())
             {
+                self.why = Why::Ingest(reference);
                 self.reach(Node::Content(&ingest.expected), false);
             }
         }
@@ -191,10 +231,10 @@ impl<'a> Marker<'a> {
     /// Marks; a node already reached flat is looked at again when it is now reached in full.
     fn reach(&mut self, node: Node<'a>, flat: bool) {
         match self.reached.get(&node) {
-            Some(false) => {}
-            Some(true) if flat => {}
+            Some((false, _)) => {}
+            Some((true, _)) if flat => {}
             _ => {
-                self.reached.insert(node, flat);
+                self.reached.insert(node, (flat, self.why));
                 self.queue.push((node, flat));
             }
         }
@@ -208,6 +248,7 @@ impl<'a> Marker<'a> {
 
     fn run(&mut self) {
         while let Some((node, flat)) = self.queue.pop() {
+            self.why = Why::Other(node);
             self.visit(node, flat);
             if !flat {
                 for child in self.children.get(&node).cloned().unwrap_or_default() {
