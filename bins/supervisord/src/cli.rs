@@ -15,6 +15,10 @@ pub enum Command {
     ConfigDump,
     /// Print the configuration file in the newest layout.
     ConfigMigrate,
+    /// Print every object with what keeps it and what is wrong with it; `hash` reads every blob.
+    Fsck { hash: bool },
+    /// Print which hosts are asked for an image, in which order and why.
+    Hosts { image: String },
     /// Publish the event on standard input, for shims that have no other way.
     Publish { topic: String, namespace: String },
     /// Print this text and end.
@@ -44,6 +48,9 @@ commands:
   config default    print the default configuration
   config dump       print the configuration in effect
   config migrate    print the configuration file in the newest layout
+  fsck [--hash]     print every object, what keeps it and what is wrong with it, while no daemon runs; --hash reads
+                    every blob
+  hosts IMAGE       print the hosts that a pull or push of IMAGE asks, in their order, and why
   publish           publish the event on standard input (--topic TOPIC --namespace NAMESPACE)
 
 flags:
@@ -63,7 +70,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<(Flags, Comman
     let mut parser = lexopt::Parser::from_args(words);
     let mut flags = Flags::default();
     let mut positional = Vec::new();
-    let (mut topic, mut namespace) = (None, None);
+    let (mut topic, mut namespace, mut hash) = (None, None, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Short('c') | Long("config") => flags.config = Some(parser.value()?.into()),
@@ -73,6 +80,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<(Flags, Comman
             Short('l') | Long("log-level") => flags.log_level = Some(parser.value()?.string()?),
             Long("topic") if positional == ["publish"] => topic = Some(parser.value()?.string()?),
             Long("namespace") if positional == ["publish"] => namespace = Some(parser.value()?.string()?),
+            Long("hash") if positional == ["fsck"] => hash = true,
             Short('h') | Long("help") => return Ok((flags, Command::Print(USAGE.into()))),
             Short('v') | Long("version") => {
                 return Ok((flags, Command::Print(format!("supervisord wherry v{VERSION}\n"))));
@@ -87,6 +95,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<(Flags, Comman
         ["config", "default"] => Command::ConfigDefault,
         ["config", "dump"] => Command::ConfigDump,
         ["config", "migrate"] => Command::ConfigMigrate,
+        ["fsck"] => Command::Fsck { hash },
+        ["hosts", image] => Command::Hosts { image: image.to_owned() },
         ["publish"] => {
             let missing = |flag: &str| lexopt::Error::from(format!("publish needs --{flag}"));
             let topic = topic.ok_or_else(|| missing("topic"))?;
@@ -115,13 +125,22 @@ mod tests {
         assert_eq!(command, Command::Publish { topic: "/t".into(), namespace: "n".into() });
         assert_eq!(parsed("config dump").unwrap().1, Command::ConfigDump);
         assert_eq!(parsed("config migrate").unwrap().1, Command::ConfigMigrate);
+        assert_eq!(parsed("fsck --hash").unwrap().1, Command::Fsck { hash: true });
+        assert_eq!(parsed("hosts a/b").unwrap().1, Command::Hosts { image: "a/b".into() });
     }
 
     #[test]
     fn what_is_unknown_is_refused() {
-        for bad in
-            ["--nonsense", "frobnicate", "config", "publish --topic /t", "--topic /t", "config default x"]
-        {
+        for bad in [
+            "--nonsense",
+            "frobnicate",
+            "config",
+            "--hash",
+            "hosts",
+            "publish --topic /t",
+            "--topic /t",
+            "config default x",
+        ] {
             assert!(parsed(bad).is_err(), "{bad}");
         }
     }

@@ -3,11 +3,15 @@
 mod authority;
 mod cli;
 mod config;
+mod fsck;
+mod hosts;
 mod logging;
 mod metrics;
 mod payload;
 mod publish;
 mod requests;
+mod restart;
+mod sandboxes;
 mod server;
 mod services;
 mod shims;
@@ -52,6 +56,8 @@ fn run(flags: &Flags, command: Command) -> Result<()> {
         Command::ConfigDefault => print(config::DEFAULT),
         Command::ConfigDump => print_table(&Config::load(flags)?.table),
         Command::ConfigMigrate => print_table(&config::migrated(flags)?),
+        Command::Fsck { hash } => fsck::check(&Config::load(flags)?, hash, print),
+        Command::Hosts { image } => print(&hosts::explain(&image, &Config::load(flags)?.transfer)?),
         Command::Publish { topic, namespace } => {
             let address = Config::load(flags)?.grpc.path;
             publish::publish(&address, &namespace, &topic)
@@ -88,7 +94,7 @@ fn serve(config: &Config) -> Result<()> {
     let served = runtime.block_on(async {
         let mut signals =
             Signals::catch().map_err(|cause| Error::unknown("cannot catch signals").with_source(cause))?;
-        parts.shims.load().await?;
+        parts.load().await?;
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let service = parts.serve(config, sockets, stopped);
         tokio::pin!(service);

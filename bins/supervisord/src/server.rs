@@ -4,6 +4,8 @@ use crate::authority::Lenient;
 use crate::config::{Config, NATIVE, OVERLAY};
 use crate::metrics::{self, Calls, Endpoint};
 use crate::requests::Logged;
+use crate::restart::Monitor;
+use crate::sandboxes::Sandboxes;
 use crate::services::containers::ContainersService;
 use crate::services::content::ContentService;
 use crate::services::diff::DiffService;
@@ -45,7 +47,7 @@ use metadata::{Db, SnapshotterOpener};
 use snapshots::{Native, Overlay};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -71,6 +73,8 @@ pub struct Parts {
     pub exchange: Exchange,
     pub records: Db,
     pub shims: Shims,
+    /// Those that run sandboxes.
+    pub sandboxes: Shims,
 }
 
 /// Makes a directory with this very mode, even if it exists.
@@ -86,17 +90,9 @@ impl Parts {
     pub fn open(config: &Config) -> Result<Parts> {
         directory(&config.root, 0o700)?;
         directory(&config.state, 0o711)?;
-        let records = config.root.join("io.containerd.metadata.v1.bolt");
-        directory(&records, 0o700)?;
+        directory(&config.root.join(METADATA), 0o700)?;
         let exchange = Exchange::new();
-        let records = Db::open(metadata::Config {
-            path: records.join("meta.redb"),
-            content: content::Store::open(&config.root.join("io.containerd.content.v1.content"))?,
-            snapshotters: snapshotters(config),
-            exchange: exchange.clone(),
-            sharing: config.sharing,
-            gc: config.gc,
-        })?;
+        let records = Db::open(records(config, &exchange)?)?;
         let daemon = Daemon {
             grpc_address: config.grpc.path.display().to_string(),
             ttrpc_address: config.ttrpc.path.display().to_string(),
@@ -105,9 +101,17 @@ impl Parts {
             socket_dir: socket_dir(&config.state),
             debug: matches!(config.log_level.as_str(), "debug" | "trace"),
         };
+        let layout = Layout::of_sandboxes(&config.state, &config.root);
+        let sandboxes = Shims::of_sandboxes(layout, daemon.clone(), exchange.clone());
         let layout = Layout::new(&config.state, &config.root);
         let shims = Shims::new(layout, daemon, exchange.clone());
-        Ok(Parts { exchange, records, shims })
+        Ok(Parts { exchange, records, shims, sandboxes })
+    }
+
+    /// Takes back what shims of a former life serve.
+    pub async fn load(&self) -> Result<()> {
+        self.sandboxes.load().await?;
+        self.shims.load().await
     }
 
     /// The services, each under its own name.
@@ -115,7 +119,7 @@ impl Parts {
         let mut routes = RoutesBuilder::default();
         let mut served = Vec::new();
         let records = || self.records.clone();
-        let introspection = IntrospectionService::new(&config.root, &self.records, self.shims.clone())?;
+        let introspection = IntrospectionService::new(config, &self.records, self.shims.clone())?;
         introspection.require(&config.required_plugins)?;
         // Every service takes and gives messages up to the limits of the configuration.
         macro_rules! serve {
@@ -129,20 +133,25 @@ impl Parts {
         }
         serve!(ContainersServer, ContainersService(records()));
         serve!(ContentServer, ContentService(records()));
-        serve!(DiffServer, DiffService(records()));
+        serve!(DiffServer, DiffService { records: records(), processors: config.processors.clone() });
         serve!(EventsServer, EventsService { exchange: self.exchange.clone() });
         serve!(HealthServer, HealthService);
         serve!(ImagesServer, ImagesService(records()));
         serve!(IntrospectionServer, introspection);
         serve!(LeasesServer, LeasesService(records()));
         serve!(NamespacesServer, NamespacesService(records()));
-        serve!(ControllerServer, SandboxControllerService);
+        let sandboxes = Sandboxes::new(self.sandboxes.clone(), self.exchange.clone());
+        serve!(ControllerServer, SandboxControllerService { records: records(), sandboxes });
         serve!(StoreServer, SandboxStoreService(records()));
         serve!(SnapshotsServer, SnapshotsService(records()));
         let streams = Streams::default();
         serve!(StreamingServer, StreamingService { db: records(), streams: streams.clone() });
         serve!(TasksServer, TasksService { records: records(), tasks: self.tasks() });
-        serve!(TransferServer, TransferService::new(records(), streams, config.transfer.clone())?);
+        let processors = config.processors.clone();
+        serve!(
+            TransferServer,
+            TransferService::new(records(), streams, config.transfer.clone(), processors)?
+        );
         serve!(VersionServer, VersionService);
         let reflection = Reflection::new(served);
         routes.add_service(ReflectionV1(reflection.clone())).add_service(ReflectionV1Alpha(reflection));
@@ -177,6 +186,9 @@ impl Parts {
                 tracing::error!(%error, "the server of shim events ended");
             }
         });
+        if let Some(interval) = config.restart_interval {
+            tokio::spawn(Monitor::new(self.records.clone(), self.tasks(), interval).run());
+        }
         let service = Logged::new(self.routes(config)?.routes().prepare(), self.counts(config).await?);
         if let Some(at) = &config.tcp {
             let server = tcp::serve(at, builder(), service.clone(), stopped(stop.clone())).await?;
@@ -206,6 +218,26 @@ fn builder() -> tonic::transport::Server {
     tonic::transport::Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+}
+
+/// The part with the records, and the directory that it has below the root.
+const METADATA: &str = "io.containerd.metadata.v1.bolt";
+
+/// The file with the records.
+pub fn records_path(config: &Config) -> PathBuf {
+    config.root.join(METADATA).join("meta.redb")
+}
+
+/// What the records are opened with.
+pub fn records(config: &Config, exchange: &Exchange) -> Result<metadata::Config> {
+    Ok(metadata::Config {
+        path: records_path(config),
+        content: content::Store::open(&config.root.join("io.containerd.content.v1.content"))?,
+        snapshotters: snapshotters(config),
+        exchange: exchange.clone(),
+        sharing: config.sharing,
+        gc: config.gc,
+    })
 }
 
 /// How each snapshotter that is not disabled is opened.

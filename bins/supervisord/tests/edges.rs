@@ -3,6 +3,8 @@
 
 mod stage;
 
+use containerd_api::services::leases::v1::CreateRequest;
+use containerd_api::services::leases::v1::leases_client::LeasesClient;
 use containerd_api::services::version::v1::version_client::VersionClient;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use stage::Stage;
@@ -94,6 +96,10 @@ async fn over_tcp_only_certificates_of_the_authority_are_let_in() {
         file("ca", &ours.pem)
     );
     let _stage = Stage::with(&config).await;
+    // It listens there a moment after the socket.
+    while TcpStream::connect(&address).is_err() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     let ask = async |identity: Option<(String, String)>| {
         let mut tls =
             ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&ours.pem)).domain_name("localhost");
@@ -192,4 +198,35 @@ fn configurations_are_shown_and_migrated() {
     assert!(
         String::from_utf8(said.stderr).unwrap().contains("required plugin io.containerd.x.v1.y not included")
     );
+}
+
+#[tokio::test]
+async fn a_person_learns_what_is_kept_and_which_hosts_are_asked() {
+    let mut stage = Stage::with("version = 4").await;
+    let (root, file) = (stage.top.path().join("root"), stage.top.path().join("config.toml"));
+    let root = root.to_str().unwrap();
+    let said = |arguments: &[&str]| {
+        let output = supervisord(&file, arguments);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let mut create = tonic::Request::new(CreateRequest { id: "kept".into(), ..Default::default() });
+    create.metadata_mut().insert("containerd-namespace", "here".parse().unwrap());
+    LeasesClient::new(stage.channel.clone()).create(create).await.unwrap();
+    stage.kill();
+    let (code, told, _) = said(&["--root", root, "fsck"]);
+    assert!(code == Some(0) && told.contains("here  lease kept  kept by until it is deleted\n"), "{told}");
+    let blobs = Path::new(root).join("io.containerd.content.v1.content/blobs/sha256");
+    std::fs::write(blobs.join("0".repeat(64)), "x").unwrap();
+    let (code, told, _) = said(&["--root", root, "fsck", "--hash"]);
+    assert!(code == Some(0) && told.contains("no record names it"), "{told}");
+    assert!(told.ends_with("2 objects, 1 that nothing keeps, 0 at fault\n"), "{told}");
+    assert!(blobs.join("0".repeat(64)).exists(), "looking takes nothing away");
+    let (code, _, complaint) = said(&["--root", "/no/such", "fsck"]);
+    assert!(code == Some(1) && complaint.contains("there are no records at /no/such"), "{complaint}");
+    assert!(!Path::new("/no/such").exists(), "asking makes nothing");
+
+    let (_, told, _) = said(&["hosts", "127.0.0.1:5000/a"]);
+    let line = "1. https://127.0.0.1:5000/v2  for resolve, pull, push, certificate not verified";
+    assert!(told.contains(line), "{told}");
 }

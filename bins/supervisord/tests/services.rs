@@ -2,16 +2,25 @@
 
 mod stage;
 
+use containerd_api::events::NamespaceCreate;
+use containerd_api::services::content::v1::content_client::ContentClient;
+use containerd_api::services::content::v1::{WriteAction, WriteContentRequest};
+use containerd_api::services::diff::v1::ApplyRequest;
+use containerd_api::services::diff::v1::diff_client::DiffClient;
+use containerd_api::services::events::v1::SubscribeRequest;
+use containerd_api::services::events::v1::events_client::EventsClient;
 use containerd_api::services::introspection::v1::introspection_client::IntrospectionClient;
 use containerd_api::services::introspection::v1::{PluginInfoRequest, PluginsRequest};
+use containerd_api::services::namespaces::v1::namespaces_client::NamespacesClient;
+use containerd_api::services::namespaces::v1::{CreateNamespaceRequest, Namespace};
 use containerd_api::services::sandbox::v1::controller_client::ControllerClient;
 use containerd_api::services::sandbox::v1::store_client::StoreClient;
 use containerd_api::services::sandbox::v1::*;
 use containerd_api::services::transfer::v1::TransferRequest;
 use containerd_api::services::transfer::v1::transfer_client::TransferClient;
 use containerd_api::types::transfer::{HttpDebug, ImageStore, OciRegistry, RegistryResolver};
-use containerd_api::types::{RuntimeInfo, RuntimeRequest, Sandbox};
-use containerd_api::{pack, unpack};
+use containerd_api::types::{Descriptor, Mount, RuntimeInfo, RuntimeRequest, Sandbox};
+use containerd_api::{Any, pack, unpack};
 use stage::Stage;
 use std::os::unix::fs::PermissionsExt;
 use tonic::{Code, Request};
@@ -96,4 +105,119 @@ async fn the_traffic_of_transfers_is_shown_to_nobody() {
     };
     let refused = TransferClient::new(stage.channel.clone()).transfer(here(request)).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented, "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_clients_look_for_is_told() {
+    let stage =
+        Stage::with("version = 4\n[plugins.'io.containerd.gc.v1.scheduler']\ndeletion_threshold = 7").await;
+    let all = async |filter: &str| {
+        let request = PluginsRequest { filters: vec![filter.into()] };
+        let mut introspection = IntrospectionClient::new(stage.channel.clone());
+        introspection.plugins(request).await.unwrap().into_inner().plugins
+    };
+    // nerdctl: which restart policies there are.
+    let restart = all("id==restart").await;
+    assert_eq!(restart[0].r#type, "io.containerd.monitor.container.v1");
+    assert_eq!(restart[0].capabilities, ["no", "always", "on-failure", "unless-stopped"]);
+    // buildkit: the worker's platforms.
+    let runtimes = all("type==io.containerd.runtime.v2").await;
+    assert_eq!(runtimes[0].platforms[0].os, "linux");
+    assert_eq!(runtimes[0].exports["log-uri-schemes"], "fifo,binary,binary-v2,file");
+    assert_eq!(all("type==io.containerd.metadata.v1").await[0].exports["policy"], "shared");
+    assert_eq!(all("type==io.containerd.gc.v1").await[0].exports["DeletionThreshold"], "7");
+    let off = "disabled_plugins = ['io.containerd.monitor.container.v1.restart']";
+    let stage = Stage::with(&format!("version = 4\n{off}")).await;
+    let request = PluginsRequest { filters: vec!["id==restart".into()] };
+    let mut introspection = IntrospectionClient::new(stage.channel.clone());
+    assert!(introspection.plugins(request).await.unwrap().into_inner().plugins.is_empty());
+}
+
+#[tokio::test]
+async fn events_are_chosen_by_any_of_their_fields() {
+    let stage = Stage::new().await;
+    let subscribe = async |filter: &str| {
+        let request = SubscribeRequest { filters: vec![filter.into()] };
+        EventsClient::new(stage.channel.clone()).subscribe(here(request)).await.unwrap().into_inner()
+    };
+    let mut by_name = subscribe("topic==\"/namespaces/create\",event.name==second").await;
+    let mut by_label = subscribe("event.labels.\"a.b/c\"==1").await;
+    for (name, value) in [("first", "0"), ("second", "2"), ("third", "1")] {
+        let labels = [("a.b/c".to_owned(), value.to_owned())].into();
+        let namespace = Some(Namespace { name: name.into(), labels });
+        let create = CreateNamespaceRequest { namespace };
+        NamespacesClient::new(stage.channel.clone()).create(create).await.unwrap();
+    }
+    for (stream, expected) in [(&mut by_name, "second"), (&mut by_label, "third")] {
+        let envelope = stream.message().await.unwrap().unwrap();
+        assert_eq!(unpack::<NamespaceCreate>(&envelope.event.unwrap()).unwrap().name, expected);
+    }
+}
+
+/// Stores a blob; its descriptor.
+async fn store(stage: &Stage, media_type: &str, data: &[u8]) -> Descriptor {
+    let commit = WriteContentRequest {
+        action: WriteAction::Commit as i32,
+        r#ref: media_type.into(),
+        total: data.len() as i64,
+        data: data.to_vec().into(),
+        ..Default::default()
+    };
+    let mut content = ContentClient::new(stage.channel.clone());
+    let mut answers = content.write(here(tokio_stream::once(commit))).await.unwrap().into_inner();
+    while answers.message().await.unwrap().is_some() {}
+    let digest = content::Hasher::of(data).to_string();
+    Descriptor { media_type: media_type.into(), digest, size: data.len() as i64, ..Default::default() }
+}
+
+/// A program that takes a header away, if it is told of it in so many words.
+const OPEN: &str = r#"
+case "$(cat <&3)" in *secret) ;; *) echo wrong key >&2; exit 1 ;; esac
+read -r header && exec cat
+"#;
+
+#[tokio::test]
+async fn layers_of_other_kinds_go_through_programs() {
+    let top = tempfile::tempdir().unwrap();
+    let script = top.path().join("open.sh");
+    std::fs::write(&script, OPEN).unwrap();
+    let stage = Stage::with(&format!(
+        "version = 2\n[stream_processors.opener]\naccepts = ['x/closed']\npath = '/bin/sh'\nargs = [{:?}]\n\
+         returns = 'application/vnd.oci.image.layer.v1.tar'",
+        script.display().to_string()
+    ))
+    .await;
+    let mut writer = archive::Writer::new(Vec::new());
+    let mut entry = archive::Entry::new("file", archive::Kind::File, 0o644);
+    entry.size = 5;
+    writer.append(&entry, &mut b"plain".as_slice()).unwrap();
+    let layer = writer.finish().unwrap();
+    let target = top.path().join("target");
+    std::fs::create_dir(&target).unwrap();
+    let closed = [b"closed\n".as_slice(), &layer].concat();
+    let stored = store(&stage, "x/closed", &closed).await;
+    let apply = |media_type: &str, key: &str| ApplyRequest {
+        diff: Some(Descriptor { media_type: media_type.into(), ..stored.clone() }),
+        mounts: vec![Mount {
+            r#type: "bind".into(),
+            source: target.display().to_string(),
+            options: vec!["rbind".into(), "rw".into()],
+            ..Default::default()
+        }],
+        // Clients address all programs that they know of.
+        payloads: ["opener", "another"]
+            .map(|id| (id.to_owned(), Any { type_url: "t".into(), value: key.into() }))
+            .into(),
+        sync_fs: false,
+    };
+    let mut diff = DiffClient::new(stage.channel.clone());
+    let unknown = diff.apply(here(apply("x/other", "secret"))).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::Unimplemented);
+    assert!(unknown.message().contains("no processor for media-type"), "{}", unknown.message());
+    let wrong = diff.apply(here(apply("x/closed", "guess"))).await.unwrap_err();
+    assert!(wrong.message().contains("stream processor opener failed: wrong key"), "{}", wrong.message());
+    let applied = diff.apply(here(apply("x/closed", "secret"))).await.unwrap().into_inner().applied.unwrap();
+    assert_eq!(applied.digest, content::Hasher::of(&layer).to_string());
+    assert_eq!(applied.media_type, "application/vnd.oci.image.layer.v1.tar");
+    assert_eq!(std::fs::read_to_string(target.join("file")).unwrap(), "plain");
 }

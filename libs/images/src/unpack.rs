@@ -20,6 +20,8 @@ pub struct Unpacker {
     /// Under the lease that holds the work.
     pub namespace: Namespace,
     pub snapshotter: String,
+    /// What makes layers of other kinds readable.
+    pub processors: diff::Processors,
 }
 
 /// One layer on its place in the stack.
@@ -154,11 +156,13 @@ impl Unpacker {
     }
 
     fn fill(&self, step: &Step, target: &diff::Target, progress: &(dyn Fn(u64) + Sync)) -> Result<()> {
-        diff::Compression::of_media_type(&step.layer.media_type)?;
+        let media_type = &step.layer.media_type;
+        let is_known = self.processors.chain(media_type)?.is_empty();
         let content = self.namespace.content();
         let reader = content.reader(&step.layer.digest)?;
-        let stream = Told { inner: reader, count: 0, told: 0, progress };
-        let layer = diff::Layer { stream, verified: Some(&step.layer.digest) };
+        let inner = self.processors.open(media_type, reader, &HashMap::new())?;
+        let stream = Told { inner, count: 0, told: 0, progress };
+        let layer = diff::Layer { stream, verified: is_known.then_some(&step.layer.digest) };
         let applied = diff::apply(layer, target)?;
         if applied.diff_id != step.diff_id {
             return Err(Error::failed_precondition(format!(

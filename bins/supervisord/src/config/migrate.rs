@@ -4,12 +4,14 @@
 //! plugins that we have not; 4 has the servers' settings in plugins of their own (containerd
 //! docs/man/containerd-config.toml.5).
 
-use super::{GRPC, GRPC_TCP, HISTOGRAM, METRICS, TTRPC};
+use super::{GRPC, GRPC_TCP, HISTOGRAM, METRICS, RESTART, TTRPC};
 use errdefs::{Error, Result};
 use toml::{Table, Value};
 
 /// The newest layout that containerd knows.
 pub const NEWEST: i64 = 4;
+/// What the part that restarts containers was called up to version 2.
+const OLD_RESTART: &str = "io.containerd.internal.v1.restart";
 /// The server plugin of the socket for profiles.
 pub const DEBUG: &str = "io.containerd.server.v1.debug";
 
@@ -30,6 +32,9 @@ pub fn migrate(file: &mut Table) -> Result<()> {
     let from = version(file)?;
     if from < 2 {
         name_plugins(file);
+    }
+    if from < 3 {
+        rename(file, OLD_RESTART, RESTART);
     }
     if from < 4 {
         move_servers(file);
@@ -54,6 +59,22 @@ fn plugin_name(short: &str) -> String {
         _ => "grpc.v1",
     };
     format!("io.containerd.{kind}.{short}")
+}
+
+/// Gives a plugin its newer name.
+fn rename(file: &mut Table, old: &str, new: &str) {
+    if let Some(Value::Table(plugins)) = file.get_mut("plugins")
+        && let Some(section) = plugins.remove(old)
+    {
+        plugins.entry(new).or_insert(section);
+    }
+    for list in ["disabled_plugins", "required_plugins"] {
+        for name in file.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if name.as_str() == Some(old) {
+                *name = Value::String(new.to_owned());
+            }
+        }
+    }
 }
 
 fn name_plugins(file: &mut Table) {
@@ -167,6 +188,18 @@ mod tests {
         assert_eq!(file["debug"].to_string(), "{ level = \"warn\" }");
         assert!(!file.contains_key("metrics"));
         assert_eq!(file["version"].as_integer(), Some(NEWEST));
+    }
+
+    #[test]
+    fn the_part_that_restarts_has_its_newer_name() {
+        for text in [
+            "[plugins.restart]\ninterval = '1s'",
+            "version = 2\n[plugins.'io.containerd.internal.v1.restart']\ninterval = '1s'",
+        ] {
+            assert_eq!(migrated(text)["plugins"][RESTART]["interval"].as_str(), Some("1s"), "{text}");
+        }
+        let off = migrated("version = 2\ndisabled_plugins = ['io.containerd.internal.v1.restart']");
+        assert_eq!(off["disabled_plugins"][0].as_str(), Some(RESTART));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::cli::Flags;
 use crate::services::transfer::TransferConfig;
 use errdefs::{Error, Result};
 use plugins::{File, Section, take};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -24,6 +25,7 @@ const DEFAULT_PATH: &str = "/etc/wherry/supervisord.toml";
 pub const OVERLAY: &str = "io.containerd.snapshotter.v1.overlayfs";
 pub const NATIVE: &str = "io.containerd.snapshotter.v1.native";
 const GC: &str = "io.containerd.gc.v1.scheduler";
+const RESTART: &str = "io.containerd.monitor.container.v1.restart";
 const TRANSFER: &str = "io.containerd.transfer.v1.local";
 const METADATA: &str = "io.containerd.metadata.v1.bolt";
 const GRPC: &str = "io.containerd.server.v1.grpc";
@@ -76,6 +78,10 @@ pub struct Config {
     pub overlay: Option<(PathBuf, snapshots::OverlayOptions)>,
     pub native: Option<PathBuf>,
     pub transfer: TransferConfig,
+    /// What makes layers of other kinds readable.
+    pub processors: diff::Processors,
+    /// How often the containers that are to run are looked at; `None` if nobody looks.
+    pub restart_interval: Option<std::time::Duration>,
     pub required_plugins: Vec<String>,
     /// The merged file, for `config dump`.
     pub table: Table,
@@ -128,10 +134,14 @@ impl Config {
         };
         unknown("", &file.rest);
         unknown("debug.", &file.debug.rest);
+        for (id, processor) in &file.stream_processors {
+            unknown(&format!("stream_processors.{id:?}."), &processor.rest);
+        }
         if let Some(name) = file.proxy_plugins.keys().next() {
             let text = format!("proxy_plugins.{name:?}: plugins of other processes are not supported");
             return Err(Error::unimplemented(text).with_hint("Use the snapshotters overlayfs or native."));
         }
+        let processors = processors(std::mem::take(&mut file.stream_processors))?;
         check_disabled(&file.disabled_plugins)?;
         let (root, state) = (absolute("root", &file.root)?, absolute("state", &file.state)?);
         if root == state {
@@ -148,6 +158,7 @@ impl Config {
         let overlay: plugins::Overlay = take(sections, &mut warnings)?;
         let native: plugins::Native = take(sections, &mut warnings)?;
         let transfer = transfer(take(sections, &mut warnings)?)?;
+        let restart: plugins::Restart = take(sections, &mut warnings)?;
         warnings.extend(file.plugins.keys().map(|name| format!("no such part: plugins.{name:?}")));
         let below = |given: &Path, name: &str| match given.as_os_str().is_empty() {
             true => root.join(name),
@@ -184,6 +195,8 @@ impl Config {
             overlay: is_on(OVERLAY).then(|| (below(&overlay.root_path, OVERLAY), options)),
             native: is_on(NATIVE).then(|| below(&native.root_path, NATIVE)),
             transfer,
+            processors,
+            restart_interval: is_on(RESTART).then(|| restart_interval(&restart)).transpose()?,
             required_plugins: file.required_plugins,
             root,
             state,
@@ -289,7 +302,32 @@ fn transfer(section: plugins::Transfer) -> Result<TransferConfig> {
     })
 }
 
-/// Disabling what is not there is fine; of our own parts the snapshotters can be left out.
+fn processors(sections: BTreeMap<String, plugins::StreamProcessor>) -> Result<diff::Processors> {
+    let given = |id: String, section: plugins::StreamProcessor| {
+        let plugins::StreamProcessor { accepts, returns, path, args, env, .. } = section;
+        let wrong = |what: &str| Err(invalid(format!("stream_processors.{id:?}: {what}")));
+        if accepts.is_empty() || returns.is_empty() || path.as_os_str().is_empty() {
+            return wrong("accepts, returns and path must be set");
+        }
+        if env.iter().any(|pair| !pair.contains('=')) {
+            return wrong("env wants NAME=VALUE");
+        }
+        Ok(diff::Processor { id, accepts, returns, path, args, env })
+    };
+    let given = sections.into_iter().map(|(id, section)| given(id, section));
+    Ok(diff::Processors::new(given.collect::<Result<_>>()?))
+}
+
+fn restart_interval(section: &plugins::Restart) -> Result<std::time::Duration> {
+    let interval = duration::parse(&section.interval)?;
+    if interval.is_zero() {
+        return Err(invalid(format!("plugins.{RESTART:?}.interval must be longer than 0"))
+            .with_hint(format!("Put {RESTART:?} into disabled_plugins to restart nothing.")));
+    }
+    Ok(interval)
+}
+
+/// Disabling what is not there is fine; of our own parts the snapshotters and the restarts can be left out.
 fn check_disabled(uris: &[String]) -> Result<()> {
     for uri in uris {
         if uri != "cri" && !uri.contains('.') {

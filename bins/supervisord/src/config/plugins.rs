@@ -18,6 +18,8 @@ pub struct File {
     pub timeouts: BTreeMap<String, String>,
     #[serde(default)]
     pub proxy_plugins: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub stream_processors: BTreeMap<String, StreamProcessor>,
     pub plugins: BTreeMap<String, Value>,
     #[serde(flatten)]
     pub rest: Table,
@@ -27,6 +29,23 @@ pub struct File {
 pub struct Debug {
     pub level: String,
     pub format: String,
+    #[serde(flatten)]
+    pub rest: Table,
+}
+
+/// A program that makes layers of another kind readable.
+#[derive(Deserialize)]
+pub struct StreamProcessor {
+    #[serde(default)]
+    pub accepts: Vec<String>,
+    #[serde(default)]
+    pub returns: String,
+    #[serde(default)]
+    pub path: PathBuf,
+    #[serde(default)]
+    pub args: Vec<String>,
+    #[serde(default)]
+    pub env: Vec<String>,
     #[serde(flatten)]
     pub rest: Table,
 }
@@ -122,6 +141,13 @@ pub struct Transfer {
     rest: Table,
 }
 
+#[derive(Deserialize)]
+pub struct Restart {
+    pub interval: String,
+    #[serde(flatten)]
+    rest: Table,
+}
+
 /// A plugin's table.
 pub trait Section: for<'a> Deserialize<'a> {
     /// The plugin's URI.
@@ -152,6 +178,7 @@ sections! {
     Overlay = super::OVERLAY;
     Native = super::NATIVE;
     Transfer = super::TRANSFER;
+    Restart = super::RESTART;
 }
 
 /// Takes a plugin's table out of the file, and notes the keys that are not ours.

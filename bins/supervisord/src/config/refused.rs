@@ -4,10 +4,9 @@ use errdefs::{Error, Result};
 use toml::{Table, Value};
 
 /// Settings, and what to do instead.
-const SETTINGS: [(&[&str], &str); 7] = [
+const SETTINGS: [(&[&str], &str); 6] = [
     (&["temp"], "Set TMPDIR in the service's environment."),
     (&["cgroup", "path"], "Place the service by its unit's Slice=."),
-    (&["stream_processors"], "Only gzip, zstd and plain layers are unpacked."),
     (
         &["plugins", super::migrate::DEBUG, "address"],
         "There are no Go profiles of this program; its log is set by debug.level, its counts are served by \

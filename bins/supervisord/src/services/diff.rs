@@ -6,7 +6,7 @@ use containerd_api::services::diff::v1::{
 };
 use containerd_api::types::Descriptor;
 use content::{Digest, WriterOptions};
-use diff::{Compression, Layer, Target, WriteOptions};
+use diff::{Compression, Layer, Processors, Target, WriteOptions};
 use errdefs::{Error, Kind, Result};
 use metadata::{CommitOptions, ContentWriter, Db, Namespace};
 use std::io::{self, Write};
@@ -16,39 +16,43 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const UNCOMPRESSED: &str = "containerd.io/uncompressed";
 
 /// The service.
-pub struct DiffService(pub Db);
+pub struct DiffService {
+    /// Where the layers are.
+    pub records: Db,
+    /// What makes layers of other kinds readable.
+    pub processors: Processors,
+}
 
 #[async_trait]
 impl diff_server::Diff for DiffService {
     async fn apply(&self, request: Request<ApplyRequest>) -> Answer<ApplyResponse> {
-        let namespace = namespace_in(&self.0, &request)?;
-        let request = request.into_inner();
-        let applied = blocking(move || apply(&namespace, &request)).await?;
+        let namespace = namespace_in(&self.records, &request)?;
+        let (request, processors) = (request.into_inner(), self.processors.clone());
+        let applied = blocking(move || apply(&namespace, &processors, &request)).await?;
         Ok(Response::new(ApplyResponse { applied: Some(applied) }))
     }
 
     async fn diff(&self, request: Request<DiffRequest>) -> Answer<DiffResponse> {
-        let namespace = namespace_in(&self.0, &request)?;
+        let namespace = namespace_in(&self.records, &request)?;
         let request = request.into_inner();
         let made = blocking(move || write(&namespace, &request)).await?;
         Ok(Response::new(DiffResponse { diff: Some(made) }))
     }
 }
 
-fn apply(namespace: &Namespace, request: &ApplyRequest) -> Result<Descriptor> {
+fn apply(namespace: &Namespace, processors: &Processors, request: &ApplyRequest) -> Result<Descriptor> {
     let descriptor = required(request.diff.as_ref(), "diff")?;
-    Compression::of_media_type(&descriptor.media_type)?;
-    if !request.payloads.is_empty() {
-        return Err(Error::unimplemented("no stream processor takes payloads"));
-    }
+    // Before anything is opened.
+    let is_known = processors.chain(&descriptor.media_type)?.is_empty();
     let digest = Digest::parse(&descriptor.digest).map_err(|cause| {
         Error::invalid_argument(format!("digest {:?}", descriptor.digest)).with_source(cause)
     })?;
-    let stream = namespace.content().reader(&digest).map_err(|cause| {
+    let reader = namespace.content().reader(&digest).map_err(|cause| {
         Error::new(cause.kind(), "failed to get reader from content store").with_source(cause)
     })?;
     let target = Target::writable(&request.mounts)?;
-    let applied = diff::apply(Layer { stream, verified: Some(&digest) }, &target)?;
+    let stream = processors.open(&descriptor.media_type, reader, &request.payloads)?;
+    let applied = diff::apply(Layer { stream, verified: is_known.then_some(&digest) }, &target)?;
     // Asked for or not: the snapshot's record will be durable, so its files have to be.
     target.sync()?;
     Ok(Descriptor {

@@ -1,5 +1,7 @@
 //! `containerd.services.introspection.v1.Introspection`.
 
+use crate::config::Config;
+use crate::restart::POLICIES;
 use crate::shims::Shims;
 use containerd_api::pack;
 use containerd_api::services::introspection::v1::introspection_server::Introspection;
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use tonic::{Request, Response, Status, async_trait};
 
 const SNAPSHOTTER: &str = "io.containerd.snapshotter.v1";
+const RESTART: (&str, &str) = ("io.containerd.monitor.container.v1", "restart");
 const RUNTIME: (&str, &str) = ("io.containerd.runtime.v2", "task");
 
 /// What this daemon is made of, as containerd's plugins.
@@ -22,9 +25,9 @@ pub struct IntrospectionService {
 }
 
 impl IntrospectionService {
-    /// The service of a daemon whose persistent files are below `root`.
-    pub fn new(root: &Path, db: &Db, shims: Shims) -> Outcome<IntrospectionService> {
-        Ok(IntrospectionService { uuid: uuid(root)?, plugins: plugins(root, db), shims })
+    /// The service of a daemon with this configuration.
+    pub fn new(config: &Config, db: &Db, shims: Shims) -> Outcome<IntrospectionService> {
+        Ok(IntrospectionService { uuid: uuid(&config.root)?, plugins: plugins(config, db), shims })
     }
 
     /// Checks that the parts with these URIs are here and work.
@@ -47,7 +50,7 @@ impl IntrospectionService {
 const ON_PLATFORM: [(&str, &str); 2] = [("io.containerd.differ.v1", "walking"), RUNTIME];
 
 /// The other parts, under the names that clients look for.
-const PARTS: [(&str, &[&str]); 9] = [
+const PARTS: [(&str, &[&str]); 11] = [
     ("io.containerd.content.v1", &["content"]),
     ("io.containerd.metadata.v1", &["bolt"]),
     ("io.containerd.event.v1", &["exchange"]),
@@ -56,6 +59,8 @@ const PARTS: [(&str, &[&str]); 9] = [
     ("io.containerd.streaming.v1", &["manager"]),
     ("io.containerd.transfer.v1", &["local"]),
     ("io.containerd.service.v1", &["tasks-service"]),
+    ("io.containerd.sandbox.store.v1", &["local"]),
+    ("io.containerd.sandbox.controller.v1", &["shim"]),
     (
         "io.containerd.grpc.v1",
         &[
@@ -79,14 +84,13 @@ const PARTS: [(&str, &[&str]); 9] = [
     ),
 ];
 
-fn plugins(root: &Path, db: &Db) -> Vec<Plugin> {
+fn plugins(config: &Config, db: &Db) -> Vec<Plugin> {
     let platform =
         Platform { os: "linux".into(), architecture: architecture().into(), ..Platform::default() };
-    let exports = |key: &str, value: String| HashMap::from([(key.to_owned(), value)]);
     let plugin = |kind: &str, id: &str| Plugin { r#type: kind.into(), id: id.into(), ..Plugin::default() };
     let snapshotters = db.snapshotters().iter().map(|(name, snapshotter)| Plugin {
         platforms: vec![platform.clone()],
-        exports: exports("root", snapshotter.root().to_string_lossy().into_owned()),
+        exports: exports([("root", snapshotter.root().display().to_string())]),
         capabilities: snapshotter.capabilities().into_iter().map(str::to_owned).collect(),
         ..plugin(SNAPSHOTTER, name)
     });
@@ -101,19 +105,41 @@ fn plugins(root: &Path, db: &Db) -> Vec<Plugin> {
     let on_platform =
         ON_PLATFORM.iter().map(|(kind, id)| Plugin { platforms: vec![platform.clone()], ..plugin(kind, id) });
     let others = PARTS.iter().flat_map(|(kind, ids)| ids.iter().map(|id| plugin(kind, id)));
-    let mut found: Vec<Plugin> = others.chain(on_platform).chain(snapshotters).chain(failed).collect();
+    // Clients ask what restarts there are by this part's capabilities.
+    let restart = config
+        .restart_interval
+        .map(|_| Plugin { capabilities: POLICIES.map(str::to_owned).into(), ..plugin(RESTART.0, RESTART.1) });
+    let mut found: Vec<Plugin> =
+        others.chain(on_platform).chain(snapshotters).chain(failed).chain(restart).collect();
     for part in &mut found {
-        match (part.r#type.as_str(), part.id.as_str()) {
-            ("io.containerd.content.v1", _) => {
-                let store = root.join("io.containerd.content.v1.content");
-                part.exports = exports("root", store.to_string_lossy().into_owned());
-            }
-            RUNTIME => part.exports = exports("log-uri-schemes", "fifo,binary,file".into()),
-            _ => {}
-        }
+        part.exports.extend(exports_of(config, &part.r#type, &part.id));
     }
     found.sort_by(|a, b| (&a.r#type, &a.id).cmp(&(&b.r#type, &b.id)));
     found
+}
+
+fn exports<const N: usize>(pairs: [(&str, String); N]) -> HashMap<String, String> {
+    pairs.map(|(key, value)| (key.to_owned(), value)).into()
+}
+
+/// What a part of ours tells of itself, in containerd's words.
+fn exports_of(config: &Config, kind: &str, id: &str) -> HashMap<String, String> {
+    let below = |name: &str| config.root.join(name).display().to_string();
+    match (kind, id) {
+        ("io.containerd.content.v1", _) => exports([("root", below("io.containerd.content.v1.content"))]),
+        RUNTIME => exports([("log-uri-schemes", "fifo,binary,binary-v2,file".into())]),
+        ("io.containerd.metadata.v1", _) => exports([
+            ("path", below("io.containerd.metadata.v1.bolt/meta.redb")),
+            ("policy", config.sharing.to_string()),
+        ]),
+        ("io.containerd.gc.v1", _) => exports([
+            ("PauseThreshold", config.gc.pause_threshold.to_string()),
+            ("DeletionThreshold", config.gc.deletion_threshold.to_string()),
+            ("MutationThreshold", config.gc.mutation_threshold.to_string()),
+            ("ScheduleDelay", format!("{:?}", config.gc.schedule_delay)),
+        ]),
+        _ => HashMap::new(),
+    }
 }
 
 /// This machine's architecture in the image specification's word.

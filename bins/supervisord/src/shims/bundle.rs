@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 
 /// The note that a task's end was told; its own name, as other programs' files are beside it.
 const EXIT_TOLD: &str = "exit-told";
-const PLUGIN: &str = "io.containerd.runtime.v2.task";
+/// The part of the daemon whose bundles they are: tasks', or sandboxes'.
+const TASKS: &str = "io.containerd.runtime.v2.task";
+const SANDBOXES: &str = "io.containerd.sandbox.controller.v1.shim";
 
 /// Where bundles live.
 #[derive(Clone, Debug)]
@@ -37,9 +39,14 @@ pub struct Bundle {
 }
 
 impl Layout {
-    /// Bundles below the daemon's state and root directories.
+    /// Bundles of tasks below the daemon's state and root directories.
     pub fn new(state: &Path, root: &Path) -> Layout {
-        Layout { state: state.join(PLUGIN), root: root.join(PLUGIN) }
+        Layout { state: state.join(TASKS), root: root.join(TASKS) }
+    }
+
+    /// Those of sandboxes.
+    pub fn of_sandboxes(state: &Path, root: &Path) -> Layout {
+        Layout { state: state.join(SANDBOXES), root: root.join(SANDBOXES) }
     }
 
     /// The bundle of a task, whether it exists or not.

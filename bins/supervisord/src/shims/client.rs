@@ -8,6 +8,9 @@ use std::os::unix::net::{SocketAddr, UnixStream};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
+/// The service by which a shim runs a sandbox.
+const SANDBOX: &str = "containerd.runtime.sandbox.v1.Sandbox";
+
 /// A connection to one shim. Calls of one task's verbs go through it side by side.
 pub struct TaskClient {
     ttrpc: ttrpc::Client,
@@ -62,6 +65,21 @@ impl TaskClient {
             }
             answer => answer,
         }
+    }
+
+    /// Calls `method` of the shim's sandbox service, which not every shim has.
+    pub async fn call_sandbox<Req, Resp>(
+        &self,
+        method: &str,
+        request: &Req,
+        timeout: Option<Duration>,
+    ) -> Result<Resp>
+    where
+        Req: Message,
+        Resp: Message + Default,
+    {
+        let options = ttrpc::CallOptions { metadata: self.metadata.clone(), timeout };
+        self.ttrpc.call(SANDBOX, method, request, options).await.map_err(from_ttrpc)
     }
 
     /// The two versions differ in the package's name only, so one set of messages serves both.

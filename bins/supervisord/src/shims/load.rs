@@ -1,8 +1,9 @@
 //! Finding the shims of the daemon's former life.
 
 use super::bundle::Bundle;
-use super::{Shim, Shims, log, runtime, strays};
+use super::{Serving, Shim, Shims, log, runtime, strays};
 use crate::config::Timeouts;
+use containerd_api::runtime::sandbox::v1::{PingRequest, PingResponse};
 use containerd_api::task::v3::{PidsRequest, PidsResponse};
 use errdefs::{Error, Kind, Result};
 use std::path::PathBuf;
@@ -34,6 +35,9 @@ impl Shims {
         match self.find(&bundle).await {
             Ok((shim, answered)) => {
                 self.adopt(&shim);
+                if self.inner.serving == Serving::Sandboxes {
+                    return;
+                }
                 if !answered {
                     tokio::spawn(self.clone().ask_again(shim.clone()));
                 }
@@ -72,12 +76,29 @@ impl Shims {
         let bootstrap = bundle.load_bootstrap()?;
         let log = log::forward(bundle)?;
         let shim = super::connect(bundle.clone(), self.binary(bundle), log, &bootstrap).await?;
-        let request = PidsRequest { id: bundle.id.clone() };
-        match shim.client.call_within::<_, PidsResponse>("Pids", &request, Some(HOLD_UP)).await {
+        match self.probe(&shim).await {
             // Only a shim that says it has no such task is known to be a leftover of a creation cut short.
             Err(error) if error.kind() == Kind::NotFound || super::is_closed(&error) => Err(error),
             // Any other failure may pass: the task is kept, and its calls will tell.
             answer => Ok((shim, answer.is_ok())),
+        }
+    }
+
+    /// Asks whether a shim has what its bundle is for.
+    async fn probe(&self, shim: &Shim) -> Result<()> {
+        let id = shim.bundle.id.clone();
+        match self.inner.serving {
+            Serving::Tasks => {
+                let request = PidsRequest { id };
+                shim.client.call_within::<_, PidsResponse>("Pids", &request, Some(HOLD_UP)).await.map(drop)
+            }
+            Serving::Sandboxes => {
+                let request = PingRequest { sandbox_id: id };
+                shim.client
+                    .call_sandbox::<_, PingResponse>("PingSandbox", &request, Some(HOLD_UP))
+                    .await
+                    .map(drop)
+            }
         }
     }
 

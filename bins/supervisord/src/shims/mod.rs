@@ -39,7 +39,15 @@ pub struct Shims {
     inner: Arc<Inner>,
 }
 
+/// What the shims serve.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Serving {
+    Tasks,
+    Sandboxes,
+}
+
 struct Inner {
+    serving: Serving,
     layout: Layout,
     daemon: Daemon,
     search: SearchPath,
@@ -58,7 +66,7 @@ struct Tasks {
     running: HashMap<Key, Arc<Shim>>,
 }
 
-/// A shim that serves one task.
+/// A shim that serves one task, or one sandbox.
 pub struct Shim {
     bundle: Bundle,
     binary: PathBuf,
@@ -87,9 +95,19 @@ pub struct Start<'a> {
 impl Shims {
     /// No shims yet; [`Shims::load`] finds those of a former life.
     pub fn new(layout: Layout, daemon: Daemon, exchange: Exchange) -> Shims {
+        Shims::serving(Serving::Tasks, layout, daemon, exchange)
+    }
+
+    /// The same of shims that run a sandbox each.
+    pub fn of_sandboxes(layout: Layout, daemon: Daemon, exchange: Exchange) -> Shims {
+        Shims::serving(Serving::Sandboxes, layout, daemon, exchange)
+    }
+
+    fn serving(serving: Serving, layout: Layout, daemon: Daemon, exchange: Exchange) -> Shims {
         let search = SearchPath::of_this_process();
         let (tasks, telling) = (RwLock::default(), Mutex::default());
-        let inner = Inner { layout, daemon, search, exchange, tasks, telling, started: SystemTime::now() };
+        let inner =
+            Inner { serving, layout, daemon, search, exchange, tasks, telling, started: SystemTime::now() };
         Shims { inner: Arc::new(inner) }
     }
 
@@ -203,6 +221,11 @@ impl Shim {
     /// The task's id.
     pub fn id(&self) -> &str {
         &self.bundle.id
+    }
+
+    /// Where it serves.
+    pub fn endpoint(&self) -> Result<Bootstrap> {
+        self.bundle.load_bootstrap()
     }
 
     /// The task's bundle directory.

@@ -67,6 +67,14 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// Ends the daemon at once.
+    pub fn kill(&mut self) {
+        self.daemon.kill().unwrap();
+        self.daemon.wait().unwrap();
+    }
+}
+
 impl Drop for Stage {
     fn drop(&mut self) {
         let _ = self.daemon.kill();

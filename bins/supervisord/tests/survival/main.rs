@@ -4,6 +4,7 @@
 mod crash;
 mod full;
 mod layer;
+mod restart;
 mod scale;
 mod stuck;
 mod support;

@@ -40,6 +40,18 @@ pub struct TransferConfig {
     pub snapshotter: String,
 }
 
+impl TransferConfig {
+    /// Where a registry's hosts are looked up, for a request that brings a directory or a scheme of its own or
+    /// leaves them empty.
+    pub fn hosts(&self, directory: &str, default_scheme: &str) -> HostsConfig {
+        let directories = match directory {
+            "" => self.config_path.clone(),
+            directory => vec![PathBuf::from(directory)],
+        };
+        HostsConfig { directories, default_scheme: default_scheme.to_owned(), ..HostsConfig::default() }
+    }
+}
+
 impl Default for TransferConfig {
     fn default() -> TransferConfig {
         TransferConfig {
@@ -58,18 +70,25 @@ pub struct TransferService {
     config: Arc<TransferConfig>,
     transport: Arc<Transport>,
     flights: Flights,
+    processors: diff::Processors,
 }
 
 impl TransferService {
     /// Serves the namespaces of `db` with the streams that clients opened; registries are reached by
     /// way of the proxies that the environment names.
-    pub fn new(db: Db, streams: Streams, config: TransferConfig) -> Result<TransferService> {
+    pub fn new(
+        db: Db,
+        streams: Streams,
+        config: TransferConfig,
+        processors: diff::Processors,
+    ) -> Result<TransferService> {
         Ok(TransferService {
             db,
             streams,
             config: Arc::new(config),
             transport: Arc::new(Transport::new(Proxies::from_environment()?)),
             flights: Flights::default(),
+            processors,
         })
     }
 
@@ -80,6 +99,7 @@ impl TransferService {
             config: self.config.clone(),
             transport: self.transport.clone(),
             flights: self.flights.clone(),
+            processors: self.processors.clone(),
         }
     }
 
@@ -123,17 +143,14 @@ struct Work {
     config: Arc<TransferConfig>,
     transport: Arc<Transport>,
     flights: Flights,
+    processors: diff::Processors,
 }
 
 impl Work {
     /// Where a registry's hosts are looked up for a request.
     fn hosts(&self, registry: &OciRegistry) -> HostsConfig {
         let resolver = registry.resolver.clone().unwrap_or_default();
-        let directories = match resolver.host_dir.as_str() {
-            "" => self.config.config_path.clone(),
-            directory => vec![PathBuf::from(directory)],
-        };
-        HostsConfig { directories, default_scheme: resolver.default_scheme, ..HostsConfig::default() }
+        self.config.hosts(&resolver.host_dir, &resolver.default_scheme)
     }
 }
 

@@ -36,7 +36,11 @@ impl Work {
             let platform = if platform.architecture.is_empty() { Platform::host() } else { platform };
             destinations.push(Destination {
                 matcher: Matcher::new([platform]),
-                unpacker: Unpacker { namespace: self.namespace.clone(), snapshotter },
+                unpacker: Unpacker {
+                    namespace: self.namespace.clone(),
+                    snapshotter,
+                    processors: self.processors.clone(),
+                },
             });
         }
         Ok(destinations)

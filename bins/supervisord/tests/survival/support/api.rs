@@ -24,7 +24,7 @@ use containerd_api::services::snapshots::v1::{
 use containerd_api::services::tasks::v1::tasks_client::TasksClient;
 use containerd_api::services::tasks::v1::{
     CreateTaskRequest, DeleteTaskRequest, ExecProcessRequest, GetRequest, KillRequest, ListTasksRequest,
-    StartRequest, WaitRequest,
+    PauseTaskRequest, ResumeTaskRequest, StartRequest, WaitRequest,
 };
 use containerd_api::services::transfer::v1::TransferRequest;
 use containerd_api::services::transfer::v1::transfer_client::TransferClient;
@@ -260,6 +260,32 @@ impl Api {
         let delete = containerd_api::services::tasks::v1::DeleteProcessRequest { container_id, exec_id };
         self.tasks().delete_process(self.ask(delete)).await?;
         Ok(ended.exit_status)
+    }
+
+    /// The record of a container.
+    pub async fn container(&self, id: &str) -> Outcome<Container> {
+        let get = self.ask(GetContainerRequest { id: id.to_owned() });
+        Ok(ContainersClient::new(self.channel.clone()).get(get).await?.into_inner().container.unwrap())
+    }
+
+    /// Sets labels of a container's record; an empty value takes one away.
+    pub async fn label(&self, id: &str, pairs: &[(&str, &str)]) -> Outcome<()> {
+        let paths = pairs.iter().map(|(key, _)| format!("labels.{key}")).collect();
+        let labels = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let container = Some(Container { id: id.to_owned(), labels, ..Default::default() });
+        let update =
+            UpdateContainerRequest { container, update_mask: Some(containerd_api::FieldMask { paths }) };
+        ContainersClient::new(self.channel.clone()).update(self.ask(update)).await.map(drop)
+    }
+
+    pub async fn pause(&self, id: &str) -> Outcome<()> {
+        let pause = PauseTaskRequest { container_id: id.to_owned() };
+        self.tasks().pause(self.ask(pause)).await.map(drop)
+    }
+
+    pub async fn resume(&self, id: &str) -> Outcome<()> {
+        let resume = ResumeTaskRequest { container_id: id.to_owned() };
+        self.tasks().resume(self.ask(resume)).await.map(drop)
     }
 
     pub async fn kill(&self, id: &str) -> Outcome<()> {

@@ -83,6 +83,9 @@ impl Stage {
         for (flag, name) in [("--address", "s.sock"), ("--root", "root"), ("--state", "state")] {
             command.arg(flag).arg(self.path(name));
         }
+        if self.path("config.toml").exists() {
+            command.arg("--config").arg(self.path("config.toml"));
+        }
         command.env("NOTIFY_SOCKET", &socket).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let started = Instant::now();
         self.daemon = Some(command.spawn().unwrap());
