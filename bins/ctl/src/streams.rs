@@ -70,12 +70,11 @@ pub async fn flow(connection: Hijacked, flow: Flow) -> Result<Ended, Failure> {
             }
         }
     }
-    if wants_output {
-        tokio::select! {
-            biased;
-            number = ended_by => return Err(Failure::silent(exit_of_signal(number))),
-            result = output => result?,
-        }
+    // Also where nothing is shown: an engine that loses its client may miss the end of the input.
+    tokio::select! {
+        biased;
+        number = ended_by => return Err(Failure::silent(exit_of_signal(number))),
+        result = output => result?,
     }
     Ok(Ended::Closed)
 }

@@ -44,6 +44,12 @@ pub fn note(text: impl AsRef<str>) {
     let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
 }
 
+/// Writes to stderr without ending the line.
+pub fn mark(text: impl AsRef<str>) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_ref().as_bytes()).and_then(|()| stderr.flush());
+}
+
 pub(crate) fn write_to(stream: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
     stream.write_all(bytes).and_then(|()| stream.flush()).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::silent(BROKEN_PIPE),

@@ -10,6 +10,9 @@ use crate::grammar::Failure;
 use crate::output::{time, units, write_to};
 use crate::terminal;
 
+/// Columns of a terminal that does not say how many it has.
+const DEFAULT_COLUMNS: u16 = 200;
+
 /// Where progress goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sink {
@@ -43,8 +46,8 @@ pub async fn show(mut stream: JsonLines<'_>, sink: Sink) -> Result<Vec<Aux>, Fai
 
 struct Display {
     sink: Sink,
-    /// Redraws lines; `None` in a pipe.
-    columns: Option<u16>,
+    /// Redraws lines, as opposed to a pipe.
+    on_terminal: bool,
     lines: HashMap<String, usize>,
 }
 
@@ -55,57 +58,41 @@ impl Display {
             Sink::Stderr => terminal::is_terminal(io::stderr()),
             Sink::Nowhere => false,
         };
-        let columns = on_terminal.then(|| terminal::window().map_or(200, |(_, columns)| columns));
-        Self { sink, columns, lines: HashMap::new() }
+        Self { sink, on_terminal, lines: HashMap::new() }
     }
 
     fn show(&mut self, message: &Message) -> Result<(), Failure> {
-        let mut text = String::new();
         let has_bar =
             message.progress_detail.as_ref().is_some_and(|detail| detail.current > 0 || detail.total > 0);
-        let Some(columns) = self.columns else {
+        let end = if message.stream.is_empty() { "\n" } else { "" };
+        if !self.on_terminal {
             // A pipe gets each step's beginning and end, not its bar.
             if has_bar || !message.progress.is_empty() {
                 return Ok(());
             }
-            self.line(&mut text, message, "");
-            text.push_str(if message.stream.is_empty() { "\n" } else { "" });
-            return self.write(&text);
-        };
+            return self.write(&(line(message, "") + end));
+        }
+        // Asked for each time: the window may have another size by now.
+        let window = self.window();
+        let columns = window.map_or(DEFAULT_COLUMNS, |(_, columns)| columns);
         let bar = message.progress_detail.as_ref().filter(|_| has_bar).map(|detail| bar(detail, columns));
-        let end = if message.stream.is_empty() { "\n" } else { "" };
+        let text = line(message, bar.as_deref().unwrap_or_default());
         if message.id.is_empty() || message.progress_detail.is_none() && !self.lines.contains_key(&message.id)
         {
             self.lines.clear();
-            self.line(&mut text, message, bar.as_deref().unwrap_or_default());
-            text.push_str(end);
-            return self.write(&text);
+            return self.write(&(text + end));
         }
         let count = self.lines.len();
         let index = *self.lines.entry(message.id.clone()).or_insert(count);
-        let up = if index == count { 0 } else { count - index };
-        if up > 0 {
-            text.push_str(&format!("\x1b[{up}A"));
-        }
-        text.push_str("\r\x1b[2K");
-        self.line(&mut text, message, bar.as_deref().unwrap_or_default());
-        text.push_str("\n");
-        if up > 1 {
-            text.push_str(&format!("\x1b[{}B", up - 1));
-        }
-        self.write(&text)
+        let up = count - index;
+        self.write(&redrawn(&text, up, window))
     }
 
-    fn line(&self, text: &mut String, message: &Message, bar: &str) {
-        if !message.id.is_empty() {
-            text.push_str(&format!("{}: ", message.id));
-        }
-        if !message.stream.is_empty() {
-            text.push_str(&message.stream);
-        } else if bar.is_empty() {
-            text.push_str(&message.status);
-        } else {
-            text.push_str(&format!("{} {bar}", message.status));
+    /// Rows and columns of the terminal that is drawn on.
+    fn window(&self) -> Option<(u16, u16)> {
+        match self.sink {
+            Sink::Stderr => terminal::window_of(io::stderr()),
+            _ => terminal::window(),
         }
     }
 
@@ -120,6 +107,29 @@ impl Display {
             Sink::Nowhere => Ok(()),
         }
     }
+}
+
+/// `ID: STATUS BAR`.
+fn line(message: &Message, bar: &str) -> String {
+    let id = if message.id.is_empty() { String::new() } else { format!("{}: ", message.id) };
+    match (message.stream.is_empty(), bar.is_empty()) {
+        (false, _) => format!("{id}{}", message.stream),
+        (true, true) => format!("{id}{}", message.status),
+        (true, false) => format!("{id}{} {bar}", message.status),
+    }
+}
+
+/// What draws a line `up` rows above the cursor anew, 0 for a new one. A line that is too long is cut, for one that
+/// wraps would shift all rows; one that has left the window at its top cannot be reached.
+fn redrawn(text: &str, up: usize, window: Option<(u16, u16)>) -> String {
+    let (rows, columns) = window.map_or((u16::MAX, u16::MAX), |window| window);
+    if rows > 0 && up >= usize::from(rows) {
+        return String::new();
+    }
+    let text: String = text.chars().take(usize::from(columns)).collect();
+    let to = if up > 0 { format!("\x1b[{up}A") } else { String::new() };
+    let back = if up > 1 { format!("\x1b[{}B", up - 1) } else { String::new() };
+    format!("{to}\r\x1b[2K{text}\n{back}")
 }
 
 /// `[====>    ]  1.2MB/3.4MB`.
@@ -168,5 +178,14 @@ mod tests {
         assert_eq!(bar(&detail(100, 100), 120), format!("[{}]     100B/100B", "=".repeat(50)));
         assert_eq!(bar(&detail(2_000_000, 0), 120), "     2MB");
         assert_eq!(bar(&detail(1, 2), 80), "      1B/2B");
+    }
+
+    #[test]
+    fn lines_are_drawn_where_they_stand() {
+        assert_eq!(redrawn("abc", 0, None), "\r\x1b[2Kabc\n");
+        assert_eq!(redrawn("abc", 1, Some((24, 80))), "\x1b[1A\r\x1b[2Kabc\n");
+        assert_eq!(redrawn("abc", 3, Some((24, 80))), "\x1b[3A\r\x1b[2Kabc\n\x1b[2B");
+        assert_eq!(redrawn("a long line", 1, Some((24, 6))), "\x1b[1A\r\x1b[2Ka long\n");
+        assert_eq!(redrawn("abc", 24, Some((24, 80))), "");
     }
 }

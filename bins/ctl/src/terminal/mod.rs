@@ -10,9 +10,14 @@ pub use detach_keys::{DetachKeys, DetachScanner};
 pub use raw_mode::RawMode;
 pub use signals::{Signals, forwardable, signal_name};
 
-/// Rows and columns of stdout's terminal; `None` where it is none.
+/// Rows and columns of stdout's terminal; `None` where it is none or does not know.
 pub fn window() -> Option<(u16, u16)> {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    window_of(std::io::stdout())
+}
+
+/// Rows and columns of a stream's terminal; `None` where it is none or does not know.
+pub fn window_of(stream: impl AsFd) -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
     (size.ws_col > 0).then_some((size.ws_row, size.ws_col))
 }
 

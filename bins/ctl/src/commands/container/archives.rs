@@ -1,14 +1,60 @@
 //! Tar archives to and from the local file system, streamed beside the connection.
 
+use std::fmt::{self, Display, Formatter};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use engine_client::Response;
-use tokio::io::{AsyncRead, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 use crate::grammar::Failure;
+use crate::output::units;
+
+/// How many bytes of an archive have gone by.
+#[derive(Clone, Debug, Default)]
+pub struct Copied(Arc<AtomicU64>);
+
+impl Copied {
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Counts what is read of `source`.
+    pub fn counting<R: AsyncRead + Unpin>(&self, source: R) -> Counting<R> {
+        Counting { source, copied: self.clone() }
+    }
+}
+
+impl Display for Copied {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&units::human_size_3(self.0.load(Ordering::Relaxed) as f64))
+    }
+}
+
+/// A reader that counts.
+pub struct Counting<R> {
+    source: R,
+    copied: Copied,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Counting<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.source).poll_read(context, buffer);
+        self.copied.add(buffer.filled().len() - before);
+        polled
+    }
+}
 
 /// Where an archive is unpacked.
 pub struct Plan {
@@ -22,13 +68,14 @@ pub struct Plan {
 ///
 /// # Errors
 /// The archive is broken or a file cannot be written.
-pub async fn unpack(mut answer: Response<'_>, plan: Plan) -> Result<(), Failure> {
+pub async fn unpack(mut answer: Response<'_>, plan: Plan, copied: Copied) -> Result<(), Failure> {
     let (writer, reader) = UnixStream::pair()?;
     writer.set_nonblocking(true)?;
     let mut writer = tokio::net::UnixStream::from_std(writer)?;
     let unpacking = std::thread::spawn(move || unpack_blocking(reader, &plan));
     let mut broken = false;
     while let Some(chunk) = answer.chunk().await? {
+        copied.add(chunk.len());
         if writer.write_all(&chunk).await.is_err() {
             // The unpacking thread stopped; it tells why.
             broken = true;

@@ -69,15 +69,15 @@ impl<'a> Waiting<'a> {
 pub async fn forward_signals(engine: &Client, id: &str, mut signals: Signals) {
     loop {
         let number = signals.next().await;
-        let Some(name) = signal_name(number) else { continue };
         // A container that has ended needs no signal.
-        let _ = engine.post(&format!("/containers/{id}/kill")).query("signal", name).done().await;
+        let kill = engine.post(&format!("/containers/{id}/kill")).query("signal", signal_name(number));
+        let _ = kill.done().await;
     }
 }
 
 /// Catches signals to pass on, if asked to and the terminal does not make them bytes.
 pub fn proxied(sig_proxy: bool, tty: bool) -> Result<Option<Signals>, Failure> {
-    if sig_proxy && !tty { Ok(Some(Signals::catch(forwardable())?)) } else { Ok(None) }
+    if sig_proxy && !tty { Ok(Some(Signals::catch(&forwardable())?)) } else { Ok(None) }
 }
 
 /// Runs `main` while `side` works beside it, if there is a side.

@@ -2,13 +2,14 @@
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engine_api::container::PathStat;
 use engine_client::{Error, Response};
 
-use crate::commands::container::archives;
+use crate::commands::container::archives::{self, Copied};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::options::environment::os_text;
 use crate::output;
@@ -30,12 +31,15 @@ const FLAGS: &[Flag] = &[
     Flag::bool("quiet", "Do not tell what was copied").short('q'),
 ];
 
+/// How often the amount copied is shown.
+const TICK: Duration = Duration::from_millis(75);
 const MODE_DIRECTORY: u32 = 1 << 31;
 const MODE_SYMLINK: u32 = 1 << 27;
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let (source, target) = (matches.arg(0), matches.arg(1));
     match (container_path(source), container_path(target)) {
+        (Some((_, "")), None) => Err(Failure::new("the path in the container is empty: / is its root")),
         (Some((container, path)), None) => from_container(session, matches, container, path, target).await,
         (None, Some((container, path))) => to_container(session, matches, source, container, path).await,
         (Some(_), Some(_)) => Err(Failure::new("copying between containers is not supported")),
@@ -72,9 +76,11 @@ async fn from_container(
     }
     let stat = stat_of(&answer)?;
     let plan = local_plan(&path, &stat, target)?;
-    archives::unpack(answer, plan).await?;
-    if !matches.flag("quiet") && io::stderr().is_terminal() {
-        output::note(format!("Successfully copied to {target}"));
+    let copied = Copied::default();
+    let copying = archives::unpack(answer, plan, copied.clone());
+    told(matches, "Copying from container", &copied, copying).await?;
+    if !is_quiet(matches) {
+        output::note(format!("Successfully copied {copied} to {}", absolute(target)?));
     }
     Ok(Exit::OK)
 }
@@ -135,10 +141,19 @@ async fn to_container(
         put(&path).body("application/x-tar", tokio::io::stdin()).done().await?;
         return Ok(Exit::OK);
     }
+    if source.is_empty() {
+        return Err(Failure::new("source can not be empty"));
+    }
     let local = Path::new(source.trim_end_matches('/'));
     let contents = source.ends_with("/.") || source == ".";
     let metadata = if matches.flag("follow-link") { local.metadata() } else { local.symlink_metadata() };
-    let metadata = metadata.map_err(|error| Failure::new(format!("lstat {source}: {}", os_text(&error))))?;
+    let metadata = metadata.map_err(|error| match error.kind() {
+        io::ErrorKind::NotADirectory => Failure::new("not a directory"),
+        _ => Failure::new(format!("lstat {source}: {}", os_text(&error))),
+    })?;
+    if source.ends_with('/') && !local.is_dir() {
+        return Err(Failure::new("not a directory"));
+    }
     let (directory, name) = match (&stat, metadata.is_dir()) {
         (Some(_), _) if exists_as_directory => {
             let own = std::path::absolute(local)?;
@@ -153,15 +168,46 @@ async fn to_container(
             (if parent.is_empty() { "/".to_owned() } else { parent.to_owned() }, name.to_owned())
         }
     };
-    let body = archives::pack(local, &name, matches.flag("follow-link"))?;
-    put(&directory).body("application/x-tar", body).done().await?;
-    if !matches.flag("quiet") && io::stderr().is_terminal() {
-        output::note(format!(
-            "Successfully copied to {container}:{}",
-            matches.arg(1).split_once(':').map_or("", |(_, path)| path)
-        ));
+    let copied = Copied::default();
+    let body = copied.counting(archives::pack(local, &name, matches.flag("follow-link"))?);
+    let copying = async { Ok(put(&directory).body("application/x-tar", body).done().await?) };
+    told(matches, "Copying to container", &copied, copying).await?;
+    if !is_quiet(matches) {
+        output::note(format!("Successfully copied {copied} to {container}:{path}"));
     }
     Ok(Exit::OK)
+}
+
+/// Without `--quiet`, a person at a terminal is told.
+fn is_quiet(matches: &Matches) -> bool {
+    if matches.changed("quiet") { matches.flag("quiet") } else { !io::stdout().is_terminal() }
+}
+
+/// Copies, and shows on a terminal how much was copied so far, unless nothing is to be told.
+async fn told(
+    matches: &Matches,
+    what: &str,
+    copied: &Copied,
+    copying: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    if is_quiet(matches) || !io::stderr().is_terminal() {
+        return copying.await;
+    }
+    tokio::pin!(copying);
+    let mut ticks = tokio::time::interval(TICK);
+    let done = loop {
+        tokio::select! {
+            done = &mut copying => break done,
+            _ = ticks.tick() => output::mark(format!("\r\x1b[2K{what} - {copied}")),
+        }
+    };
+    output::mark("\r\x1b[2K");
+    done
+}
+
+/// A local path from the root; a slash at its end stays.
+fn absolute(path: &str) -> Result<String, Failure> {
+    Ok(std::path::absolute(path)?.display().to_string())
 }
 
 /// Container paths begin at its root.
