@@ -126,6 +126,23 @@ fn dispatch(program: &str, argv: &[String]) -> Result<Exit, Failure> {
     }
 }
 
+/// Refuses a flag that the engine would not understand, and so ignore.
+async fn check_engine(session: &Session, flag: &Flag) -> Result<(), Failure> {
+    if let Some(since) = flag.since {
+        session.engine.require(&format!("--{}", flag.name), since).await?;
+    }
+    if flag.only_on_windows {
+        let system = session.engine.ping().await?.os_type;
+        if system != "windows" {
+            return Err(Failure::new(format!(
+                "\"--{}\" is only supported on a Docker daemon running on windows, but the Docker daemon is running on {system}",
+                flag.name
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Signatures of the old kind are verified by nobody here, and must not seem to be.
 fn refuse_content_trust(matches: &Matches, flags: &[&'static Flag]) -> Result<(), Failure> {
     if !flags.iter().any(|flag| flag.name == "disable-content-trust") {
@@ -234,7 +251,8 @@ fn unknown(program: &str, path: &str) -> Failure {
         .filter_map(|known| known.strip_prefix(&prefix));
     let groups = commands::GROUPS.iter().map(|group| group.name).filter(|_| group.is_empty());
     let near = closest(verb, verbs.filter(|verb| !verb.contains(' ')).chain(groups));
-    let usage = if group.is_empty() { String::new() } else { format!("\nUsage:  {program} {group}\n") };
+    let usage =
+        if group.is_empty() { String::new() } else { format!("\nUsage:  {program} {group}\n") };
     let failure = Failure::new(format!(
         "{program}: unknown command: {program} {path}\n{usage}\nRun '{program}{}{group} --help' for more information",
         if group.is_empty() { "" } else { " " }
@@ -275,7 +293,12 @@ fn run_command(
     refuse_content_trust(&matches, &flags)?;
     let session = Session::open(program, globals, command.needs_engine())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on((command.run)(&session, &matches));
+    let result = runtime.block_on(async {
+        for flag in flags.iter().filter(|flag| matches.changed(flag.name)) {
+            check_engine(&session, flag).await?;
+        }
+        (command.run)(&session, &matches).await
+    });
     runtime.shutdown_background();
     result
 }

@@ -10,10 +10,15 @@ pub enum Error {
     /// Nobody listens.
     #[error("Cannot connect to the Docker daemon at {endpoint}. Is the docker daemon running?")]
     Unreachable { endpoint: Endpoint, source: io::Error },
-    #[error("permission denied while trying to connect to the Docker daemon socket at {endpoint}: {source}")]
+    #[error(
+        "permission denied while trying to connect to the Docker daemon socket at {endpoint}: connect: permission denied"
+    )]
     Permission { endpoint: Endpoint, source: io::Error },
     #[error("error during connect: {endpoint}: {source}")]
     Connect { endpoint: Endpoint, source: io::Error },
+    /// A name that nothing has.
+    #[error("invalid {kind} name or ID: value is empty")]
+    EmptyName { kind: &'static str },
     /// The engine answered with an error.
     #[error("Error response from daemon: {message}")]
     Daemon { status: u16, message: String },

@@ -154,6 +154,7 @@ impl<'a> Request<'a> {
 
     /// Sends; any status is an answer.
     pub(crate) async fn send_raw(self) -> Result<Response<'a>, Error> {
+        check_name(&self.path)?;
         let prefix =
             if self.versioned { format!("/v{}", self.client.version().await?) } else { String::new() };
         let uri = format!("{prefix}{}{}", self.path, self.query);
@@ -169,6 +170,22 @@ impl<'a> Request<'a> {
         let mut sender = self.client.sender().await?;
         let answer = sender.send_request(request).await?;
         Ok(Response::new(answer, self.client, sender))
+    }
+}
+
+/// Refuses an empty name, which would make another path of the request's.
+fn check_name(path: &str) -> Result<(), Error> {
+    const KINDS: &[(&str, &str)] = &[
+        ("/containers/", "container"),
+        ("/networks/", "network"),
+        ("/volumes/", "volume"),
+        ("/images/", "image"),
+    ];
+    let after =
+        |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    match KINDS.iter().find(|(prefix, _)| after(prefix)) {
+        Some((_, kind)) => Err(Error::EmptyName { kind }),
+        None => Ok(()),
     }
 }
 

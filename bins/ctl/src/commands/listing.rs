@@ -2,7 +2,7 @@
 
 use crate::grammar::{Failure, Flag, Matches};
 use crate::options::filter;
-use crate::output::{self, Column, Format, Row};
+use crate::output::{self, Column, Fault, Format, Row};
 use crate::session::Session;
 
 pub const FORMAT: Flag =
@@ -10,6 +10,9 @@ pub const FORMAT: Flag =
 pub const FILTER: Flag =
     Flag::list("filter", "Show only what fits").short('f').value("filter").check(filter::check);
 pub const NO_TRUNC: Flag = Flag::bool("no-trunc", "Do not shorten the output");
+
+/// No format of the name `raw`.
+pub const NO_RAW: (&str, &str) = ("", "");
 
 /// How a kind of object is listed.
 pub struct Listing {
@@ -20,6 +23,8 @@ pub struct Listing {
     pub quiet: &'static str,
     /// Setting of config.json that replaces the default.
     pub setting: &'static str,
+    /// Templates of `--format raw`, whole and with `--quiet`; empty where `raw` is a template like any other.
+    pub raw: (&'static str, &'static str),
 }
 
 impl Listing {
@@ -28,17 +33,32 @@ impl Listing {
     /// # Errors
     /// A bad template.
     pub fn print(&self, session: &Session, matches: &Matches, rows: &[Row]) -> Result<(), Failure> {
-        output::print(self.format(session, matches).render(self.columns, rows)?)
+        output::print(self.shown(session, matches, rows)?)
+    }
+
+    /// What [`Self::print`] prints.
+    ///
+    /// # Errors
+    /// A bad template.
+    pub fn shown(&self, session: &Session, matches: &Matches, rows: &[Row]) -> Result<String, Fault> {
+        self.format(session, matches).render(self.columns, rows)
     }
 
     fn format(&self, session: &Session, matches: &Matches) -> Format {
         let given = matches.text_or_empty("format");
-        if matches.flag("quiet") && (given.is_empty() || given == "table") {
+        // Where quiet is asked for, `raw` has a form of its own, and lists of containers and contexts know no other.
+        let only_quiet = matches!(self.setting, "psFormat" | "") || given.is_empty() || given == "table";
+        if matches.flag("quiet") && only_quiet {
             return Format::parse(self.quiet, self.table);
         }
         let text =
             if given.is_empty() { session.config.text(self.setting).unwrap_or_default() } else { given };
-        Format::parse(text, self.table)
+        match self.raw {
+            ("", _) => Format::parse(text, self.table),
+            (_, of_quiet) if text == "raw" && matches.flag("quiet") => Format::parse(of_quiet, self.table),
+            (whole, _) if text == "raw" => Format::parse(whole, self.table),
+            _ => Format::parse(text, self.table),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Flags as data.
 
+use engine_client::ApiVersion;
+
 /// What value a flag takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -17,6 +19,8 @@ pub enum Kind {
     Cpus,
     /// `512m`.
     Bytes,
+    /// `512m`, or -1 for no limit.
+    BytesOrNone,
     /// `1m30s`.
     Duration,
 }
@@ -36,6 +40,10 @@ pub struct Flag {
     pub hidden: bool,
     /// Refuses values that the kind alone lets pass.
     pub check: Option<Check>,
+    /// Oldest version of the API that knows what it asks for.
+    pub since: Option<ApiVersion>,
+    /// Means something to engines on Windows alone.
+    pub only_on_windows: bool,
 }
 
 /// What is wrong with a value.
@@ -43,7 +51,18 @@ pub type Check = fn(&str) -> Result<(), String>;
 
 impl Flag {
     const fn new(name: &'static str, kind: Kind, value: &'static str, help: &'static str) -> Self {
-        Self { name, short: None, kind, value, help, default: "", hidden: false, check: None }
+        Self {
+            name,
+            short: None,
+            kind,
+            value,
+            help,
+            default: "",
+            hidden: false,
+            check: None,
+            since: None,
+            only_on_windows: false,
+        }
     }
 
     pub const fn bool(name: &'static str, help: &'static str) -> Self {
@@ -79,6 +98,11 @@ impl Flag {
         Self::new(name, Kind::Bytes, "bytes", help)
     }
 
+    /// A size, or -1 for no limit.
+    pub const fn bytes_or_none(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::BytesOrNone, "bytes", help)
+    }
+
     pub const fn duration(name: &'static str, help: &'static str) -> Self {
         Self::new(name, Kind::Duration, "duration", help)
     }
@@ -102,6 +126,18 @@ impl Flag {
     /// Parsed, but not in help.
     pub const fn hidden(mut self) -> Self {
         self.hidden = true;
+        self
+    }
+
+    /// An engine whose API is older than version 1.`minor` is not asked.
+    pub const fn since(mut self, minor: u16) -> Self {
+        self.since = Some(ApiVersion { major: 1, minor });
+        self
+    }
+
+    /// An engine on another system is not asked.
+    pub const fn only_on_windows(mut self) -> Self {
+        self.only_on_windows = true;
         self
     }
 

@@ -201,13 +201,20 @@ impl Parser<'_> {
 
 /// What is wrong with a value of this kind.
 fn complaint(kind: Kind, value: &str) -> Option<String> {
-    let syntax = |function: &str| format!("strconv.{function}: parsing {value:?}: invalid syntax");
+    let syntax = |function: &str| {
+        let digits = value.strip_prefix(['+', '-']).unwrap_or(value);
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let signed = function != "ParseUint" || digits == value;
+        let reason = if is_number && signed { "value out of range" } else { "invalid syntax" };
+        format!("strconv.{function}: parsing {value:?}: {reason}")
+    };
     match kind {
         Kind::Bool if !is_true(value) && !is_false(value) => Some(syntax("ParseBool")),
         Kind::Int if value.parse::<i64>().is_err() => Some(syntax("ParseInt")),
         Kind::Uint if value.parse::<u64>().is_err() => Some(syntax("ParseUint")),
         Kind::Cpus => size::parse_cpus(value).err(),
-        Kind::Bytes => size::parse_bytes(value).err(),
+        Kind::Bytes if value == "-1" => Some("invalid size: '-1'".to_owned()),
+        Kind::Bytes | Kind::BytesOrNone => size::parse_bytes(value).err(),
         Kind::Duration => duration::parse(value).err(),
         _ => None,
     }
@@ -257,6 +264,10 @@ mod tests {
             (
                 "--tty=maybe",
                 "invalid argument \"maybe\" for \"-t, --tty\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax",
+            ),
+            (
+                "-n 99999999999999999999",
+                "invalid argument \"99999999999999999999\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"99999999999999999999\": value out of range",
             ),
             (
                 "-n x",

@@ -162,7 +162,7 @@ fn host_config(matches: &Matches) -> Result<HostConfig, String> {
         publish_all_ports: matches.flag("publish-all"),
         readonly_rootfs: matches.flag("read-only"),
         security_opt: some_list(security_opt),
-        storage_opt: pairs(matches.list("storage-opt")),
+        storage_opt: storage_options(matches.list("storage-opt"))?,
         tmpfs: mount::tmpfs(matches.list("tmpfs")),
         uts_mode: mode(matches, "uts", "--uts: invalid UTS mode", &["host"])?,
         userns_mode: mode(matches, "userns", "--userns: invalid USER mode", &["host"])?,
@@ -177,6 +177,13 @@ fn host_config(matches: &Matches) -> Result<HostConfig, String> {
         resources: resources(matches)?,
         ..HostConfig::default()
     })
+}
+
+fn storage_options(flags: &[String]) -> Result<BTreeMap<String, String>, String> {
+    if flags.iter().any(|flag| !flag.contains('=')) {
+        return Err("invalid storage option".to_owned());
+    }
+    Ok(pairs(flags))
 }
 
 /// Capabilities by their full names, sorted, each once; what is added is not dropped.
@@ -341,6 +348,7 @@ fn attachments(matches: &Matches) -> Result<Vec<Attachment>, String> {
     if all.is_empty() && has_settings {
         all.push(Attachment { name: "default".into(), ..Attachment::default() });
     }
+    check_networks(&all)?;
     let links = matches.list("link");
     let Some(first) = all.first_mut() else { return Ok(all) };
     if first.name.starts_with("container:") && has_settings {
@@ -358,7 +366,33 @@ fn attachments(matches: &Matches) -> Result<Vec<Attachment>, String> {
     if !mac_address.is_empty() {
         first.endpoint.mac_address = mac_address;
     }
+    let aliased = all.iter().any(|one| {
+        !is_user_defined(&one.name)
+            && one.endpoint.aliases.as_ref().is_some_and(|aliases| !aliases.is_empty())
+    });
+    if aliased {
+        return Err("network-scoped aliases are only supported for user-defined networks".to_owned());
+    }
     Ok(all)
+}
+
+/// Each network once, and either networks of one's own or one of the engine's.
+fn check_networks(all: &[Attachment]) -> Result<(), String> {
+    if all.iter().any(|one| one.name.trim().is_empty()) {
+        return Err("no name set for network".to_owned());
+    }
+    let mut names = BTreeSet::new();
+    if let Some(twice) = all.iter().find(|one| !names.insert(&one.name)) {
+        return Err(format!("network {:?} is specified multiple times", twice.name));
+    }
+    let own = all.iter().filter(|one| is_user_defined(&one.name)).count();
+    if own > 0 && own < all.len() {
+        return Err(
+            "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 
 use engine_api::host_config::{DeviceMapping, DeviceRequest, ThrottleDevice, WeightDevice};
 
+use std::collections::BTreeSet;
+
+use crate::options::mount::csv_fields;
 use crate::options::size;
 
 /// `--device`: paths to map, or CDI names to request.
@@ -22,6 +25,9 @@ pub fn devices(flags: &[String]) -> Result<Devices, String> {
             devices.cdi_names.push(flag.clone());
             continue;
         }
+        if flag.is_empty() {
+            return Err("bad format for path: ".to_owned());
+        }
         let parts: Vec<&str> = flag.split(':').collect();
         let is_mode = |text: &str| !text.is_empty() && text.bytes().all(|b| b"rwm".contains(&b));
         let (target, mode) = match parts[..] {
@@ -30,7 +36,7 @@ pub fn devices(flags: &[String]) -> Result<Devices, String> {
             [_, target] => (target, "rwm"),
             [_, target, mode] if is_mode(mode) => (target, mode),
             [_, _, mode] => return Err(format!("bad mode specified: {mode}")),
-            _ => return Err(format!("invalid device specification: {flag}")),
+            _ => return Err(format!("bad format for path: {flag}")),
         };
         devices.mappings.push(DeviceMapping {
             path_on_host: parts[0].to_owned(),
@@ -44,6 +50,25 @@ pub fn devices(flags: &[String]) -> Result<Devices, String> {
 /// `vendor.com/class=name`.
 fn is_cdi_name(text: &str) -> bool {
     !text.starts_with('/') && text.split_once('/').is_some_and(|(_, rest)| rest.contains('='))
+}
+
+/// `TYPE MAJOR:MINOR ACCESS`, of a rule of the devices' control group.
+///
+/// # Errors
+/// Docker's text.
+pub fn check_cgroup_rule(text: &str) -> Result<(), String> {
+    let number =
+        |part: &str| part == "*" || !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let access =
+        |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| b"rwm".contains(&byte));
+    let fits = match text.split(' ').collect::<Vec<_>>()[..] {
+        ["a" | "b" | "c", device, mode] => {
+            device.split_once(':').is_some_and(|(major, minor)| number(major) && number(minor))
+                && access(mode)
+        }
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err(format!("invalid device cgroup format '{text}'")) }
 }
 
 /// `PATH:RATE` with a size.
@@ -110,35 +135,46 @@ pub fn weights(flags: &[String]) -> Result<Vec<WeightDevice>, String> {
         .collect()
 }
 
-/// `--gpus all`, `--gpus 2`, `--gpus device=0`, `--gpus driver=x,count=2,capabilities=...`.
+/// `--gpus all`, `--gpus 2`, `--gpus '"device=0,1"'`, `--gpus driver=x,count=2,"capabilities=a,b"`: fields as in CSV.
 ///
 /// # Errors
 /// An unknown or repeated field, or no count.
 pub fn gpus(flag: &str) -> Result<DeviceRequest, String> {
-    let mut request = DeviceRequest { device_ids: Some(Vec::new()), ..DeviceRequest::default() };
-    let mut capabilities = vec!["gpu".to_owned()];
-    let mut count = None;
+    let mut request = DeviceRequest::default();
+    let mut capabilities = Vec::new();
+    let mut given = BTreeSet::new();
     let parse_count = |text: &str| match text {
         "all" => Ok(-1),
         text => text.parse().map_err(|_| {
             format!("invalid count ({text}): value must be either \"all\" or an integer: invalid syntax")
         }),
     };
-    for field in flag.split(',') {
-        match field.split_once('=') {
-            None => count = Some(parse_count(field)?),
-            Some(("count", value)) => count = Some(parse_count(value)?),
-            Some(("driver", value)) => request.driver = value.to_owned(),
-            Some(("device", value)) => request.device_ids.get_or_insert_default().push(value.to_owned()),
-            Some(("capabilities", value)) => capabilities.push(value.to_owned()),
-            Some(("options", value)) => {
-                request.options.insert(value.to_owned(), String::new());
+    for field in csv_fields(flag)? {
+        let (name, value) = field.split_once('=').unwrap_or(("count", &field));
+        if !given.insert(name.to_owned()) {
+            return Err(format!("gpu request key '{name}' can be specified only once"));
+        }
+        let list = || value.split(',').map(str::to_owned);
+        match name {
+            "count" => request.count = parse_count(value)?,
+            "driver" => request.driver = value.to_owned(),
+            "device" => request.device_ids = Some(list().collect()),
+            "capabilities" => capabilities.extend(list()),
+            "options" => {
+                for option in csv_fields(value)? {
+                    let (name, value) = option.split_once('=').unwrap_or((&option, ""));
+                    request.options.insert(name.to_owned(), value.to_owned());
+                }
             }
-            Some((name, _)) => return Err(format!("unexpected key '{name}' in '{field}'")),
+            _ => return Err(format!("unexpected key '{name}' in '{field}'")),
         }
     }
-    let has_ids = request.device_ids.as_ref().is_some_and(|ids| !ids.is_empty());
-    request.count = count.unwrap_or(if has_ids { 0 } else { 1 });
+    if request.count == 0 && request.device_ids.is_none() {
+        request.count = 1;
+    }
+    if !capabilities.iter().any(|name| name == "gpu") {
+        capabilities.push("gpu".to_owned());
+    }
     request.capabilities = Some(vec![capabilities]);
     Ok(request)
 }
@@ -176,6 +212,12 @@ mod tests {
         assert!(weights(&["/dev/sda:5".into()]).is_err());
         assert_eq!(gpus("all").unwrap().count, -1);
         assert_eq!(gpus("device=0").unwrap().device_ids.unwrap(), ["0"]);
-        assert!(gpus("x=y").is_err());
+        let two = gpus("\"device=0,1\",\"capabilities=compute,utility\",driver=nvidia").unwrap();
+        assert_eq!((two.device_ids.unwrap(), two.count), (vec!["0".to_owned(), "1".to_owned()], 0));
+        assert_eq!(two.capabilities.unwrap(), [["compute", "utility", "gpu"]]);
+        assert_eq!(gpus("2,options=a=b").unwrap().options["a"], "b");
+        for text in ["x=y", "count=1,count=2", "\"device=0"] {
+            assert!(gpus(text).is_err(), "{text}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 
 /// Environment of the files, then of the flags; a bare name takes our own value or, without
 /// one, is dropped.
@@ -12,7 +13,10 @@ pub fn environment(files: &[String], flags: &[String]) -> Result<Vec<String>, St
     let own = |name: &str| std::env::var(name).ok();
     let mut all = Vec::new();
     for path in files {
-        let text = fs::read(path).map_err(|error| format!("open {path}: {}", os_text(&error)))?;
+        let text = fs::read(path).map_err(|error| match error.kind() {
+            ErrorKind::IsADirectory => format!("invalid env file ({path}): read {path}: is a directory"),
+            _ => format!("open {path}: {}", os_text(&error)),
+        })?;
         let text = String::from_utf8(text)
             .map_err(|_| format!("env file {path} contains invalid utf8 bytes at line 1"))?;
         all.extend(parse_file(&text, own).map_err(|reason| format!("invalid env file ({path}): {reason}"))?);
@@ -35,6 +39,17 @@ pub fn environment(files: &[String], flags: &[String]) -> Result<Vec<String>, St
 pub fn check(variable: &str) -> Result<(), String> {
     if variable.is_empty() || variable.starts_with('=') {
         return Err(format!("invalid environment variable: {variable}"));
+    }
+    Ok(())
+}
+
+/// Refuses a label without a name.
+///
+/// # Errors
+/// Docker's text.
+pub fn check_label(label: &str) -> Result<(), String> {
+    if label.is_empty() || label.starts_with('=') {
+        return Err(format!("invalid label '{label}': empty name"));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod filter;
 pub mod mount;
 pub mod network;
+pub mod platform;
 pub mod port;
 pub mod proxy;
 pub mod size;

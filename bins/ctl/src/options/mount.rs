@@ -13,6 +13,9 @@ use crate::options::size;
 /// An unknown field, a wrong value, or options of another type.
 pub fn parse(text: &str) -> Result<Mount, String> {
     let mut mount = Mount { kind: "volume".into(), ..Mount::default() };
+    if text.is_empty() {
+        return Err("EOF".to_owned());
+    }
     for field in csv_fields(text)? {
         let (name, value) = match field.split_once('=') {
             Some((name, value)) => (name.to_lowercase(), Some(value)),
@@ -110,6 +113,11 @@ fn check(mount: &Mount) -> Result<(), String> {
     if mount.target.is_empty() {
         return Err("target is required".to_owned());
     }
+    if mount.bind_options.as_ref().is_some_and(|bind| bind.read_only_force_recursive) && !mount.read_only {
+        return Err(
+            "option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction".to_owned()
+        );
+    }
     let mixed = |option: &str| Err(format!("cannot mix '{option}' options with mount type '{}'", mount.kind));
     if mount.bind_options.is_some() && mount.kind != "bind" {
         return mixed("bind-*");
@@ -135,7 +143,10 @@ fn truth(text: &str) -> Option<bool> {
 }
 
 /// Fields of one CSV record (RFC 4180).
-fn csv_fields(text: &str) -> Result<Vec<String>, String> {
+///
+/// # Errors
+/// Quotes that do not match; in Go's words.
+pub fn csv_fields(text: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut rest = text;
     loop {
@@ -186,6 +197,12 @@ pub struct Volumes {
 pub fn volumes(flags: &[String]) -> Result<Volumes, String> {
     let mut volumes = Volumes::default();
     for flag in flags {
+        if flag.is_empty() {
+            return Err("invalid empty volume spec".to_owned());
+        }
+        if flag.ends_with(':') && flag != ":" || flag.contains("::") {
+            return Err(format!("invalid spec: {flag}: empty section between colons"));
+        }
         if flag.matches(':').count() > 2 {
             return Err(format!("invalid spec: {flag}: too many colons"));
         }

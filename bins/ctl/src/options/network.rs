@@ -40,9 +40,8 @@ pub fn parse(text: &str) -> Result<Attachment, String> {
                     .insert(key.to_lowercase(), value.to_owned());
             }
             "gw-priority" => {
-                endpoint.gw_priority = value
-                    .parse()
-                    .map_err(|_| format!("invalid gw-priority ({value}): expected an integer"))?;
+                endpoint.gw_priority =
+                    value.parse().map_err(|_| format!("invalid gw-priority ({value}): invalid syntax"))?;
             }
             name => return Err(format!("invalid field key {name}")),
         }

@@ -1,5 +1,8 @@
 //! Sizes and fractions: `512m`, `1.5GiB`, `0.25` CPUs.
 
+/// Billionths of one.
+const BILLION: i128 = 1_000_000_000;
+
 /// Parses a memory size, units in powers of 1024; `-1` passes as no limit.
 ///
 /// # Errors
@@ -33,24 +36,52 @@ pub fn parse_bytes(text: &str) -> Result<i64, String> {
     Ok(bytes as i64)
 }
 
-/// Parses a number of CPUs into billionths.
+/// Parses a number of CPUs into billionths: a decimal, with an exponent or not, or a fraction.
 ///
 /// # Errors
-/// Not a decimal number, or finer than a billionth.
+/// Not a number, or finer than a billionth.
 pub fn parse_cpus(text: &str) -> Result<i64, String> {
     let invalid = || format!("failed to parse {text} as a rational number");
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) {
-        return Err(invalid());
-    }
-    let fraction = fraction.trim_end_matches('0');
-    if fraction.len() > 9 {
-        return Err("value is too precise".to_owned());
-    }
-    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
-    let nanos: i64 = format!("{fraction:0<9}").parse().map_err(|_| invalid())?;
-    whole.checked_mul(1_000_000_000).and_then(|whole| whole.checked_add(nanos)).ok_or_else(invalid)
+    let too_precise = || "value is too precise".to_owned();
+    let (sign, number) = match text.strip_prefix('-') {
+        Some(number) => (-1, number),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let nanos = match number.split_once('/') {
+        Some((above, below)) => {
+            let whole = |part: &str| {
+                part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<u32>().ok())?
+            };
+            let (above, below) =
+                whole(above).zip(whole(below)).filter(|(_, below)| *below > 0).ok_or_else(invalid)?;
+            let billionths = i128::from(above) * BILLION;
+            if billionths % i128::from(below) != 0 {
+                return Err(too_precise());
+            }
+            billionths / i128::from(below)
+        }
+        None => {
+            let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+            let exponent: i32 = exponent.parse().map_err(|_| invalid())?;
+            let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+            let digits = format!("{whole}{fraction}");
+            if digits.is_empty() || digits.len() > 24 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(invalid());
+            }
+            let value: i128 = digits.parse().map_err(|_| invalid())?;
+            let scale = exponent.saturating_sub(fraction.len() as i32).saturating_add(9);
+            if value == 0 {
+                0
+            } else if scale >= 0 {
+                let power = u32::try_from(scale).ok().and_then(|scale| 10i128.checked_pow(scale));
+                power.and_then(|power| value.checked_mul(power)).ok_or_else(invalid)?
+            } else {
+                let power = 10i128.checked_pow(scale.unsigned_abs()).filter(|power| value % power == 0);
+                value / power.ok_or_else(too_precise)?
+            }
+        }
+    };
+    i64::try_from(sign * nanos).map_err(|_| invalid())
 }
 
 #[cfg(test)]
@@ -80,8 +111,27 @@ mod tests {
         assert_eq!(parse_cpus("1.5"), Ok(1_500_000_000));
         assert_eq!(parse_cpus(".000000001"), Ok(1));
         assert_eq!(parse_cpus("2"), Ok(2_000_000_000));
-        for text in ["", ".", "-1", "1e3", "0.0000000001", "x", "99999999999"] {
+        assert_eq!(parse_cpus("1/2"), Ok(500_000_000));
+        assert_eq!(parse_cpus("15e-1"), Ok(1_500_000_000));
+        assert_eq!(parse_cpus("-1"), Ok(-1_000_000_000));
+        assert_eq!(parse_cpus("0.50000000000"), Ok(500_000_000));
+        for text in
+            ["", ".", "1/0", "1/3", "1/", "1e", "1e99", "0.0000000001", "x", "99999999999", "--1", "1/-2"]
+        {
             assert!(parse_cpus(text).is_err(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "[-+0-9./eE]{0,30}") {
+            let _ = (parse_cpus(&text), parse_bytes(&text));
+        }
+
+        #[test]
+        fn decimals_are_what_they_say(nanos in 0i64..=1_000_000_000_000) {
+            let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+            proptest::prop_assert_eq!(parse_cpus(&text), Ok(nanos));
         }
     }
 }

@@ -29,6 +29,11 @@ pub fn parse(text: &str) -> Result<Ulimit, String> {
     if !NAMES.contains(&name) {
         return Err(format!("invalid ulimit type: {name}"));
     }
+    if limits.matches(':').count() > 1 {
+        return Err(format!(
+            "too many limit value arguments - {limits}, can only have up to two, `soft[:hard]`"
+        ));
+    }
     let number = |part: &str| match part {
         "unlimited" => Ok(-1),
         part => {
@@ -53,7 +58,7 @@ mod tests {
     fn limits() {
         assert_eq!(parse("nofile=1:2").unwrap(), Ulimit { name: "nofile".into(), soft: 1, hard: 2 });
         assert_eq!(parse("core=-1").unwrap().hard, -1);
-        for text in ["nofile", "x=1", "nofile=a", "nofile=3:2"] {
+        for text in ["nofile", "x=1", "nofile=a", "nofile=3:2", "nofile=1:2:3"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

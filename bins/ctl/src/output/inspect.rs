@@ -81,10 +81,11 @@ fn over_document(template: &Template, mut data: serde_json::Value) -> Result<Str
 }
 
 /// Adds the key that ends `chain` (`.Config.Labels.x`) to its map of strings; whether there is such a map.
-fn supply_key(data: &mut serde_json::Value, chain: Option<String>) -> bool {
+pub fn supply_key(data: &mut serde_json::Value, chain: Option<String>) -> bool {
     const MAPS: &[&str] = &[
         "Labels",
         "Annotations",
+        "Attributes",
         "Options",
         "DriverOpts",
         "Sysctls",
@@ -130,15 +131,7 @@ fn supply_absent(data: &mut serde_json::Value) {
     ];
     const MAPS: &[&str] = &["Labels", "Volumes", "ExposedPorts", "Tmpfs", "Sysctls", "StorageOpt"];
     const POINTERS: &[&str] = &["Health", "Healthcheck", "StopTimeout", "Init"];
-    let mut supply = |parent: &str, names: &[&str], value: &Value| {
-        let Some(object) = data.pointer_mut(parent).and_then(Value::as_object_mut) else { return };
-        for name in names {
-            let field = object.entry(*name).or_insert(Value::Null);
-            if field.is_null() {
-                *field = value.clone();
-            }
-        }
-    };
+    let mut supply = |parent: &str, names: &[&str], value: &Value| supply_fields(data, parent, names, value);
     for parent in ["/Config", "/HostConfig"] {
         supply(parent, LISTS, &json!([]));
         supply(parent, MAPS, &json!({}));
@@ -146,10 +139,42 @@ fn supply_absent(data: &mut serde_json::Value) {
     }
     supply("/State", POINTERS, &Value::Null);
     supply("", &["ExecIDs", "RepoTags", "RepoDigests"], &json!([]));
+    if data.get("HostConfig").is_some() {
+        supply_missing(data, &[("SizeRw", Value::Null), ("SizeRootFs", Value::Null)]);
+    }
+    let mut supply = |parent: &str, names: &[&str], value: &Value| supply_fields(data, parent, names, value);
     supply("", &["Labels", "Options"], &json!({}));
+    let has = |names: &[&str]| names.iter().all(|name| data.get(name).is_some());
+    if has(&["IPAM", "Scope"]) {
+        supply_missing(data, &[("Peers", json!([])), ("Services", json!({}))]);
+    } else if has(&["Mountpoint", "Scope"]) {
+        supply_missing(
+            data,
+            &[("Status", json!({})), ("UsageData", Value::Null), ("ClusterVolume", Value::Null)],
+        );
+    }
     // Go's field is ID where the document says Id.
     if let Some(id) = data.get("Id").cloned() {
         data["ID"] = id;
+    }
+}
+
+/// Fields of the object at `parent` that are absent or null.
+fn supply_fields(data: &mut serde_json::Value, parent: &str, names: &[&str], value: &serde_json::Value) {
+    let Some(object) = data.pointer_mut(parent).and_then(serde_json::Value::as_object_mut) else { return };
+    for name in names {
+        let field = object.entry(*name).or_insert(serde_json::Value::Null);
+        if field.is_null() {
+            *field = value.clone();
+        }
+    }
+}
+
+/// Fields that are absent.
+fn supply_missing(data: &mut serde_json::Value, fields: &[(&str, serde_json::Value)]) {
+    let Some(object) = data.as_object_mut() else { return };
+    for (name, value) in fields {
+        object.entry(*name).or_insert_with(|| value.clone());
     }
 }
 

@@ -26,7 +26,15 @@ impl KeyOrder {
     /// The keys in the document's order, sorted when it has no such object.
     pub fn sort<'a>(&self, keys: impl Iterator<Item = &'a str>) -> Vec<String> {
         let set: BTreeSet<String> = keys.map(str::to_owned).collect();
-        self.0.get(&set).cloned().unwrap_or_else(|| set.into_iter().collect())
+        if let Some(known) = self.0.get(&set) {
+            return known.clone();
+        }
+        // An object that fields were added to: those it had first, the others after them.
+        let had =
+            self.0.iter().filter(|(known, _)| known.is_subset(&set)).max_by_key(|(known, _)| known.len());
+        let mut keys = had.map(|(_, keys)| keys.clone()).unwrap_or_default();
+        keys.extend(set.into_iter().filter(|key| !keys.contains(key)).collect::<Vec<_>>());
+        keys
     }
 }
 

@@ -18,7 +18,7 @@ pub use go_json::{indent, write_value};
 pub use key_order::KeyOrder;
 pub use stdcopy::{Demultiplexer, Target};
 pub use table::align;
-pub use template::{Column, Format, Row, Template, cell};
+pub use template::{Column, Fault, Format, Row, Template, cell, labelled};
 
 /// Exit code of a program whose reader went away (128 + SIGPIPE).
 const BROKEN_PIPE: u8 = 141;

@@ -43,9 +43,6 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let keep = matches.bytes("keep-storage").map(|bytes| bytes.to_string()).unwrap_or_default();
     let pruned: CachePruned = request.query_some("keep-storage", keep).fetch().await?;
     let deleted = report("Deleted build cache objects:", &pruned.caches_deleted.unwrap_or_default());
-    output::print(format!(
-        "{deleted}Total:\t{}\n",
-        reclaimed(pruned.space_reclaimed).trim_start_matches("Total reclaimed space: ").trim_end()
-    ))?;
+    output::print(deleted + &reclaimed(pruned.space_reclaimed))?;
     Ok(Exit::OK)
 }

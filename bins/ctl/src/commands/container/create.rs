@@ -12,6 +12,7 @@ use crate::commands::container::exit_status;
 use crate::commands::image::pull;
 use crate::grammar::{Arity, Command, Exit, Failure, Matches};
 use crate::options::environment::os_text;
+use crate::options::platform::Platform;
 use crate::options::{container, container_flags, proxy};
 use crate::output;
 use crate::output::progress::Sink;
@@ -57,7 +58,7 @@ pub async fn create(
             "invalid pull option: '{pull_policy}': must be one of \"always\", \"missing\" or \"never\""
         )));
     }
-    check_platform(&matches.platform())?;
+    let platform = platform(matches)?;
     let cid_file = CidFile::create(cid_file)?;
     let image = match AnyReference::parse(&request.config.image)? {
         AnyReference::Named(name) => name.with_default_tag().familiar(),
@@ -74,15 +75,15 @@ pub async fn create(
         host.console_size = [u64::from(rows), u64::from(columns)];
     }
     if pull_policy == "always" {
-        pull_image(session, matches, &image).await?;
+        pull_image(session, matches, &image, &platform).await?;
     }
-    let created = match send(session, matches, &request).await {
+    let created = match send(session, matches, &request, &platform).await {
         Err(error) if pull_policy == "missing" && is_missing_image(&error) => {
             if !matches.flag("quiet") {
                 output::note(format!("Unable to find image '{image}' locally"));
             }
-            pull_image(session, matches, &image).await?;
-            send(session, matches, &request).await?
+            pull_image(session, matches, &image, &platform).await?;
+            send(session, matches, &request, &platform).await?
         }
         result => result?,
     };
@@ -133,37 +134,44 @@ impl Drop for CidFile<'_> {
     }
 }
 
-/// `os`, `os/arch` or `os/arch/variant`.
-fn check_platform(text: &str) -> Result<(), Failure> {
-    let parts: Vec<&str> = text.split('/').collect();
-    let is_word = |part: &&str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-()*".contains(&byte))
-    };
-    if text.is_empty() || parts.len() <= 3 && parts.iter().all(|part| is_word(part)) {
-        return Ok(());
+/// `--platform` as the engine takes it; empty for none.
+fn platform(matches: &Matches) -> Result<String, Failure> {
+    match matches.platform() {
+        text if text.is_empty() => Ok(text),
+        text => Ok(Platform::parse(&text)
+            .map_err(|reason| format!("error parsing specified platform: {reason}"))?
+            .shown()),
     }
-    Err(Failure::new(format!(
-        "error parsing specified platform: {text:?}: cannot parse platform specifier: invalid argument"
-    )))
 }
 
-async fn pull_image(session: &Session, matches: &Matches, image: &str) -> Result<(), Failure> {
+async fn pull_image(
+    session: &Session,
+    matches: &Matches,
+    image: &str,
+    platform: &str,
+) -> Result<(), Failure> {
     let sink = if matches.flag("quiet") { Sink::Nowhere } else { Sink::Stderr };
-    pull::pull(session, image, &matches.platform(), sink).await
+    pull::pull(session, image, platform, sink).await
 }
 
-async fn send(session: &Session, matches: &Matches, request: &CreateRequest) -> Result<Created, Error> {
+async fn send(
+    session: &Session,
+    matches: &Matches,
+    request: &CreateRequest,
+    platform: &str,
+) -> Result<Created, Error> {
     session
         .engine
         .post("/containers/create")
         .query_some("name", matches.text_or_empty("name"))
-        .query_some("platform", &matches.platform())
+        .query_some("platform", platform)
         .json(request)?
         .fetch()
         .await
 }
 
-/// The engine tells a missing image from other missing things only by text.
+/// The engine tells a missing image, or one of another platform, from other missing things only by text.
 fn is_missing_image(error: &Error) -> bool {
-    matches!(error, Error::Daemon { status: 404, message } if message.contains("No such image") || message.contains("no such image"))
+    const TEXTS: &[&str] = &["No such image", "no such image", "the specified platform"];
+    matches!(error, Error::Daemon { status: 404, message } if TEXTS.iter().any(|text| message.contains(text)))
 }

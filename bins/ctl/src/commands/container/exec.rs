@@ -23,13 +23,13 @@ pub const COMMAND: Command = Command {
 const FLAGS: &[Flag] = &[
     Flag::bool("detach", "Run the command in the background").short('d'),
     Flag::text("detach-keys", "Keys that detach from the command"),
-    Flag::list("env", "Set an environment variable").short('e').check(environment::check),
-    Flag::list("env-file", "File of environment variables"),
+    Flag::list("env", "Set an environment variable").short('e').check(environment::check).since(25),
+    Flag::list("env-file", "File of environment variables").since(25),
     Flag::bool("interactive", "Keep stdin open even when nobody is attached").short('i'),
     Flag::bool("privileged", "Give the command all privileges"),
     Flag::bool("tty", "Give the command a terminal").short('t'),
     Flag::text("user", "User or uid, and group or gid, of the command (user[:group])").short('u'),
-    Flag::text("workdir", "Directory to run the command in").short('w'),
+    Flag::text("workdir", "Directory to run the command in").short('w').since(35),
 ];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {

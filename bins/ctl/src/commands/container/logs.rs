@@ -22,7 +22,7 @@ const FLAGS: &[Flag] = &[
     Flag::text("since", "From a time (2013-01-02T13:23:37Z) or so long ago (42m)"),
     Flag::text("tail", "Number of lines from the end").short('n').default("all"),
     Flag::bool("timestamps", "Show times").short('t'),
-    Flag::text("until", "Up to a time (2013-01-02T13:23:37Z) or so long ago (42m)"),
+    Flag::text("until", "Up to a time (2013-01-02T13:23:37Z) or so long ago (42m)").since(35),
 ];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {

@@ -1,7 +1,5 @@
 //! `ps`, `container ls`.
 
-use std::sync::Arc;
-
 use engine_api::container::Summary;
 use gotmpl::Value;
 use reference::Reference;
@@ -10,7 +8,7 @@ use crate::commands::container::port_ranges;
 use crate::commands::listing::{FILTER, FORMAT, Listing, NO_TRUNC, ellipsis, joined, short_id};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::options::filter;
-use crate::output::{Row, cell, time, units};
+use crate::output::{self, Fault, Row, cell, labelled, time, units};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
@@ -37,6 +35,14 @@ const FLAGS: &[Flag] = &[
 const TABLE: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 const TABLE_WITH_SIZE: &str =
     "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}\t{{.Size}}";
+const RAW: (&str, &str) = (
+    "container_id: {{.ID}}\\nimage: {{.Image}}\\ncommand: {{.Command}}\\ncreated_at: {{.CreatedAt}}\\nstate: {{.State}}\\nstatus: {{.Status}}\\nnames: {{.Names}}\\nlabels:{{pad .Labels 1 0}}\\nports:{{pad .Ports 1 0}}\\n",
+    "container_id: {{.ID}}",
+);
+const RAW_WITH_SIZE: (&str, &str) = (
+    "container_id: {{.ID}}\\nimage: {{.Image}}\\ncommand: {{.Command}}\\ncreated_at: {{.CreatedAt}}\\nstate: {{.State}}\\nstatus: {{.Status}}\\nnames: {{.Names}}\\nlabels:{{pad .Labels 1 0}}\\nports:{{pad .Ports 1 0}}\\nsize: {{.Size}}\\n",
+    "container_id: {{.ID}}",
+);
 const COLUMNS: &[(&str, &str)] = &[
     ("ID", "CONTAINER ID"),
     ("Names", "NAMES"),
@@ -56,7 +62,8 @@ const COLUMNS: &[(&str, &str)] = &[
 ];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
-    let limit = if matches.flag("latest") { 1 } else { matches.int("last").unwrap_or(-1) };
+    let last = matches.int("last").unwrap_or(-1);
+    let limit = if matches.flag("latest") && last == -1 { 1 } else { last };
     let format = matches.text_or_empty("format");
     let size = matches.flag("size")
         || format.contains(".Size")
@@ -71,20 +78,19 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         request.query_flag("size", size).query_some("filters", filters).fetch().await?;
     let whole = matches.flag("no-trunc");
     let rows: Vec<Row> = containers.iter().map(|container| row(container, whole)).collect();
-    let table = if matches.flag("size") { TABLE_WITH_SIZE } else { TABLE };
-    let listing = Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "psFormat" };
-    listing.print(session, matches, &rows).map_err(worded)?;
+    let (table, raw) = if matches.flag("size") { (TABLE_WITH_SIZE, RAW_WITH_SIZE) } else { (TABLE, RAW) };
+    let listing = Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "psFormat", raw };
+    if matches.flag("quiet") && !format.is_empty() {
+        output::note("WARNING: Ignoring custom format, because both --format and --quiet are set.");
+    }
+    output::print(listing.shown(session, matches, &rows).map_err(worded)?)?;
     Ok(Exit::OK)
 }
 
 /// Docker words a bad template of this one list in its own way.
-fn worded(failure: Failure) -> Failure {
-    let stage = if failure.message.contains(" executing ") {
-        "failed to execute template"
-    } else {
-        "failed to parse template"
-    };
-    Failure { message: failure.message.replacen("template parsing error", stage, 1), ..failure }
+fn worded(fault: Fault) -> Failure {
+    let stage = if fault.is_of_syntax { "failed to parse template" } else { "failed to execute template" };
+    fault.worded(stage)
 }
 
 /// Fields of a container.
@@ -116,12 +122,7 @@ pub fn row(container: &Summary, whole: bool) -> Row {
     let networks: Vec<&str> = container.network_settings.networks.keys().map(String::as_str).collect();
     cell(cells, "Networks", networks.join(","));
     row.insert("Platform".into(), Value::Nil);
-    let labels = container.labels.clone();
-    let label = move |args: &[Value]| {
-        let name = args.first().map(ToString::to_string).unwrap_or_default();
-        Ok(Value::String(labels.get(&name).cloned().unwrap_or_default().into()))
-    };
-    row.insert("Label".into(), Value::Function(Arc::new(label)));
+    labelled(&mut row, &container.labels);
     row
 }
 

@@ -25,7 +25,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     if let Some(wanted) = matches.args.get(1) {
         let number = wanted.split('/').next().unwrap_or_default();
         if number.parse::<u16>().is_err() {
-            let reason = format!("strconv.ParseUint: parsing {number:?}: invalid syntax");
+            let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            let what = if digits { "value out of range" } else { "invalid syntax" };
+            let reason = format!("strconv.ParseUint: parsing {number:?}: {what}");
             return Err(Failure::new(format!("Error: invalid port ({number}): {reason}")));
         }
         let key = if wanted.contains('/') { wanted.clone() } else { format!("{wanted}/tcp") };

@@ -7,7 +7,7 @@ use engine_api::stats::{MemoryStats, Stats};
 use engine_client::Error;
 use futures_util::future::join_all;
 
-use crate::commands::listing::{FORMAT, Listing, NO_TRUNC, short_id};
+use crate::commands::listing::{FORMAT, Listing, NO_RAW, NO_TRUNC, short_id};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::output::{self, Row, cell, units};
 use crate::session::Session;
@@ -44,7 +44,7 @@ const COLUMNS: &[(&str, &str)] = &[
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
-    let listing = Listing { columns: COLUMNS, table: TABLE, quiet: "", setting: "statsFormat" };
+    let listing = Listing { columns: COLUMNS, table: TABLE, quiet: "", setting: "statsFormat", raw: NO_RAW };
     let redraw = io::stdout().is_terminal() && !matches.flag("no-stream");
     loop {
         let names = names(session, matches).await?;

@@ -25,13 +25,13 @@ const FLAGS: &[Flag] = &[
     Flag::int("cpu-rt-period", "Real-time period, in microseconds"),
     Flag::int("cpu-rt-runtime", "Real-time CPU time a period, in microseconds"),
     Flag::int("cpu-shares", "CPU weight relative to other containers").short('c'),
-    Flag::cpus("cpus", "Number of CPUs"),
+    Flag::cpus("cpus", "Number of CPUs").since(29),
     Flag::text("cpuset-cpus", "CPUs to run on (0-3, 0,1)"),
     Flag::text("cpuset-mems", "Memory nodes to use (0-3, 0,1)"),
     Flag::bytes("memory", "Limit of memory").short('m'),
     Flag::bytes("memory-reservation", "Memory that is kept for the container"),
-    Flag::bytes("memory-swap", "Limit of memory and swap together, -1 for none"),
-    Flag::int("pids-limit", "Limit of processes, -1 for none"),
+    Flag::bytes_or_none("memory-swap", "Limit of memory and swap together, -1 for none"),
+    Flag::int("pids-limit", "Limit of processes, -1 for none").since(40),
     Flag::text("restart", "When to restart: no, on-failure[:max], always, unless-stopped"),
 ];
 

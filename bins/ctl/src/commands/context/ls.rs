@@ -4,7 +4,7 @@ use engine_client::{Context, Contexts};
 use gotmpl::Value;
 
 use crate::commands::context::default_context;
-use crate::commands::listing::{FORMAT, Listing, ellipsis};
+use crate::commands::listing::{FORMAT, Listing, NO_RAW, ellipsis};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::output::{Row, cell};
 use crate::session::Session;
@@ -34,7 +34,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     contexts.push(default_context());
     contexts.sort_by(|a, b| a.name.cmp(&b.name));
     let rows: Vec<Row> = contexts.iter().map(|context| row(context, session)).collect();
-    Listing { columns: COLUMNS, table: TABLE, quiet: "{{.Name}}", setting: "" }
+    Listing { columns: COLUMNS, table: TABLE, quiet: "{{.Name}}", setting: "", raw: NO_RAW }
         .print(session, matches, &rows)?;
     if std::env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty()) {
         crate::output::note(

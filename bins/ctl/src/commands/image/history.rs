@@ -2,9 +2,9 @@
 
 use engine_api::image::HistoryRow;
 
-use crate::commands::image::inspect::platform_json;
-use crate::commands::listing::{FORMAT, Listing, NO_TRUNC, ellipsis, short_id};
+use crate::commands::listing::{FORMAT, Listing, NO_RAW, NO_TRUNC, ellipsis, short_id};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
+use crate::options::platform::platform_json;
 use crate::output::{Row, cell, time, units};
 use crate::session::Session;
 
@@ -22,7 +22,7 @@ const FLAGS: &[Flag] = &[
     FORMAT,
     Flag::bool("human", "Show sizes and dates for people").short('H').default("true"),
     NO_TRUNC,
-    Flag::text("platform", "Show this platform of the image"),
+    Flag::text("platform", "Show this platform of the image").since(48),
     Flag::bool("quiet", "Show only IDs").short('q'),
 ];
 
@@ -40,12 +40,12 @@ const COLUMNS: &[(&str, &str)] = &[
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let request = session.engine.get(&format!("/images/{}/history", matches.arg(0)));
     let history: Vec<HistoryRow> =
-        request.query_some("platform", &platform_json(matches.text_or_empty("platform"))).fetch().await?;
+        request.query_some("platform", &platform_json(matches.text_or_empty("platform"))?).fetch().await?;
     let human = !matches.changed("human") || matches.flag("human");
     let whole = matches.flag("no-trunc");
     let rows: Vec<Row> = history.iter().map(|step| row(step, human, whole)).collect();
     let table = if human { HUMAN } else { EXACT };
-    Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "historyFormat" }
+    Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "historyFormat", raw: NO_RAW }
         .print(session, matches, &rows)?;
     Ok(Exit::OK)
 }

@@ -20,7 +20,7 @@ pub const COMMAND: Command = Command {
 const FLAGS: &[Flag] = &[
     Flag::list("change", "Dockerfile instruction to apply").short('c'),
     Flag::text("message", "Commit message").short('m'),
-    Flag::text("platform", "Platform of the image"),
+    Flag::text("platform", "Platform of the image").since(32),
 ];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {

@@ -2,9 +2,9 @@
 
 use std::io::{self, IsTerminal};
 
-use crate::commands::image::inspect::platform_json;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::options::environment::os_text;
+use crate::options::platform::platform_json;
 use crate::output::progress::{self, Sink};
 use crate::session::Session;
 
@@ -20,7 +20,7 @@ pub const COMMAND: Command = Command {
 
 const FLAGS: &[Flag] = &[
     Flag::text("input", "Archive to read, instead of stdin").short('i'),
-    Flag::text("platform", "Load only this platform"),
+    Flag::text("platform", "Load only this platform").since(48),
     Flag::bool("quiet", "Do not show progress").short('q'),
 ];
 
@@ -30,7 +30,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         .engine
         .post("/images/load")
         .query("quiet", if quiet { "1" } else { "0" })
-        .query_some("platform", &platform_json(matches.text_or_empty("platform")));
+        .query_some("platform", &platform_json(matches.text_or_empty("platform"))?);
     let request = match matches.text("input") {
         Some(path) => {
             let file = std::fs::File::open(path)

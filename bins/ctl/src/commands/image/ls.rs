@@ -35,6 +35,14 @@ const FLAGS: &[Flag] = &[
 const TABLE: &str =
     "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince}}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
 const TABLE_WITH_DIGEST: &str = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{if .CreatedSince}}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
+const RAW: (&str, &str) = (
+    "repository: {{.Repository}}\\ntag: {{.Tag}}\\nimage_id: {{.ID}}\\ncreated_at: {{.CreatedAt}}\\nvirtual_size: {{.Size}}\\n",
+    "image_id: {{.ID}}",
+);
+const RAW_WITH_DIGEST: (&str, &str) = (
+    "repository: {{.Repository}}\\ntag: {{.Tag}}\\ndigest: {{.Digest}}\\nimage_id: {{.ID}}\\ncreated_at: {{.CreatedAt}}\\nvirtual_size: {{.Size}}\\n",
+    "image_id: {{.ID}}",
+);
 const COLUMNS: &[(&str, &str)] = &[
     ("ID", "IMAGE ID"),
     ("Repository", "REPOSITORY"),
@@ -44,7 +52,7 @@ const COLUMNS: &[(&str, &str)] = &[
     ("CreatedAt", "CREATED AT"),
     ("Size", "SIZE"),
     ("Containers", "CONTAINERS"),
-    ("VirtualSize", "VIRTUAL SIZE"),
+    ("VirtualSize", "SIZE"),
     ("SharedSize", "SHARED SIZE"),
     ("UniqueSize", "UNIQUE SIZE"),
 ];
@@ -66,8 +74,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let digests = matches.flag("digests") || format.contains(".Digest");
     let rows: Vec<Row> =
         images.iter().flat_map(|image| rows(image, digests, matches.flag("no-trunc"))).collect();
-    let table = if matches.flag("digests") { TABLE_WITH_DIGEST } else { TABLE };
-    Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "imagesFormat" }
+    let (table, raw) =
+        if matches.flag("digests") { (TABLE_WITH_DIGEST, RAW_WITH_DIGEST) } else { (TABLE, RAW) };
+    Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "imagesFormat", raw }
         .print(session, matches, &rows)?;
     Ok(Exit::OK)
 }

@@ -21,7 +21,7 @@ pub const COMMAND: Command = Command {
 const FLAGS: &[Flag] = &[
     Flag::bool("all-tags", "Download all tags of the repository").short('a'),
     Flag::bool("disable-content-trust", "Skip the verification of image signatures").default("true"),
-    Flag::text("platform", "Platform of the image"),
+    Flag::text("platform", "Platform of the image").since(32),
     Flag::bool("quiet", "Show only the image's name").short('q'),
 ];
 

@@ -2,9 +2,9 @@
 
 use reference::Reference;
 
-use crate::commands::image::inspect::platform_json;
 use crate::commands::image::pull::registry_auth;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
+use crate::options::platform::platform_json;
 use crate::output;
 use crate::output::progress::{self, Sink};
 use crate::session::Session;
@@ -22,7 +22,7 @@ pub const COMMAND: Command = Command {
 const FLAGS: &[Flag] = &[
     Flag::bool("all-tags", "Upload all tags of the repository").short('a'),
     Flag::bool("disable-content-trust", "Skip the signing of images").default("true"),
-    Flag::text("platform", "Upload only this platform of the image"),
+    Flag::text("platform", "Upload only this platform of the image").since(46),
     Flag::bool("quiet", "Show only the image's name").short('q'),
 ];
 
@@ -41,7 +41,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         .engine
         .post(&format!("/images/{}/push", name.familiar_name()))
         .query_some("tag", name.tag().unwrap_or_default())
-        .query_some("platform", &platform_json(matches.text_or_empty("platform")))
+        .query_some("platform", &platform_json(matches.text_or_empty("platform"))?)
         .header("X-Registry-Auth", &registry_auth(session, &name)?)
         .json_lines()
         .await?;

@@ -4,6 +4,7 @@ use engine_api::image::ImageDeleted;
 
 use crate::commands::each::Each;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
+use crate::options::platform::platform_json;
 use crate::output;
 use crate::session::Session;
 
@@ -20,7 +21,7 @@ pub const COMMAND: Command = Command {
 const FLAGS: &[Flag] = &[
     Flag::bool("force", "Remove it even when it is used").short('f'),
     Flag::bool("no-prune", "Keep untagged parents"),
-    Flag::strings("platform", "Remove only this platform"),
+    Flag::strings("platform", "Remove only this platform").since(50),
 ];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
@@ -33,7 +34,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
             .query_flag("force", force)
             .query_flag("noprune", matches.flag("no-prune"));
         for platform in matches.list("platform") {
-            request = request.query("platforms", platform);
+            request = request.query("platforms", platform_json(platform)?);
         }
         match request.fetch::<Vec<ImageDeleted>>().await {
             Ok(rows) => output::print(rows.iter().map(line).collect::<String>())?,

@@ -1,8 +1,8 @@
 //! `save`.
 
-use crate::commands::image::inspect::platform_json;
 use crate::commands::transfer;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
+use crate::options::platform::platform_json;
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
@@ -17,7 +17,7 @@ pub const COMMAND: Command = Command {
 
 const FLAGS: &[Flag] = &[
     Flag::text("output", "File to write to, instead of stdout").short('o'),
-    Flag::text("platform", "Save only this platform"),
+    Flag::text("platform", "Save only this platform").since(48),
 ];
 
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
@@ -25,6 +25,6 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     for name in &matches.args {
         request = request.query("names", name);
     }
-    let request = request.query_some("platform", &platform_json(matches.text_or_empty("platform")));
+    let request = request.query_some("platform", &platform_json(matches.text_or_empty("platform"))?);
     transfer::download(request, matches.text("output"), "failed to save image").await
 }

@@ -20,6 +20,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let wrong = |name: &str, error: reference::ParseError| {
         Failure::new(format!("Error parsing reference: {name:?} is not a valid repository/tag: {error}"))
     };
+    if source.is_empty() {
+        return Err(wrong(source, reference::ParseError::Format));
+    }
     let target_name = Reference::parse_normalized(target).map_err(|error| wrong(target, error))?;
     if target_name.digest().is_some() {
         return Err(Failure::new("refusing to create a tag with a digest reference"));

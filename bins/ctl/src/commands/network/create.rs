@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use engine_api::network::{ConfigReference, Ipam, IpamPool, NetworkCreate, NetworkCreated};
 
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
-use crate::options::environment::pairs;
+use crate::options::environment::{check_label, pairs};
 use crate::output;
 use crate::session::Session;
 
@@ -20,22 +20,22 @@ pub const COMMAND: Command = Command {
 };
 
 const FLAGS: &[Flag] = &[
-    Flag::bool("attachable", "Let containers be attached by hand"),
+    Flag::bool("attachable", "Let containers be attached by hand").since(25),
     Flag::list("aux-address", "Address that the driver uses").value("map"),
-    Flag::text("config-from", "Network to copy the configuration from"),
-    Flag::bool("config-only", "Create only a configuration"),
+    Flag::text("config-from", "Network to copy the configuration from").since(30),
+    Flag::bool("config-only", "Create only a configuration").since(30),
     Flag::text("driver", "Driver of the network").short('d').default("bridge"),
     Flag::strings("gateway", "Gateway of the subnet"),
-    Flag::bool("ingress", "Create swarm's routing mesh"),
+    Flag::bool("ingress", "Create swarm's routing mesh").since(29),
     Flag::bool("internal", "Keep the network from the outside"),
     Flag::strings("ip-range", "Range that containers get addresses from"),
     Flag::text("ipam-driver", "Driver of the addresses").default("default"),
     Flag::list("ipam-opt", "Option of the addresses' driver").value("map"),
     Flag::bool("ipv4", "Give containers IPv4 addresses").default("true"),
     Flag::bool("ipv6", "Give containers IPv6 addresses"),
-    Flag::list("label", "Label the network"),
+    Flag::list("label", "Label the network").check(check_label),
     Flag::list("opt", "Option of the driver").short('o').value("map"),
-    Flag::text("scope", "Scope of the network"),
+    Flag::text("scope", "Scope of the network").since(30),
     Flag::strings("subnet", "Subnet in CIDR form"),
 ];
 

@@ -1,14 +1,11 @@
 //! `network ls`.
 
-use std::sync::Arc;
-
 use engine_api::network::Network;
-use gotmpl::Value;
 
 use crate::commands::listing::{FILTER, FORMAT, Listing, NO_TRUNC, joined, short_id};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::options::filter;
-use crate::output::{Row, cell, time};
+use crate::output::{Row, cell, labelled, time};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
@@ -23,6 +20,10 @@ pub const COMMAND: Command = Command {
 
 const FLAGS: &[Flag] = &[FILTER, FORMAT, NO_TRUNC, Flag::bool("quiet", "Show only IDs").short('q')];
 const TABLE: &str = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}";
+const RAW: (&str, &str) = (
+    "network_id: {{.ID}}\\nname: {{.Name}}\\ndriver: {{.Driver}}\\nscope: {{.Scope}}\\n",
+    "network_id: {{.ID}}",
+);
 const COLUMNS: &[(&str, &str)] = &[
     ("ID", "NETWORK ID"),
     ("Name", "NAME"),
@@ -47,7 +48,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     networks.sort_by(|a, b| a.name.cmp(&b.name));
     let whole = matches.flag("no-trunc");
     let rows: Vec<Row> = networks.iter().map(|network| row(network, whole)).collect();
-    Listing { columns: COLUMNS, table: TABLE, quiet: "{{.ID}}", setting: "networksFormat" }
+    Listing { columns: COLUMNS, table: TABLE, quiet: "{{.ID}}", setting: "networksFormat", raw: RAW }
         .print(session, matches, &rows)?;
     Ok(Exit::OK)
 }
@@ -63,11 +64,6 @@ fn row(network: &Network, whole: bool) -> Row {
     cell(&mut row, "Internal", network.internal.to_string());
     cell(&mut row, "Labels", joined(network.labels.iter().flatten()));
     cell(&mut row, "CreatedAt", time::go_string_of(&network.created));
-    let labels = network.labels.clone().unwrap_or_default();
-    let label = move |args: &[Value]| {
-        let name = args.first().map(ToString::to_string).unwrap_or_default();
-        Ok(Value::String(labels.get(&name).cloned().unwrap_or_default().into()))
-    };
-    row.insert("Label".into(), Value::Function(Arc::new(label)));
+    labelled(&mut row, &network.labels.clone().unwrap_or_default());
     row
 }

@@ -7,7 +7,7 @@ use engine_api::system::{BuildCache, DiskUsage};
 
 use gotmpl::Value;
 
-use crate::commands::listing::{FORMAT, Listing, short_id};
+use crate::commands::listing::{FORMAT, Listing, NO_RAW, short_id};
 use crate::commands::{container, image, volume};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::output::{self, Format, Row, cell, time, units};
@@ -45,7 +45,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     let rows = [images(&usage), containers(&usage), volumes(&usage), build_cache(&usage)];
-    Listing { columns: COLUMNS, table: TABLE, quiet: "", setting: "" }.print(session, matches, &rows)?;
+    Listing { columns: COLUMNS, table: TABLE, quiet: "", setting: "", raw: NO_RAW }
+        .print(session, matches, &rows)?;
     Ok(Exit::OK)
 }
 
@@ -209,7 +210,7 @@ fn verbose_by_template(usage: &DiskUsage, format: &str) -> Result<String, Failur
         row.insert(name.into(), list(rows));
     }
     let columns = [("Images", ""), ("Containers", ""), ("Volumes", ""), ("BuildCache", "")];
-    Format::parse(format, "").render(&columns, &[row])
+    Ok(Format::parse(format, "").render(&columns, &[row])?)
 }
 
 /// The root file system's size counts with its image.

@@ -73,7 +73,14 @@ fn by_template(raw: &RawValue, format: &str) -> Result<String, String> {
             fields.insert(name.to_owned(), value);
         }
     }
-    template.render(&inspect::value_of(&data))
+    loop {
+        match template.execute(&inspect::value_of(&data)) {
+            Ok(shown) => return Ok(shown),
+            // Events of other kinds have other attributes.
+            Err(error) if inspect::supply_key(&mut data, template.missing_chain(&error)) => {}
+            Err(error) => return Err(template.located(&error)),
+        }
+    }
 }
 
 /// `TIME TYPE ACTION ID (key=value, ...)`.

@@ -112,7 +112,9 @@ fn by_template(
         .typed();
     let mut data: serde_json::Value = serde_json::from_str(&raw)?;
     let errors: Vec<String> = failure.iter().map(ToString::to_string).collect();
-    data["ServerErrors"] = errors.into();
+    if !errors.is_empty() || format.contains("ServerErrors") {
+        data["ServerErrors"] = errors.into();
+    }
     data["ClientInfo"] = json!({
         "Debug": session.debug, "Version": env!("CARGO_PKG_VERSION"), "Os": std::env::consts::OS, "Context": session.context,
         "Plugins": plugins_json(session), "Warnings": null,
@@ -134,6 +136,8 @@ fn server(text: &mut String, info: &Info) {
         text.push_str(&match value {
             HEADING => format!("{indent}{name}\n"),
             "" => format!("{indent}{name}:\n"),
+            // Known to be empty, as opposed to what follows below.
+            " " => format!("{indent}{name}: \n"),
             value => format!("{indent}{name}: {value}\n"),
         });
     };
@@ -165,7 +169,7 @@ fn server(text: &mut String, info: &Info) {
     for (name, commit) in
         [("containerd", &info.containerd_commit), ("runc", &info.runc_commit), ("init", &info.init_commit)]
     {
-        line(1, &format!("{name} version"), &commit.id);
+        line(1, &format!("{name} version"), if commit.id.is_empty() { " " } else { &commit.id });
     }
     if !info.security_options.is_empty() {
         line(1, "Security Options", "");

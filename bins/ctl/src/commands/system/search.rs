@@ -3,7 +3,7 @@
 use engine_api::image::SearchRow;
 use engine_client::{Credentials, HUB_SERVER, auth_header};
 
-use crate::commands::listing::{FILTER, Listing, NO_TRUNC, ellipsis};
+use crate::commands::listing::{FILTER, Listing, NO_RAW, NO_TRUNC, ellipsis};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::options::filter;
 use crate::output::{Row, cell};
@@ -48,7 +48,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         .await?;
     let whole = matches.flag("no-trunc");
     let rows: Vec<Row> = results.iter().map(|result| row(result, whole)).collect();
-    Listing { columns: COLUMNS, table: TABLE, quiet: "", setting: "" }.print(session, matches, &rows)?;
+    Listing { columns: COLUMNS, table: TABLE, quiet: "", setting: "", raw: NO_RAW }
+        .print(session, matches, &rows)?;
     Ok(Exit::OK)
 }
 

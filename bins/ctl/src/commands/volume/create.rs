@@ -3,7 +3,7 @@
 use engine_api::volume::{Volume, VolumeCreate};
 
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
-use crate::options::environment::pairs;
+use crate::options::environment::{check_label, pairs};
 use crate::output;
 use crate::session::Session;
 
@@ -21,7 +21,7 @@ const FLAGS: &[Flag] = &[
     Flag::text("availability", "Availability of a cluster volume").default("active").check(cluster),
     Flag::text("driver", "Driver of the volume").short('d').default("local"),
     Flag::text("group", "Group of a cluster volume").check(cluster),
-    Flag::list("label", "Label the volume"),
+    Flag::list("label", "Label the volume").check(check_label),
     Flag::bytes("limit-bytes", "Smallest size of a cluster volume").check(cluster),
     Flag::text("name", "Name of the volume").hidden(),
     Flag::list("opt", "Option of the driver").short('o').value("map"),

@@ -1,14 +1,11 @@
 //! `volume ls`.
 
-use std::sync::Arc;
-
 use engine_api::volume::{Volume, VolumeList};
-use gotmpl::Value;
 
 use crate::commands::listing::{FILTER, FORMAT, Listing, joined};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::options::filter;
-use crate::output::{Row, cell, units};
+use crate::output::{Row, cell, labelled, units};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
@@ -28,6 +25,8 @@ const FLAGS: &[Flag] = &[
     Flag::bool("quiet", "Show only names").short('q'),
 ];
 const TABLE: &str = "{{.Driver}}\t{{.Name}}";
+const TABLE_OF_CLUSTER: &str = "{{.Name}}\t{{.Group}}\t{{.Driver}}\t{{.Availability}}\t{{.Status}}";
+const RAW: (&str, &str) = ("name: {{.Name}}\\ndriver: {{.Driver}}\\n", "name: {{.Name}}");
 const COLUMNS: &[(&str, &str)] = &[
     ("Name", "VOLUME NAME"),
     ("Driver", "DRIVER"),
@@ -45,9 +44,14 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let filters = filter::to_json(matches.list("filter"))?;
     let list: VolumeList = session.engine.get("/volumes").query_some("filters", filters).fetch().await?;
     let mut volumes = list.volumes.unwrap_or_default();
+    if matches.flag("cluster") {
+        // Only a swarm has such volumes, and there is none here.
+        volumes.clear();
+    }
     volumes.sort_by(|a, b| a.name.cmp(&b.name));
     let rows: Vec<Row> = volumes.iter().map(row).collect();
-    Listing { columns: COLUMNS, table: TABLE, quiet: "{{.Name}}", setting: "volumesFormat" }
+    let table = if matches.flag("cluster") { TABLE_OF_CLUSTER } else { TABLE };
+    Listing { columns: COLUMNS, table, quiet: "{{.Name}}", setting: "volumesFormat", raw: RAW }
         .print(session, matches, &rows)?;
     for warning in list.warnings.unwrap_or_default() {
         crate::output::note(format!("WARNING: {warning}"));
@@ -69,11 +73,6 @@ pub fn row(volume: &Volume) -> Row {
     for name in ["Availability", "Group", "Status"] {
         cell(&mut row, name, "N/A");
     }
-    let labels = volume.labels.clone().unwrap_or_default();
-    let label = move |args: &[Value]| {
-        let name = args.first().map(ToString::to_string).unwrap_or_default();
-        Ok(Value::String(labels.get(&name).cloned().unwrap_or_default().into()))
-    };
-    row.insert("Label".into(), Value::Function(Arc::new(label)));
+    labelled(&mut row, &volume.labels.clone().unwrap_or_default());
     row
 }

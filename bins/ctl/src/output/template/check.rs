@@ -119,6 +119,12 @@ impl<'a> Blocks<'a> {
             Some(Token::Word(word @ ("break" | "continue"))) if !self.open.contains(&"range") => {
                 return Err(format!("{{{{{word}}}}} outside {{{{range}}}}"));
             }
+            Some(Token::Word(word @ ("if" | "range" | "with"))) if tokens.len() == 1 => {
+                return Err(format!("missing value for {word}"));
+            }
+            Some(Token::Word(word @ ("template" | "define" | "block"))) if tokens.len() == 1 => {
+                return Err(format!("unexpected \"}}}}\" in {word} clause"));
+            }
             Some(Token::Word(word @ ("if" | "range" | "with" | "block" | "define"))) => self.open.push(word),
             Some(_) => {}
         }

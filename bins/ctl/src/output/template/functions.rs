@@ -8,14 +8,20 @@ pub const NAMES: &[&str] = &["json", "lower", "upper", "title", "split", "join",
 /// A template with all functions but `json`.
 pub fn with_functions(template: gotmpl::Template) -> gotmpl::Template {
     template
-        .func("lower", |args| Ok(text(&as_text(args, 0).to_lowercase())))
-        .func("upper", |args| Ok(text(&as_text(args, 0).to_uppercase())))
-        .func("title", |args| Ok(text(&title(&as_text(args, 0)))))
+        .func("lower", |args| Ok(text(&strings::<1>("lower", args)?[0].to_lowercase())))
+        .func("upper", |args| Ok(text(&strings::<1>("upper", args)?[0].to_uppercase())))
+        .func("title", |args| Ok(text(&title(strings::<1>("title", args)?[0]))))
         .func("split", |args| {
-            let parts: Vec<Value> = as_text(args, 0).split(&as_text(args, 1)).map(text).collect();
+            let [content, mark] = strings("split", args)?;
+            let parts: Vec<Value> = match mark {
+                // Go splits by nothing into characters.
+                "" => content.chars().map(|c| text(&c.to_string())).collect(),
+                mark => content.split(mark).map(text).collect(),
+            };
             Ok(Value::List(parts.into()))
         })
         .func("join", |args| {
+            counted("join", args, 2)?;
             let items = match args.first() {
                 Some(Value::List(items)) => items,
                 Some(Value::Nil) => return Ok(text("")),
@@ -31,20 +37,47 @@ pub fn with_functions(template: gotmpl::Template) -> gotmpl::Template {
         .func("pad", pad)
         .func("index", index)
         .func("truncate", |args| {
-            let limit = args.get(1).and_then(Value::as_int).unwrap_or(0).max(0) as usize;
-            Ok(text(&as_text(args, 0).chars().take(limit).collect::<String>()))
+            counted("truncate", args, 2)?;
+            let [content] = strings("truncate", &args[..1])?;
+            Ok(text(&content.chars().take(whole(&args[1])?).collect::<String>()))
         })
+}
+
+/// Refuses another number of arguments.
+pub fn counted(name: &str, args: &[Value], want: usize) -> Result<(), TemplateError> {
+    if args.len() == want {
+        return Ok(());
+    }
+    Err(TemplateError::Exec(format!("wrong number of args for {name}: want {want} got {}", args.len())))
+}
+
+/// So many arguments, each a text.
+fn strings<'a, const N: usize>(name: &str, args: &'a [Value]) -> Result<[&'a str; N], TemplateError> {
+    counted(name, args, N)?;
+    let mut found = [""; N];
+    for (slot, arg) in found.iter_mut().zip(args) {
+        *slot = arg.as_str().ok_or_else(|| unlike("string", arg))?;
+    }
+    Ok(found)
+}
+
+/// A count; one below nothing is nothing.
+fn whole(arg: &Value) -> Result<usize, TemplateError> {
+    let number = arg.as_int().ok_or_else(|| unlike("integer", arg))?;
+    Ok(usize::try_from(number).unwrap_or(0))
+}
+
+fn unlike(expected: &str, found: &Value) -> TemplateError {
+    let shown = found.as_str().map_or_else(|| found.to_string(), |text| format!("{text:?}"));
+    TemplateError::Exec(format!("expected {expected}; found {shown}"))
 }
 
 /// `pad TEXT BEFORE AFTER`; nothing for nothing.
 pub fn pad(args: &[Value]) -> Result<Value, TemplateError> {
-    let content = as_text(args, 0);
-    if content.is_empty() {
-        return Ok(text(""));
-    }
-    let spaces =
-        |index: usize| " ".repeat(args.get(index).and_then(Value::as_int).unwrap_or(0).max(0) as usize);
-    Ok(text(&format!("{}{content}{}", spaces(1), spaces(2))))
+    counted("pad", args, 3)?;
+    let [content] = strings("pad", &args[..1])?;
+    let (before, after) = (" ".repeat(whole(&args[1])?), " ".repeat(whole(&args[2])?));
+    Ok(text(&if content.is_empty() { String::new() } else { format!("{before}{content}{after}") }))
 }
 
 /// Go's `index`: a key that a map of strings lacks is the empty string.
@@ -56,7 +89,7 @@ fn index(args: &[Value]) -> Result<Value, TemplateError> {
             let strings = map.values().all(|value| matches!(value, Value::String(_)));
             if strings { text("") } else { Value::Nil }
         })),
-        (Value::List(items), key) => {
+        (Value::List(items), key) if !matches!(key, Value::String(_)) => {
             let at = key.as_int().unwrap_or(-1);
             // Go compares with the capacity first, which is 4 for the short lists of a JSON document.
             let capacity = if items.is_empty() { 0 } else { items.len().max(4) };
@@ -67,6 +100,9 @@ fn index(args: &[Value]) -> Result<Value, TemplateError> {
                     _ => format!("index out of range: {at}"),
                 })
             })
+        }
+        (Value::String(_) | Value::List(_), Value::String(_)) => {
+            Err(TemplateError::Exec("cannot index slice/array with type string".to_owned()))
         }
         (Value::String(content), key) => {
             let at = key.as_int().unwrap_or(-1);

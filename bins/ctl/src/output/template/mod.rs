@@ -10,8 +10,10 @@ use gotmpl::{MissingKey, TemplateError, Value};
 
 use crate::grammar::Failure;
 use crate::output::{KeyOrder, align, write_value};
-use functions::{pad, text, with_functions};
+use functions::{counted, pad, text, with_functions};
 
+/// What a template shows for nothing.
+const NO_VALUE: &str = "<no value>";
 /// Narrowest column of a table.
 const MIN_WIDTH: usize = 10;
 
@@ -26,6 +28,39 @@ pub fn cell(row: &mut Row, name: &str, value: impl Into<String>) {
     row.insert(name.into(), Value::String(value.into().into()));
 }
 
+/// The method `Label` of a row: a label's value by its name.
+pub fn labelled(row: &mut Row, labels: &BTreeMap<String, String>) {
+    let labels = labels.clone();
+    row.insert("Label".into(), Value::Function(Arc::new(move |args| label(&labels, args))));
+}
+
+fn label(labels: &BTreeMap<String, String>, args: &[Value]) -> Result<Value, TemplateError> {
+    counted("Label", args, 1)?;
+    let name = args[0].to_string();
+    Ok(text(labels.get(&name).map_or("", String::as_str)))
+}
+
+/// What is wrong with a template, and when that was found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub is_of_syntax: bool,
+    pub reason: String,
+    hint: Option<String>,
+}
+
+impl Fault {
+    /// The failure, in the words that come before the reason.
+    pub fn worded(self, words: &str) -> Failure {
+        Failure { hint: self.hint, ..Failure::new(format!("{words}: {}", self.reason)) }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        fault.worded("template parsing error")
+    }
+}
+
 /// How rows are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
@@ -38,7 +73,7 @@ impl Format {
     pub fn parse(text: &str, default_table: &str) -> Self {
         let template = match text.strip_prefix("table") {
             Some("") => default_table,
-            Some(rest) if rest.starts_with([' ', '\\', '\t', '{']) => rest,
+            Some(rest) => rest,
             _ if text.is_empty() => default_table,
             _ if text == "json" => "{{json .}}",
             _ => text,
@@ -52,20 +87,26 @@ impl Format {
     ///
     /// # Errors
     /// The template does not parse or asks for a field that is none.
-    pub fn render(&self, columns: &[Column], rows: &[Row]) -> Result<String, Failure> {
-        let fail = |reason: String| {
-            let fields: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-            let failure = Failure::new(format!("template parsing error: {reason}"));
-            if reason.contains("can't evaluate field") {
-                failure.with_hint(format!("The fields are {}.", fields.join(", ")))
-            } else {
-                failure
-            }
-        };
-        self.rendered(columns, rows).map_err(fail)
+    pub fn render(&self, columns: &[Column], rows: &[Row]) -> Result<String, Fault> {
+        let syntax = |reason| Fault { is_of_syntax: true, reason, hint: None };
+        let template = Template::parse_rows(&self.template).map_err(syntax)?;
+        let heading =
+            if self.table { Some(Template::parse_header(&self.template).map_err(syntax)?) } else { None };
+        let fields: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        self.rendered(heading.as_ref(), &template, columns, rows).map_err(|reason| {
+            let hint = reason.contains("can't evaluate field");
+            let hint = hint.then(|| format!("The fields are {}.", fields.join(", ")));
+            Fault { is_of_syntax: false, reason, hint }
+        })
     }
 
-    fn rendered(&self, columns: &[Column], rows: &[Row]) -> Result<String, String> {
+    fn rendered(
+        &self,
+        heading: Option<&Template>,
+        template: &Template,
+        columns: &[Column],
+        rows: &[Row],
+    ) -> Result<String, String> {
         let mut out = String::new();
         let mut header: Row = columns.iter().map(|(name, title)| ((*name).into(), text(title))).collect();
         header.insert(
@@ -73,11 +114,10 @@ impl Format {
             Value::Function(Arc::new(|args| Ok(args.first().cloned().unwrap_or(Value::Nil)))),
         );
         let header = Value::Map(Arc::new(header));
-        if self.table {
-            out.push_str(&Template::parse_header(&self.template)?.render(&header)?);
+        if let Some(heading) = heading {
+            out.push_str(&heading.render(&header)?);
             out.push('\n');
         }
-        let template = Template::parse_rows(&self.template)?;
         if rows.is_empty() && !self.table {
             // A field that is none is a mistake, even where there is nothing to show.
             if let Err(error) = template.execute(&header)
@@ -87,7 +127,8 @@ impl Format {
             }
         }
         for row in rows {
-            out.push_str(&template.render(&Value::Map(Arc::new(row.clone())))?);
+            // A method of Docker's that gives nothing is shown as such.
+            out.push_str(&template.render(&Value::Map(Arc::new(row.clone())))?.replace(NO_VALUE, "<nil>"));
             out.push('\n');
         }
         Ok(if self.table { align(&out, MIN_WIDTH) } else { out })
@@ -114,8 +155,9 @@ impl Template {
     /// The text is no template; in Go's words.
     pub fn parse(text: &str, order: KeyOrder) -> Result<Self, String> {
         let template = base().func("json", move |args| {
+            counted("json", args, 1)?;
             let mut out = String::new();
-            write_value(&mut out, args.first().unwrap_or(&Value::Nil), &order);
+            write_value(&mut out, &args[0], &order);
             Ok(Value::String(out.into()))
         });
         Self::finish(with_functions(template), text, false)
@@ -130,8 +172,12 @@ impl Template {
     /// Parses for rows: a whole row as JSON has its HTML characters escaped, as Docker's has.
     fn parse_rows(text: &str) -> Result<Self, String> {
         let template = base().func("json", |args| {
+            counted("json", args, 1)?;
+            if args[0].is_function() {
+                return label(&BTreeMap::new(), &[]);
+            }
             let mut out = String::new();
-            let value = args.first().unwrap_or(&Value::Nil);
+            let value = &args[0];
             write_value(&mut out, value, &KeyOrder::default());
             if matches!(value, Value::Map(_)) {
                 out = out.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
@@ -201,9 +247,16 @@ impl Template {
             None => {
                 let reason = error.to_string();
                 let reason = reason.strip_prefix("execution error: ").unwrap_or(&reason);
-                match place_of_call(&self.text, "index").filter(|_| reason.contains("index")) {
-                    Some(place) => (place, format!("error calling index: {reason}")),
-                    None => return format!("template: {reason}"),
+                let miscounted = reason.strip_prefix("wrong number of args for ");
+                let miscounted = miscounted.and_then(|rest| rest.split_once(':')).map(|(name, _)| name);
+                if let Some(name) = miscounted {
+                    (place_of_word(&self.text, name), reason.to_owned())
+                } else if let Some(place) =
+                    place_of_call(&self.text, "index").filter(|_| reason.contains("index"))
+                {
+                    (place, format!("error calling index: {reason}"))
+                } else {
+                    return format!("template: {reason}");
                 }
             }
         };
@@ -232,9 +285,16 @@ fn place_of_field(text: &str, field: &str) -> (usize, usize, String) {
 /// Line, column and text of a function's first call.
 fn place_of_call(text: &str, name: &str) -> Option<(usize, usize, String)> {
     let start = text.find(&format!("{name} "))?;
-    let end = text[start..].find(['|', ')', '}']).map_or(text.len(), |end| start + end);
+    let end = start + end_of_operands(&text[start..]);
     let (line, column) = position(text, start);
     Some((line, column, text[start..end].trim_end().to_owned()))
+}
+
+/// Line, column and text of a function's or method's first use.
+fn place_of_word(text: &str, name: &str) -> (usize, usize, String) {
+    let shown = if text.contains(&format!(".{name}")) { format!(".{name}") } else { name.to_owned() };
+    let (line, column) = position(text, text.find(&shown).unwrap_or(0));
+    (line, column, shown)
 }
 
 fn position(text: &str, at: usize) -> (usize, usize) {
@@ -246,25 +306,49 @@ fn base() -> gotmpl::Template {
     gotmpl::Template::new("").missing_key(MissingKey::Error)
 }
 
-/// `.Label "x"` is a method with an argument, which a map's field is only by `call`.
+/// `.Label "x"` is a method with arguments, which a map's field is only by `call`.
 fn call_methods(text: &str) -> String {
+    const METHOD: &str = ".Label";
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(".Label ") {
-        let after = rest[at + 7..].trim_start();
-        let quote = after.chars().next().filter(|c| matches!(c, '"' | '`'));
-        let end = quote.and_then(|quote| after[1..].find(quote).map(|end| end + 2));
-        let Some(end) = end else {
-            out.push_str(&rest[..at + 7]);
-            rest = &rest[at + 7..];
-            continue;
-        };
+    while let Some(at) = rest.find(METHOD) {
+        let after = &rest[at + METHOD.len()..];
         out.push_str(&rest[..at]);
-        out.push_str(&format!("(call .Label {})", &after[..end]));
+        rest = after;
+        if after.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.') {
+            out.push_str(METHOD);
+            continue;
+        }
+        let end = end_of_operands(after);
+        out.push_str(&format!("(call {METHOD} {})", after[..end].trim()));
         rest = &after[end..];
+        if after[..end].ends_with(char::is_whitespace) {
+            out.push(' ');
+        }
     }
     out.push_str(rest);
     out
+}
+
+/// Where the operands of a call end: at a pipe, or what closes the command.
+fn end_of_operands(text: &str) -> usize {
+    let (mut depth, mut quote, mut escaped) = (0usize, None, false);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some('"'), '\\') => escaped = true,
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '`') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') if depth > 0 => depth -= 1,
+            (None, '|' | ')' | '}') if depth == 0 => return at,
+            // `{{.Label "x" -}}`.
+            (None, '-') if text[at..].starts_with("-}}") => return at,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 #[cfg(test)]
@@ -277,13 +361,10 @@ mod tests {
         let mut row = Row::new();
         cell(&mut row, "ID", "abc");
         cell(&mut row, "Names", "a,b");
-        row.insert(
-            "Label".into(),
-            Value::Function(Arc::new(|args| Ok(text(&format!("<{}>", functions::as_text(args, 0)))))),
-        );
+        labelled(&mut row, &BTreeMap::from([("x".to_owned(), "<x>".to_owned())]));
         Format::parse(format, "table {{.ID}}\t{{.Names}}")
             .render(COLUMNS, &[row])
-            .map_err(|failure| failure.message)
+            .map_err(|fault| Failure::from(fault).message)
     }
 
     #[test]
@@ -313,6 +394,18 @@ mod tests {
                 .starts_with("template parsing error: template: :1:2: executing \"\" at <.Foo>")
         );
         assert_eq!(show("{{.ID").unwrap_err(), "template parsing error: template: :1: unclosed action");
+        assert_eq!(show("{{.Label \"x\" | upper}}|{{.Label `y`}}|{{.Label .ID}}").unwrap(), "<X>||\n");
+        assert_eq!(show("{{range split .ID \"\"}}[{{.}}]{{end}}").unwrap(), "[a][b][c]\n");
+        for (wrong, reason) in [
+            ("{{.Label}}", "1:2: executing \"\" at <.Label>: wrong number of args for Label: want 1 got 0"),
+            ("{{split .ID}}", "1:2: executing \"\" at <split>: wrong number of args for split: want 2 got 1"),
+            ("{{truncate .ID \"x\"}}", "expected integer; found \"x\""),
+            ("{{upper 1}}", "expected string; found 1"),
+            ("{{if}}{{end}}", "1: missing value for if"),
+        ] {
+            let told = show(wrong).unwrap_err();
+            assert!(told.ends_with(reason), "{wrong}: {told}");
+        }
         let index = "{{index (split .ID \"b\") 9}}";
         assert!(show(index).unwrap_err().ends_with("index out of range: 9"));
     }
