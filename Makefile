@@ -23,6 +23,9 @@ build: ## the five programs, optimised, in target/release
 $(OUT)/stack:
 	$(CARGO) build --release -p integration
 
+$(OUT)/engined:
+	$(MAKE) build
+
 demo: ## install what is missing, build, start the daemons, run a first container
 	deploy/needs demo
 	$(MAKE) build
@@ -53,7 +56,7 @@ soak: ## kill every daemon a hundred times and more, cut the power a thousand ti
 	WHERRY_POWER_CUTS=1000 $(CARGO) test -p wherry-metadata --test power -- --nocapture
 	WHERRY_KILLS=100 $(CARGO) test -p integration --test crash -- --nocapture
 
-up: $(OUT)/stack ## start a private stack: make up STATE=DIR
+up: $(OUT)/stack $(OUT)/engined ## start a private stack: make up STATE=DIR
 	@test -n "$(STATE)" || { echo "make up needs STATE=DIR" >&2; exit 2; }
 	@$(OUT)/stack up $(STATE) $(ENGINED_FLAGS)
 
