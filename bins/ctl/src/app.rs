@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+use crate::advice;
 use crate::commands;
 use crate::completion;
 use crate::grammar::{
@@ -46,7 +47,7 @@ pub fn run(argv: Vec<String>) -> Exit {
             if !failure.message.is_empty() {
                 output::note(&failure.message);
             }
-            if let Some(hint) = &failure.hint {
+            if let Some(hint) = failure.hint.or_else(|| advice::on(&program, &failure.message)) {
                 output::note(format!("hint: {hint}"));
             }
             Exit(failure.code)
@@ -252,7 +253,7 @@ fn unknown(program: &str, path: &str) -> Failure {
     let groups = commands::GROUPS.iter().map(|group| group.name).filter(|_| group.is_empty());
     let near = closest(verb, verbs.filter(|verb| !verb.contains(' ')).chain(groups));
     let usage =
-        if group.is_empty() { String::new() } else { format!("\nUsage:  {program} {group}\n") };
+        if group.is_empty() { String::new() } else { format!("\nUsage:  {program} {group} COMMAND\n") };
     let failure = Failure::new(format!(
         "{program}: unknown command: {program} {path}\n{usage}\nRun '{program}{}{group} --help' for more information",
         if group.is_empty() { "" } else { " " }

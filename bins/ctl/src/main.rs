@@ -1,5 +1,6 @@
 //! The command line: Docker's grammar over the Engine API.
 
+mod advice;
 mod app;
 mod commands;
 mod completion;

@@ -64,10 +64,13 @@ impl From<Error> for FailureSource {
         let hint = match &error {
             Error::Unreachable { endpoint, .. } if endpoint.to_string() == engine_client::DEFAULT_HOST => {
                 Some(
-                    "Start it with 'systemctl start wherry-engined', or name another engine with -H."
+                    "Start it with 'systemctl start wherry-engined' (or 'make demo' in a checkout), or name another engine with -H."
                         .to_owned(),
                 )
             }
+            Error::Unreachable { .. } => Some(
+                "Is this the engine that is meant? It is named by -H, DOCKER_HOST or the context ('context ls').".to_owned(),
+            ),
             Error::Permission { .. } => Some(
                 "Join the socket's group (usermod -aG wherry USER) and log in again, or use sudo.".to_owned(),
             ),
