@@ -47,6 +47,22 @@ pub fn pass_all(command: &mut Command, descriptors: Vec<(OwnedFd, RawFd)>) {
     unsafe { command.pre_exec(place) };
 }
 
+/// Gives the program another soft limit of open descriptors than this process has, which must not be above the
+/// hard one (setrlimit(2)).
+pub fn limit_descriptors(command: &mut Command, soft: u64) {
+    let limit = move || {
+        let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the kernel fills the structure, which outlives the call.
+        checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits) })?;
+        limits.rlim_cur = soft;
+        // SAFETY: the kernel reads the structure, which outlives the call.
+        checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits) })?;
+        Ok(())
+    };
+    // SAFETY: the closure runs between fork and exec; it makes system calls only, and allocates nothing.
+    unsafe { command.pre_exec(limit) };
+}
+
 fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

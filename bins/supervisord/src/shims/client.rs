@@ -3,8 +3,8 @@
 use super::bootstrap::Bootstrap;
 use errdefs::{Error, Kind, Result};
 use prost::Message;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixStream};
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
@@ -20,10 +20,16 @@ pub struct TaskClient {
 }
 
 impl TaskClient {
-    /// Connects to the shim that serves a task of `namespace`.
+    /// Connects to the shim that serves a task of `namespace`; NotFound if nobody listens there.
     pub async fn connect(bootstrap: &Bootstrap, namespace: &str) -> Result<TaskClient> {
-        let stream = dial(&bootstrap.address).map_err(|e| {
-            Error::unavailable(format!("cannot connect to the shim at {}", bootstrap.address)).with_source(e)
+        let stream = dial(&bootstrap.address).map_err(|cause| {
+            let kind = match cause.kind() {
+                // A socket that is gone, or that nobody holds any more.
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused => Kind::NotFound,
+                _ => Kind::Unavailable,
+            };
+            Error::new(kind, format!("cannot connect to the shim at {}", bootstrap.address))
+                .with_source(cause)
         })?;
         let stream = tokio::net::UnixStream::from_std(stream)
             .map_err(|e| Error::internal("cannot register a shim's socket").with_source(e))?;
@@ -120,12 +126,16 @@ fn from_ttrpc(error: ttrpc::Error) -> Error {
     }
 }
 
+/// Never waits: a stopped shim whose queue of connections is full is an error, not a stop of this thread.
 fn dial(address: &str) -> std::io::Result<UnixStream> {
-    let stream = match address.strip_prefix("unix://") {
-        Some(path) => UnixStream::connect(path)?,
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let to = match address.strip_prefix("unix://") {
+        Some(path) => SocketAddrUnix::new(path)?,
         // Shims before containerd 1.4 listen on abstract sockets.
-        None => UnixStream::connect_addr(&SocketAddr::from_abstract_name(address)?)?,
+        None => SocketAddrUnix::new_abstract_name(address.as_bytes())?,
     };
-    stream.set_nonblocking(true)?;
-    Ok(stream)
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &to)?;
+    Ok(socket.into())
 }

@@ -6,16 +6,18 @@
 
 use super::bundle::Bundle;
 use super::{Shim, Shims};
-use containerd_api::events::TaskExit;
+use containerd_api::events::{TaskDelete, TaskExit};
 use containerd_api::task::v3::{StateRequest, StateResponse};
 use containerd_api::types::Envelope;
 use containerd_api::v1::types::Status;
 use containerd_api::{pack, unpack};
-use errdefs::Result;
+use errdefs::{Kind, Result};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 const TOPIC: &str = "/tasks/exit";
+const DELETED: &str = "/tasks/delete";
 /// How long a shim, that sends again what it could not, has for it; subscribers come back meanwhile, too.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -25,6 +27,9 @@ impl Shims {
     /// noted yet, and told in the next life.
     pub fn forward(&self, envelope: Envelope) -> Result<()> {
         let Some((bundle, exit)) = self.ended_in(&envelope) else {
+            if let Some(shim) = self.deserted_in(&envelope) {
+                tokio::spawn(self.clone().look_for_task(shim));
+            }
             return self.inner.exchange.forward(envelope);
         };
         let exited_at = exit.exited_at.and_then(|at| SystemTime::try_from(at).ok());
@@ -41,6 +46,26 @@ impl Shims {
             }
         });
         Ok(())
+    }
+
+    /// The shim of a former life whose task was deleted, as an event tells: nobody may be there who lets it go.
+    fn deserted_in(&self, envelope: &Envelope) -> Option<Arc<Shim>> {
+        if envelope.topic != DELETED {
+            return None;
+        }
+        let deleted = unpack::<TaskDelete>(envelope.event.as_ref()?).ok()?;
+        let shim = self.get(&envelope.namespace, &deleted.container_id).ok()?;
+        shim.former.load(Ordering::Relaxed).then_some(shim)
+    }
+
+    /// Lets a shim go that has no task any more, unless who deleted it does.
+    async fn look_for_task(self, shim: Arc<Shim>) {
+        tokio::time::sleep(GRACE).await;
+        let request = StateRequest { id: shim.bundle.id.clone(), exec_id: String::new() };
+        let state = shim.client.call_within::<_, StateResponse>("State", &request, Some(GRACE)).await;
+        if state.is_err_and(|error| error.kind() == Kind::NotFound) {
+            self.release_deserted(shim).await;
+        }
     }
 
     /// The end of a task that an event tells, and the task's bundle.
@@ -95,7 +120,7 @@ impl Shims {
     }
 
     /// Whether a task by this shim is still known.
-    fn is_current(&self, shim: &Shim) -> bool {
+    pub(super) fn is_current(&self, shim: &Shim) -> bool {
         self.read(|tasks| tasks.running.get(&shim.key()).is_some_and(|found| std::ptr::eq(&**found, shim)))
     }
 }

@@ -8,10 +8,20 @@ use containerd_api::task::v3::{PidsRequest, PidsResponse};
 use errdefs::{Error, Kind, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long a shim may hold up the start of the daemon.
 const HOLD_UP: Duration = Duration::from_millis(500);
+/// Between the tries to find a shim that could not be looked for.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Whether a failure proves that a bundle has no shim with its task: nobody listens at its address, there is no
+/// address, or who listens knows no such task. Everything else leaves the task alone, which may run on.
+fn is_proof(error: &Error) -> bool {
+    error.kind() == Kind::NotFound || super::is_closed(error)
+}
 
 impl Shims {
     /// Takes every task back whose shim answers; the others are ended, cleaned and reported. Shims are asked
@@ -33,30 +43,57 @@ impl Shims {
 
     async fn load_one(&self, bundle: Bundle) {
         match self.find(&bundle).await {
-            Ok((shim, answered)) => {
-                self.adopt(&shim);
-                if self.inner.serving == Serving::Sandboxes {
-                    return;
-                }
-                if !answered {
-                    tokio::spawn(self.clone().ask_again(shim.clone()));
-                }
-                let shims = self.clone();
-                tokio::spawn(async move { shims.tell_missed(shim).await });
-            }
+            Ok((shim, answered)) => self.take_back(&shim, answered),
+            Err(error) if is_proof(&error) => self.give_up(&bundle, &error).await,
             Err(error) => {
-                tracing::warn!(
-                    id = bundle.id,
-                    namespace = bundle.namespace,
-                    "cannot load task: {}",
-                    error.chain()
-                );
-                let (strayed, binary) = (bundle.clone(), self.binary(&bundle));
-                // The end of a blocking step is all there is to know of it.
-                let _ = tokio::task::spawn_blocking(move || strays::end(&strayed)).await;
-                self.clean_and_report(&bundle, &binary).await;
+                self.warn(&bundle, &error);
+                tokio::spawn(self.clone().find_later(bundle));
             }
         }
+    }
+
+    fn take_back(&self, shim: &Arc<Shim>, answered: bool) {
+        shim.former.store(true, Ordering::Relaxed);
+        self.adopt(shim);
+        if self.inner.serving == Serving::Sandboxes {
+            return;
+        }
+        if !answered {
+            tokio::spawn(self.clone().ask_again(shim.clone()));
+        }
+        let (shims, shim) = (self.clone(), shim.clone());
+        tokio::spawn(async move { shims.tell_missed(shim).await });
+    }
+
+    /// Ends what is left of a task that has no shim any more.
+    async fn give_up(&self, bundle: &Bundle, error: &Error) {
+        self.warn(bundle, error);
+        let (strayed, binary) = (bundle.clone(), self.binary(bundle));
+        // The end of a blocking step is all there is to know of it.
+        let _ = tokio::task::spawn_blocking(move || strays::end(&strayed)).await;
+        self.clean_and_report(bundle, &binary).await;
+    }
+
+    /// Tries again to find a shim that may well be there: its failure was this daemon's, for want of descriptors
+    /// or memory, say.
+    async fn find_later(self, bundle: Bundle) {
+        let mut pause = PAUSE;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            if !bundle.path.exists() {
+                return;
+            }
+            match self.find(&bundle).await {
+                Ok((shim, answered)) => return self.take_back(&shim, answered),
+                Err(error) if is_proof(&error) => return self.give_up(&bundle, &error).await,
+                Err(error) => self.warn(&bundle, &error),
+            }
+        }
+    }
+
+    fn warn(&self, bundle: &Bundle, error: &Error) {
+        tracing::warn!(id = bundle.id, namespace = bundle.namespace, "cannot load task: {}", error.chain());
     }
 
     /// A shim that was too slow to hold up the start says now whether it has its task.
@@ -74,7 +111,8 @@ impl Shims {
     /// The shim of a bundle, and whether it has answered.
     async fn find(&self, bundle: &Bundle) -> Result<(Arc<Shim>, bool)> {
         let bootstrap = bundle.load_bootstrap()?;
-        let log = log::forward(bundle)?;
+        // A task whose log is not to be read is a task all the same.
+        let log = log::forward(bundle).inspect_err(|error| self.warn(bundle, error)).ok();
         let shim = super::connect(bundle.clone(), self.binary(bundle), log, &bootstrap).await?;
         match self.probe(&shim).await {
             // Only a shim that says it has no such task is known to be a leftover of a creation cut short.

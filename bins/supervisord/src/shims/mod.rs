@@ -16,6 +16,7 @@ pub use client::{TaskClient, is_closed};
 pub use spawn::{Daemon, socket_dir};
 
 use crate::config::Timeouts;
+use crate::tasks::Exit;
 use bootstrap::Bootstrap;
 use bundle::Bundle;
 use containerd_api::Any;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
+use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
 /// A task's name: its namespace and its id.
@@ -73,7 +75,13 @@ pub struct Shim {
     client: TaskClient,
     /// It did not answer the last list in time.
     silent: AtomicBool,
-    _log: log::Forwarder,
+    /// It is from a former life of the daemon, which may have asked it for what this one does not know of.
+    former: AtomicBool,
+    /// How its task ended, once that is deleted: whoever asks again meanwhile is told the same.
+    deleted: OnceCell<Exit>,
+    /// Set once the shim was let go and its bundle is removed: never twice, as the name may be another's by then.
+    released: OnceCell<()>,
+    _log: Option<log::Forwarder>,
 }
 
 /// A task's name, held while the task is being made; given back when dropped.
@@ -165,11 +173,12 @@ impl Shims {
         })
         .await
         .map_err(|e| Error::internal("cannot start a shim").with_source(e))??;
-        match connect(bundle.clone(), binary.clone(), log, &bootstrap).await {
+        match connect(bundle.clone(), binary.clone(), Some(log), &bootstrap).await {
             Ok(shim) => Ok(shim),
             Err(error) => {
                 self.clean(&bundle, &binary).await;
-                Err(error)
+                // Not of the cause's kind: that the shim is not there says nothing about the container.
+                Err(Error::unavailable("failed to start shim").with_source(error))
             }
         }
     }
@@ -218,6 +227,11 @@ impl Shim {
         &self.client
     }
 
+    /// How its task ended, if that is deleted already; the cell is filled by who deletes it.
+    pub fn deleted(&self) -> &OnceCell<Exit> {
+        &self.deleted
+    }
+
     /// The task's id.
     pub fn id(&self) -> &str {
         &self.bundle.id
@@ -254,9 +268,23 @@ impl Drop for Reservation {
     }
 }
 
-async fn connect(bundle: Bundle, binary: PathBuf, log: log::Forwarder, at: &Bootstrap) -> Result<Arc<Shim>> {
+async fn connect(
+    bundle: Bundle,
+    binary: PathBuf,
+    log: Option<log::Forwarder>,
+    at: &Bootstrap,
+) -> Result<Arc<Shim>> {
     let client = TaskClient::connect(at, &bundle.namespace).await?;
-    Ok(Arc::new(Shim { bundle, binary, client, silent: AtomicBool::new(false), _log: log }))
+    Ok(Arc::new(Shim {
+        bundle,
+        binary,
+        client,
+        silent: AtomicBool::new(false),
+        former: AtomicBool::new(false),
+        deleted: OnceCell::new(),
+        released: OnceCell::new(),
+        _log: log,
+    }))
 }
 
 fn key(namespace: &str, id: &str) -> Key {

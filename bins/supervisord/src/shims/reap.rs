@@ -1,13 +1,14 @@
 //! The end of shims: asked for by a deletion, or come upon by their death.
 
 use super::bundle::Bundle;
-use super::{Shim, Shims};
+use super::{Shim, Shims, strays};
 use crate::config::Timeouts;
 use containerd_api::events::{TaskDelete, TaskExit};
 use containerd_api::task::v2::DeleteResponse;
 use containerd_api::task::v3::ShutdownRequest;
 use errdefs::Result;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 
@@ -18,12 +19,31 @@ impl Shims {
     /// Lets a shim go whose task is deleted, and removes the bundle. Doing so twice is no failure.
     pub async fn release(&self, shim: &Shim) -> Result<()> {
         self.forget(shim);
-        let request = ShutdownRequest { id: shim.bundle.id.clone(), now: false };
-        // A shim that has hung up or does not answer is gone or going: the bundle is removed all the same.
-        let _ =
-            shim.client.call_within::<_, ()>("Shutdown", &request, Some(Timeouts::set().shim_shutdown)).await;
-        let bundle = shim.bundle.clone();
-        blocking(move || bundle.delete()).await
+        let release = async || {
+            let request = ShutdownRequest { id: shim.bundle.id.clone(), now: false };
+            let limit = Some(Timeouts::set().shim_shutdown);
+            // A shim that has hung up or does not answer is gone or going: the bundle is removed all the same.
+            let _ = shim.client.call_within::<_, ()>("Shutdown", &request, limit).await;
+            let bundle = shim.bundle.clone();
+            blocking(move || bundle.delete()).await
+        };
+        shim.released.get_or_try_init(release).await.map(drop)
+    }
+
+    /// Lets a shim go that says that it has no such task: one that was deleted by a former life of the daemon,
+    /// which did not live to let it go.
+    pub async fn release_deserted(&self, shim: Arc<Shim>) {
+        if !self.is_current(&shim) || shim.deleted.initialized() {
+            return;
+        }
+        tracing::warn!(
+            id = shim.bundle.id,
+            namespace = shim.bundle.namespace,
+            "shim has no task; letting it go"
+        );
+        if let Err(error) = self.release(&shim).await {
+            tracing::error!(id = shim.bundle.id, "cannot let a shim go: {}", error.chain());
+        }
     }
 
     /// Undoes a start whose task could not be made.
@@ -32,6 +52,13 @@ impl Shims {
         let request = ShutdownRequest { id: shim.bundle.id.clone(), now: true };
         let _ =
             shim.client.call_within::<_, ()>("Shutdown", &request, Some(Timeouts::set().shim_shutdown)).await;
+    }
+
+    /// Kills a shim that does not end what it was asked for, with the runtime that it waits for.
+    pub async fn kill(&self, shim: &Shim) {
+        let bundle = shim.bundle.clone();
+        // The end of a blocking step is all there is to know of it.
+        let _ = spawn_blocking(move || strays::end(&bundle)).await;
     }
 
     /// A shim hung up. Unless its task was deleted, the task is ended, cleaned and reported.

@@ -6,14 +6,14 @@ use super::runtime::WHERRY_RUNTIME;
 use containerd_api::Any;
 use containerd_api::task::v2::DeleteResponse;
 use containerd_api::types::RuntimeInfo;
-use errdefs::{Error, Result};
+use errdefs::{Error, Kind, Result};
 use prost::Message;
 use std::ffi::OsStr;
 use std::io::{Read, Write, pipe};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What every shim is told of this daemon.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Daemon {
     pub socket_dir: Option<String>,
     /// Whether shims should be talkative.
     pub debug: bool,
+    /// How many descriptors a shim may open (soft limit), if this daemon has given itself more than it was given.
+    pub descriptors: Option<u64>,
 }
 
 /// The longest directory that leaves room for a shim's socket in a socket address (`sun_path`).
@@ -38,6 +40,8 @@ pub fn socket_dir(state: &Path) -> Option<String> {
     state.join("s").into_os_string().into_string().ok().filter(|dir| dir.len() <= LONGEST_SOCKET_DIR)
 }
 
+/// How long a shim's `start` may take, as containerd waits for a fresh shim: one that hangs keeps a task's name.
+const START: Duration = Duration::from_secs(100);
 /// What newer shims say when they are addressed in the words of containerd 2.2 and before.
 const REFUSES_OPTIONS: &str = "deprecated API";
 
@@ -93,10 +97,15 @@ impl Daemon {
             // A shim that does not read what it is told answers all the same.
             let _ = stdin.write_all(&bootstrap::greet(dialect, &greeting));
         }
-        let mut answer = Vec::new();
-        let read = output.read_to_end(&mut answer);
+        let read = read_within(&mut output, START);
+        if read.as_ref().is_err_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut) {
+            let _ = child.kill();
+            let _ = child.wait();
+            let text = format!("failed to start shim: {} start does not end", binary.display());
+            return Err(Error::new(Kind::DeadlineExceeded, text));
+        }
         let status = child.wait().map_err(failed("cannot wait for it"))?;
-        read.map_err(failed("cannot read its answer"))?;
+        let answer = read.map_err(failed("cannot read its answer"))?;
         if !status.success() {
             let said = String::from_utf8_lossy(&answer);
             return Err(Error::unknown(format!("failed to start shim: {}: {status}", said.trim())));
@@ -175,6 +184,10 @@ impl Daemon {
 
     fn command(&self, bundle: &Bundle, binary: &Path) -> Command {
         let mut command = Command::new(binary);
+        if let Some(limit) = self.descriptors {
+            // Containers without a limit of their own have their shim's.
+            syscalls::spawn::limit_descriptors(&mut command, limit);
+        }
         let executable: &OsStr = self.executable.as_os_str();
         command
             .args(["-namespace", &bundle.namespace, "-address", &self.grpc_address, "-publish-binary"])
@@ -194,6 +207,21 @@ impl Daemon {
             // The readiness that systemd waits for is this daemon's, not a shim's or a container's.
             .env_remove("NOTIFY_SOCKET");
         command
+    }
+}
+
+/// All that comes until the end; TimedOut if there is none within `patience`.
+fn read_within(output: &mut std::io::PipeReader, patience: Duration) -> std::io::Result<Vec<u8>> {
+    let end = Instant::now() + patience;
+    let (mut all, mut chunk) = (Vec::new(), [0; 4096]);
+    loop {
+        if !readable_within(output, end.saturating_duration_since(Instant::now())) {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        match output.read(&mut chunk)? {
+            0 => return Ok(all),
+            size => all.extend_from_slice(&chunk[..size]),
+        }
     }
 }
 

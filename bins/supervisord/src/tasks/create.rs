@@ -1,11 +1,17 @@
 //! Creating a task: a bundle, a shim, and in it a process that waits to be started.
 
+use super::delete::delete_in;
 use super::{ProcessId, Tasks};
 use crate::shims::{Shim, Start};
 use containerd_api::Any;
 use containerd_api::task::v3;
 use containerd_api::types::Mount;
-use errdefs::{Error, Result};
+use errdefs::{Error, Kind, Result};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long a shim may go on to make a task that nobody waits for any more.
+const LEFT: Duration = Duration::from_secs(5);
 
 /// What a task is made from.
 pub struct Create {
@@ -40,15 +46,17 @@ pub struct Runtime {
 }
 
 impl Tasks {
-    /// Creates the task and returns init's pid. A task that cannot be made leaves nothing behind. The work goes
-    /// on to its end whether or not the caller waits for it.
+    /// Creates the task and returns init's pid. A task that cannot be made leaves nothing behind, nor does one
+    /// whose caller goes away meanwhile: what was begun is ended, and its name is free again.
     pub async fn create(&self, create: Create) -> Result<u32> {
-        let tasks = self.clone();
-        let work = tokio::spawn(async move { tasks.create_now(create).await });
-        work.await.map_err(|e| Error::internal("cannot create a task").with_source(e))?
+        let (tasks, (waiting, caller)) = (self.clone(), oneshot::channel::<()>());
+        let work = tokio::spawn(async move { tasks.create_now(create, caller).await });
+        let made = work.await.map_err(|e| Error::internal("cannot create a task").with_source(e))?;
+        drop(waiting);
+        made
     }
 
-    async fn create_now(&self, create: Create) -> Result<u32> {
+    async fn create_now(&self, create: Create, caller: oneshot::Receiver<()>) -> Result<u32> {
         metadata::validate_identifier(&create.id).map_err(|cause| {
             Error::invalid_argument(format!("invalid task id {}", create.id)).with_source(cause)
         })?;
@@ -59,7 +67,21 @@ impl Tasks {
             spec: &create.spec,
         };
         let shim = self.shims.start(&name, start).await?;
-        match create_in(&shim, create).await {
+        let made = async {
+            let making = create_in(&shim, create);
+            tokio::pin!(making);
+            tokio::select! {
+                made = &mut making => return made,
+                _ = caller => {}
+            }
+            match tokio::time::timeout(LEFT, making).await {
+                Ok(Ok(_)) => delete_in(&shim, "").await.map(drop)?,
+                Ok(Err(error)) => return Err(error),
+                Err(_) => self.shims.kill(&shim).await,
+            }
+            Err(Error::new(Kind::Canceled, "failed to create shim task: its caller has gone"))
+        };
+        match made.await {
             Ok(pid) => {
                 self.shims.adopt(&shim);
                 Ok(pid)

@@ -7,11 +7,11 @@ use errdefs::{Error, Kind, Result};
 
 impl Tasks {
     /// Deletes a task that has ended, lets its shim go and removes the bundle. The work goes on to its end
-    /// whether or not the caller waits for it.
+    /// whether or not the caller waits for it; one who asks again meanwhile is told the same end.
     pub async fn delete(&self, task: ProcessId<'_>) -> Result<Exit> {
         let (tasks, shim) = (self.clone(), self.shim(task)?);
         let work = tokio::spawn(async move {
-            let deleted = delete_in(&shim, "").await;
+            let deleted = shim.deleted().get_or_try_init(|| delete_in(&shim, "")).await.cloned();
             match &deleted {
                 // The shim has no such task, or has hung up: what is left here goes all the same.
                 Err(error) if error.kind() != Kind::NotFound && !is_closed(error) => deleted,
@@ -27,7 +27,7 @@ impl Tasks {
     }
 }
 
-async fn delete_in(shim: &Shim, exec: &str) -> Result<Exit> {
+pub(super) async fn delete_in(shim: &Shim, exec: &str) -> Result<Exit> {
     let request = v3::DeleteRequest { id: shim.id().to_owned(), exec_id: exec.to_owned() };
     let deleted: v3::DeleteResponse = shim.client().call("Delete", &request).await?;
     Ok(Exit { pid: deleted.pid, status: deleted.exit_status, at: deleted.exited_at })

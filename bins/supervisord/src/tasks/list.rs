@@ -1,6 +1,6 @@
 //! Listing tasks: every shim is asked at once, and none may hold up the rest.
 
-use super::{Tasks, state_within};
+use super::Tasks;
 use containerd_api::v1::types::{Process, Status};
 use errdefs::{Error, Kind, Result};
 use std::time::Duration;
@@ -19,9 +19,10 @@ impl Tasks {
             .list(namespace)
             .into_iter()
             .map(|shim| {
+                let tasks = self.clone();
                 tokio::spawn(async move {
                     let limit = if shim.is_silent() { LITTLE } else { PATIENCE };
-                    let state = state_within(&shim, "", limit).await;
+                    let state = tasks.state_within(shim.clone(), "", limit).await;
                     shim.set_silent(matches!(&state, Err(error) if error.kind() == Kind::DeadlineExceeded));
                     (shim.id().to_owned(), state)
                 })

@@ -22,7 +22,7 @@ use crate::shims::{Shim, Shims};
 use containerd_api::Timestamp;
 use containerd_api::task::v3;
 use containerd_api::v1::types::Process;
-use errdefs::{Error, Result};
+use errdefs::{Error, Kind, Result};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,18 +73,29 @@ impl Tasks {
     /// How a process is.
     pub async fn get(&self, process: ProcessId<'_>) -> Result<Process> {
         let shim = self.shim(process)?;
-        state_within(&shim, process.exec, Timeouts::set().task_state).await
+        self.state_within(shim, process.exec, Timeouts::set().task_state).await
+    }
+
+    /// Asks a shim how a process is. A shim that has gone has no process any more; one that knows no such task is
+    /// let go, so that its name is free again.
+    async fn state_within(&self, shim: Arc<Shim>, exec: &str, limit: Duration) -> Result<Process> {
+        match state_within(&shim, exec, limit).await {
+            Err(error) if crate::shims::is_closed(&error) => {
+                Err(Error::not_found(format!("task {} not found", shim.id())))
+            }
+            Err(error) if error.kind() == Kind::NotFound && exec.is_empty() => {
+                let shims = self.shims.clone();
+                tokio::spawn(async move { shims.release_deserted(shim).await });
+                Err(error)
+            }
+            state => state,
+        }
     }
 }
 
-/// Asks a shim how a process is. A shim that has gone has no process any more.
 async fn state_within(shim: &Shim, exec: &str, limit: Duration) -> Result<Process> {
     let request = v3::StateRequest { id: shim.id().to_owned(), exec_id: exec.to_owned() };
-    let answer = shim.client().call_within::<_, v3::StateResponse>("State", &request, Some(limit)).await;
-    let state = answer.map_err(|error| match crate::shims::is_closed(&error) {
-        true => Error::not_found(format!("task {} not found", shim.id())),
-        false => error,
-    })?;
+    let state: v3::StateResponse = shim.client().call_within("State", &request, Some(limit)).await?;
     Ok(Process {
         container_id: String::new(),
         id: if exec.is_empty() { state.id } else { exec.to_owned() },

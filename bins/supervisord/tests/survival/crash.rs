@@ -4,6 +4,7 @@ use crate::layer;
 use crate::support::{Api, Dice, Stage, number, program, signal, until};
 use containerd_api::Timestamp;
 use containerd_api::events::TaskExit;
+use containerd_api::task::v3::{DeleteRequest, DeleteResponse};
 use containerd_api::types::Platform;
 use containerd_api::types::transfer::{ImageStore, OciRegistry, UnpackConfiguration};
 use rustix::process::Signal;
@@ -362,6 +363,47 @@ async fn supervisord_is_killed_at_any_instant() {
         soak.api.purge(&keeper.id).await.unwrap();
     }
     soak.stage.expect_on_host(&[], "the end");
+}
+
+/// A former life of the daemon asked for a deletion and did not live to let the shim go: its task is gone, and the
+/// shim, its bundle and its name go too, whether anybody asks for them or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_that_a_former_life_asked_for_is_finished() {
+    let mut stage = Stage::new();
+    let api = stage.api();
+    api.lease("setup").await.unwrap();
+    let base = api.under("setup").make_image("base", &layer::busybox()).await.unwrap();
+    api.end_lease("setup").await.unwrap();
+    for id in ["asked", "forgotten"] {
+        api.run(id, &base, &["sleep", "1000"]).await.unwrap();
+    }
+    stage.kill();
+    stage.start();
+    let api = stage.api();
+    for id in ["asked", "forgotten"] {
+        api.kill(id).await.unwrap();
+        assert_eq!(api.wait(id).await.unwrap().status, 137);
+        let bootstrap = std::fs::read(stage.bundles().join(id).join("bootstrap.json")).unwrap();
+        let bootstrap: serde_json::Value = serde_json::from_slice(&bootstrap).unwrap();
+        let socket = bootstrap["address"].as_str().unwrap().trim_start_matches("unix://").to_owned();
+        let shim = ttrpc::Client::new(tokio::net::UnixStream::connect(socket).await.unwrap());
+        let request = DeleteRequest { id: id.into(), exec_id: String::new() };
+        let options = ttrpc::CallOptions::default();
+        let deleted: DeleteResponse =
+            shim.call("containerd.task.v3.Task", "Delete", &request, options).await.unwrap();
+        assert_eq!(deleted.exit_status, 137);
+        if id == "asked" {
+            assert_eq!(api.get(id).await.unwrap_err().code(), Code::NotFound);
+        }
+    }
+    stage.expect_on_host(&[], "nobody's task");
+    for id in ["asked", "forgotten"] {
+        api.purge(id).await.unwrap();
+        api.run(id, &base, &["true"]).await.unwrap();
+        assert_eq!(api.wait(id).await.unwrap().status, 0);
+        api.purge(id).await.unwrap();
+    }
+    stage.expect_on_host(&[], "the end");
 }
 
 /// Kills what works for a container while it is made: its shim, or the runtime that the shim runs.

@@ -2,6 +2,8 @@
 
 use crate::layer;
 use crate::support::{Api, Dice, Stage, signal, until};
+use containerd_api::pack;
+use containerd_api::runc::v1::Options;
 use containerd_api::services::tasks::v1::CreateTaskRequest;
 use rustix::process::Signal;
 use std::collections::HashMap;
@@ -246,6 +248,31 @@ async fn clients_that_go_away_leave_nothing_behind() {
         })
         .await;
     }
+    stage.expect_on_host(&[], "the end");
+}
+
+/// A creation that hangs ends with its client: what hangs is killed, and the name is free.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_creation_that_hangs_ends_with_its_client() {
+    let (stage, api, base) = stage().await;
+    let hanging = stage.path("hanging");
+    std::fs::write(stage.path("text"), "#!/bin/sh\ncase \"$*\" in *create*) exec sleep 1000 ;; esac\n")
+        .unwrap();
+    let installed =
+        Command::new("install").args(["-m", "755"]).arg(stage.path("text")).arg(&hanging).status().unwrap();
+    assert!(installed.success());
+    let options = Options { binary_name: hanging.display().to_string(), ..Options::default() };
+    let create = CreateTaskRequest { options: Some(pack(&options)), ..Default::default() };
+    let creating = api.create_with("hung", &base, &["true"], create);
+    assert!(tokio::time::timeout(Duration::from_millis(500), creating).await.is_err());
+    // The name is its as long as something may come of it.
+    let end = Instant::now() + SOON * 5;
+    while api.start_task("hung").await.is_err_and(|status| is_passing(&status)) {
+        assert!(Instant::now() < end, "the name is not free");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(api.wait("hung").await.unwrap().status, 0);
+    api.purge("hung").await.unwrap();
     stage.expect_on_host(&[], "the end");
 }
 

@@ -19,7 +19,7 @@ use containerd_api::services::leases::v1::leases_client::LeasesClient;
 use containerd_api::services::leases::v1::{self as leases};
 use containerd_api::services::snapshots::v1::snapshots_client::SnapshotsClient;
 use containerd_api::services::snapshots::v1::{
-    CommitSnapshotRequest, ListSnapshotsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest,
+    CommitSnapshotRequest, ListSnapshotsRequest, MountsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest,
 };
 use containerd_api::services::tasks::v1::tasks_client::TasksClient;
 use containerd_api::services::tasks::v1::{
@@ -234,6 +234,15 @@ impl Api {
     pub async fn start(&self, id: &str) -> Outcome<u32> {
         let start = StartRequest { container_id: id.to_owned(), ..Default::default() };
         Ok(self.tasks().start(self.ask(start)).await?.into_inner().pid)
+    }
+
+    /// A task for a container whose record and snapshot are there.
+    pub async fn start_task(&self, id: &str) -> Outcome<u32> {
+        let mounts = MountsRequest { snapshotter: SNAPSHOTTER.to_owned(), key: id.to_owned() };
+        let rootfs = self.snapshots().mounts(self.ask(mounts)).await?.into_inner().mounts;
+        let create = CreateTaskRequest { container_id: id.to_owned(), rootfs, ..Default::default() };
+        self.tasks().create(self.ask(create)).await?;
+        self.start(id).await
     }
 
     /// A container that runs; the pid of its init.
