@@ -115,6 +115,12 @@ impl Bundle {
         &self.path
     }
 
+    /// The task's directory on the daemon's disk, if it has one; else the bundle.
+    pub(crate) fn work(&self) -> PathBuf {
+        let work = self.path.join("work");
+        if work.is_dir() { work } else { self.path.clone() }
+    }
+
     pub(crate) fn rootfs(&self) -> PathBuf {
         self.path.join("rootfs")
     }

@@ -7,7 +7,7 @@ mod wish;
 
 pub use wish::POLICIES;
 
-use crate::tasks::{Create, Runtime, Tasks};
+use crate::tasks::{Create, Restored, Runtime, Tasks};
 use containerd_api::services::containers::v1::Container;
 use containerd_api::v1::types::Status as Phase;
 use errdefs::{Error, Kind, Result};
@@ -128,7 +128,7 @@ impl Monitor {
             // A terminal has one output.
             stderr: if terminal { String::new() } else { log },
             terminal,
-            checkpoint: String::new(),
+            restored: Restored::Fresh,
         };
         match self.tasks.create(create).await {
             // A person was faster.

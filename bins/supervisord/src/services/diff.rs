@@ -113,7 +113,7 @@ fn write(namespace: &Namespace, request: &DiffRequest) -> Result<Descriptor> {
 }
 
 /// An ingest as a stream of bytes.
-struct Sink<'a>(&'a mut ContentWriter);
+pub(super) struct Sink<'a>(pub(super) &'a mut ContentWriter);
 
 impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -1,5 +1,6 @@
 //! The services of the containerd API, each thin over what does the work.
 
+mod checkpoint;
 pub mod containers;
 pub mod content;
 pub mod context;

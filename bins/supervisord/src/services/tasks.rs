@@ -1,13 +1,16 @@
 //! `containerd.services.tasks.v1.Tasks`.
 
+use super::checkpoint;
 use super::context::{namespace, namespace_of};
-use crate::tasks::{Create, ProcessId, Runtime, Tasks};
+use super::records::{blocking, namespace_in};
+use crate::tasks::{Create, ProcessId, Restored, Runtime, Tasks};
 use containerd_api::services::containers::v1::Container;
 use containerd_api::services::tasks::v1::tasks_server;
 use containerd_api::services::tasks::v1::*;
 use containerd_api::task::v3;
 use errdefs::{Error, Kind};
-use metadata::Db;
+use metadata::{Db, Namespace};
+use std::path::Path;
 use tonic::{Request, Response, Status, async_trait};
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -20,16 +23,14 @@ pub struct TasksService {
     pub tasks: Tasks,
 }
 
-/// Restored from where, if the request names a checkpoint.
-fn checkpoint_path(request: &CreateTaskRequest) -> Result<String, Error> {
-    let Some(checkpoint) = &request.checkpoint else { return Ok(String::new()) };
-    match checkpoint.annotations.get("RestoreFromPath") {
-        Some(path) => Ok(path.clone()),
-        None => {
-            Err(Error::unimplemented("restoring from a checkpoint in the content store is not supported")
-                .with_hint("Give a directory by the annotation RestoreFromPath."))
-        }
+/// Restored from what, if the request names a checkpoint.
+fn restored(records: &Namespace, request: &CreateTaskRequest) -> Restored {
+    let Some(checkpoint) = request.checkpoint.clone() else { return Restored::Fresh };
+    if let Some(path) = checkpoint.annotations.get("RestoreFromPath") {
+        return Restored::From(path.clone());
     }
+    let records = records.clone();
+    Restored::Filled(Box::new(move |into: &Path| checkpoint::load(&records, &checkpoint, into)))
 }
 
 /// The container's runtime, unless the request has another.
@@ -43,15 +44,15 @@ fn runtime(container: &Container, request: &CreateTaskRequest) -> Result<Runtime
 #[async_trait]
 impl tasks_server::Tasks for TasksService {
     async fn create(&self, request: Request<CreateTaskRequest>) -> Answer<CreateTaskResponse> {
-        let namespace = namespace(&request)?;
-        let request = request.into_inner();
-        let container = self.records.namespace(&namespace)?.containers().get(&request.container_id)?;
+        let records = namespace_in(&self.records, &request)?;
+        let (namespace, request) = namespace_of(request)?;
+        let container = records.containers().get(&request.container_id)?;
         if !request.task_api_address.is_empty() || !container.sandbox.is_empty() {
             return Err(Error::unimplemented("tasks inside a sandbox's shim are not supported").into());
         }
         let create = Create {
             runtime: runtime(&container, &request)?,
-            checkpoint: checkpoint_path(&request)?,
+            restored: restored(&records, &request),
             namespace,
             id: request.container_id.clone(),
             spec: container.spec.unwrap_or_default().value,
@@ -161,9 +162,16 @@ impl tasks_server::Tasks for TasksService {
     }
 
     async fn checkpoint(&self, request: Request<CheckpointTaskRequest>) -> Answer<CheckpointTaskResponse> {
+        let records = namespace_in(&self.records, &request)?;
         let (namespace, request) = namespace_of(request)?;
-        self.tasks.checkpoint(Tasks::init(&namespace, &request.container_id), request.options).await?;
-        Ok(Response::new(CheckpointTaskResponse::default()))
+        let container = records.containers().get(&request.container_id)?;
+        let task = Tasks::init(&namespace, &request.container_id);
+        let Some(images) = self.tasks.checkpoint(task, request.options).await? else {
+            return Ok(Response::new(CheckpointTaskResponse::default()));
+        };
+        let spec = container.spec.unwrap_or_default();
+        let stored = blocking(move || checkpoint::store(&records, images.path(), &spec)).await?;
+        Ok(Response::new(CheckpointTaskResponse { descriptors: stored }))
     }
 
     async fn update(&self, request: Request<UpdateTaskRequest>) -> Answer<()> {

@@ -121,6 +121,11 @@ impl Bundle {
             .map_err(|e| cannot("chmod", &self.path, e))
     }
 
+    /// The task's working directory.
+    pub fn work(&self) -> &Path {
+        &self.work
+    }
+
     /// The fifo on which the shim logs.
     pub fn log(&self) -> PathBuf {
         self.path.join("log")

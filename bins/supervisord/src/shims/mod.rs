@@ -247,6 +247,11 @@ impl Shim {
         &self.bundle.path
     }
 
+    /// The task's working directory, on the daemon's disk; it goes with the bundle.
+    pub fn work(&self) -> &std::path::Path {
+        self.bundle.work()
+    }
+
     /// Whether it did not answer when it was last asked with others.
     pub fn is_silent(&self) -> bool {
         self.silent.load(Ordering::Relaxed)

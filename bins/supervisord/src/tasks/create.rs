@@ -1,5 +1,6 @@
 //! Creating a task: a bundle, a shim, and in it a process that waits to be started.
 
+use super::checkpoint::Images;
 use super::delete::delete_in;
 use super::{ProcessId, Tasks};
 use crate::shims::{Shim, Start};
@@ -7,6 +8,7 @@ use containerd_api::Any;
 use containerd_api::task::v3;
 use containerd_api::types::Mount;
 use errdefs::{Error, Kind, Result};
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -33,8 +35,18 @@ pub struct Create {
     pub stderr: String,
     /// Whether the process gets a terminal.
     pub terminal: bool,
-    /// A directory with a checkpoint to start from; empty for a fresh start.
-    pub checkpoint: String,
+    /// What it begins from.
+    pub restored: Restored,
+}
+
+/// What a task begins from.
+pub enum Restored {
+    /// Nothing: its process starts.
+    Fresh,
+    /// A directory with the images of a checkpoint.
+    From(String),
+    /// What this brings into a directory.
+    Filled(Box<dyn FnOnce(&Path) -> Result<()> + Send>),
 }
 
 /// A runtime's name or path, and its options.
@@ -99,7 +111,23 @@ impl Tasks {
     }
 }
 
+/// The directory of images to restore from; empty for a fresh start. The restoration comes with the start, so
+/// what is made here stays as long as the task.
+async fn images_of(shim: &Shim, restored: Restored) -> Result<String> {
+    let fill = match restored {
+        Restored::Fresh => return Ok(String::new()),
+        Restored::From(path) => return Ok(path),
+        Restored::Filled(fill) => fill,
+    };
+    let images = Images::new(shim)?;
+    let filled = tokio::task::spawn_blocking(move || fill(images.path()).map(|()| images));
+    let images =
+        filled.await.map_err(|e| Error::internal("cannot extract a checkpoint").with_source(e))??;
+    Ok(images.keep().to_string_lossy().into_owned())
+}
+
 async fn create_in(shim: &Shim, create: Create) -> Result<u32> {
+    let checkpoint = images_of(shim, create.restored).await?;
     let request = v3::CreateTaskRequest {
         id: create.id,
         bundle: shim.bundle().to_string_lossy().into_owned(),
@@ -108,7 +136,7 @@ async fn create_in(shim: &Shim, create: Create) -> Result<u32> {
         stdin: create.stdin,
         stdout: create.stdout,
         stderr: create.stderr,
-        checkpoint: create.checkpoint,
+        checkpoint,
         parent_checkpoint: String::new(),
         options: create.runtime.options,
     };

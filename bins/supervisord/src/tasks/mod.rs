@@ -15,7 +15,7 @@ mod start;
 mod update;
 mod wait;
 
-pub use create::{Create, Runtime};
+pub use create::{Create, Restored, Runtime};
 
 use crate::config::Timeouts;
 use crate::shims::{Shim, Shims};
