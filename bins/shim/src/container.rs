@@ -165,6 +165,10 @@ impl Container {
         events: Events,
     ) {
         let exit = exit.await.unwrap_or_else(|_| Exit::killed());
+        // Want of memory is told before the end that it brings.
+        if exit.status == Exit::KILLED && self.group().is_some_and(Group::was_killed) {
+            self.tell_oom(&events);
+        }
         self.tell(&process, exit, &events).await;
         drop(running);
     }

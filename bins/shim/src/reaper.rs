@@ -20,9 +20,12 @@ pub(crate) struct Exit {
 }
 
 impl Exit {
+    /// The status of a process that was killed.
+    pub(crate) const KILLED: u32 = 128 + 9;
+
     /// The end of a process that was killed, or cannot be asked any more.
     pub(crate) fn killed() -> Exit {
-        Exit { status: 128 + 9, at: SystemTime::now() }
+        Exit { status: Exit::KILLED, at: SystemTime::now() }
     }
 }
 

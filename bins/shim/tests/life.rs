@@ -293,3 +293,38 @@ async fn want_of_memory_is_told_before_the_exit() {
         shim.shutdown().await;
     }
 }
+
+/// Once for each process that is killed, and before its end is told.
+#[tokio::test]
+async fn want_of_memory_is_told_once() {
+    for runtime in runtimes() {
+        let mut daemon = Daemon::start();
+        let bundle = Bundle { memory: Some(12 << 20), ..sh(&["/bin/sleep", "1000"]) };
+        let shim = Shim::start(&daemon, &runtime, bundle).await;
+        shim.create(&daemon, NONE, false).await.unwrap();
+        shim.start_process("").await.unwrap();
+        for round in 0..3 {
+            let (exec, mut told) = (format!("e{round}"), 0);
+            let hog = ["/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=100M", "count=1"];
+            shim.exec(&exec, &hog, NONE, false).await.unwrap();
+            shim.start_process(&exec).await.unwrap();
+            assert_eq!(shim.wait(&exec).await, 137, "{runtime}");
+            shim.delete(&exec).await.unwrap();
+            loop {
+                match daemon.topic().await.as_str() {
+                    "/tasks/oom" => told += 1,
+                    "/tasks/exit" => break,
+                    _ => {}
+                }
+            }
+            assert_eq!(told, 1, "{runtime}, round {round}");
+        }
+        shim.kill("", 9, false).await.unwrap();
+        assert_eq!(shim.wait("").await, 137);
+        shim.delete("").await.unwrap();
+        for topic in ["/tasks/exit", "/tasks/delete"] {
+            assert_eq!(daemon.topic().await, topic, "{runtime}");
+        }
+        shim.shutdown().await;
+    }
+}

@@ -34,9 +34,9 @@ enum Kind {
 /// What a wake-up of an [`OomWatch`] meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OomEvent {
-    /// So many new kills (at least one; v1 counts wake-ups of the limit).
+    /// So many new kills (at least one). Where v1 does not count them, or kills nobody, a wake-up is one.
     Killed(u64),
-    /// The file changed for another reason.
+    /// Nobody was killed, or not yet: v1 wakes before it kills.
     Nothing,
     /// The group was removed: no more events will come.
     Gone,
@@ -65,7 +65,7 @@ fn watch_v1(dir: &Path) -> Result<OomWatch> {
     let fd = eventfd(0, flags).map_err(|e| Error::path("watch", dir, e))?;
     let registration = format!("{} {}", fd.as_raw_fd(), control.as_raw_fd());
     file::write("memory", dir, "cgroup.event_control", &registration)?;
-    let seen = kills_v1(dir)?;
+    let seen = kills_v1(dir)?.unwrap_or(0);
     Ok(OomWatch { fd, dir: dir.to_owned(), kind: Kind::V1 { _control: control }, seen })
 }
 
@@ -98,8 +98,10 @@ impl OomWatch {
             Kind::V1 { .. } if !self.dir.join("memory.oom_control").exists() => Ok(OomEvent::Gone),
             Kind::V1 { .. } => {
                 let kills = kills_v1(&self.dir)?;
-                let new = kills.saturating_sub(std::mem::replace(&mut self.seen, kills));
-                Ok(if woken { OomEvent::Killed(new.max(1)) } else { OomEvent::Nothing })
+                let new = kills.map_or(u64::from(woken), |kills| {
+                    kills.saturating_sub(std::mem::replace(&mut self.seen, kills))
+                });
+                Ok(if new > 0 { OomEvent::Killed(new) } else { OomEvent::Nothing })
             }
             Kind::V2 => match kills_v2(&self.dir)? {
                 None => Ok(OomEvent::Gone),
@@ -118,10 +120,21 @@ impl AsFd for OomWatch {
     }
 }
 
-/// The `oom_kill` counter of v1 (Linux 4.13); 0 on older kernels or when the group is gone.
-fn kills_v1(dir: &Path) -> Result<u64> {
-    let text = file::read_optional(dir, "memory.oom_control")?.unwrap_or_default();
-    Ok(file::flat_keyed(&text).find(|(k, _)| *k == "oom_kill").map_or(0, |(_, v)| v))
+/// The `oom_kill` counters of v1 (Linux 4.13), of the group and those below: each has its own. `None` when
+/// there is none, or the killer is switched off.
+fn kills_v1(dir: &Path) -> Result<Option<u64>> {
+    let Some(text) = file::read_optional(dir, "memory.oom_control")? else { return Ok(Some(0)) };
+    let of = |name: &str| file::flat_keyed(&text).find(|(key, _)| *key == name).map(|(_, value)| value);
+    let Some(mut kills) = of("oom_kill").filter(|_| of("oom_kill_disable") != Some(1)) else {
+        return Ok(None);
+    };
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            // One that goes meanwhile has none.
+            kills += kills_v1(&entry.path())?.unwrap_or(0);
+        }
+    }
+    Ok(Some(kills))
 }
 
 fn kills_v2(dir: &Path) -> Result<Option<u64>> {

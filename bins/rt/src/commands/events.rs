@@ -49,6 +49,10 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     follow(&container, interval)
 }
 
+/// After a wake-up for want of memory its kill is looked for so often, so long apart.
+const LOOKS: u32 = 5;
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Prints until the container ends.
 fn follow(container: &Container, interval: Duration) -> Result<i32, Failure> {
     let cgroup = container.cgroup();
@@ -56,8 +60,11 @@ fn follow(container: &Container, interval: Duration) -> Result<i32, Failure> {
     let Some(pid) = Pid::from_raw(container.record.init_process_pid) else { return Ok(0) };
     let Ok(init) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(0) };
     let mut next = Instant::now() + interval;
+    // How often a kill is still looked for that the kernel has told before it came.
+    let mut looks = 0;
     loop {
         let left = next.saturating_duration_since(Instant::now());
+        let left = if looks > 0 { left.min(LOOK) } else { left };
         let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
         let (woken, ended) = {
             let mut fds = [
@@ -70,9 +77,13 @@ fn follow(container: &Container, interval: Duration) -> Result<i32, Failure> {
             };
             (!fds[0].revents().is_empty(), !fds[1].revents().is_empty())
         };
-        if woken {
+        if woken || looks > 0 {
+            looks = if woken { LOOKS } else { looks - 1 };
             match oom.drain()? {
-                OomEvent::Killed(_) => print(container, "oom", None),
+                OomEvent::Killed(_) => {
+                    looks = 0;
+                    print(container, "oom", None);
+                }
                 OomEvent::Nothing => {}
                 OomEvent::Gone => return Ok(0),
             }

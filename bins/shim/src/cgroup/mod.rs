@@ -7,8 +7,17 @@ use containerd_api::{Any, pack};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+/// How long after its wake the kernel is looked to for its kill.
+const KILLS: [Duration; 4] = [
+    Duration::from_millis(1),
+    Duration::from_millis(10),
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+];
 
 /// The group of a container's init.
 pub(crate) struct Group {
@@ -46,24 +55,42 @@ impl Group {
         })
     }
 
-    /// Resolves when something happened to the group's memory; true if a process was killed.
+    /// Resolves when memory ran out in the group; true if a process was killed that nobody was told of.
     pub(crate) async fn oom(&self) -> bool {
         let Some(wake) = &self.wake else { return std::future::pending().await };
         let Ok(mut ready) = wake.readable().await else { return std::future::pending().await };
-        let event = self.watch().as_mut().map(OomWatch::drain);
+        let event = self.look();
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         if matches!(poll(&mut [PollFd::new(wake.get_ref(), PollFlags::IN)], Some(&now)), Ok(0)) {
             ready.clear_ready();
         }
         match event {
-            Some(Ok(OomEvent::Killed(_))) => true,
-            Some(Ok(OomEvent::Nothing)) => false,
+            Some(OomEvent::Killed(_)) => true,
+            // v1 wakes before it kills, and for a victim that takes its time more than once: the count tells.
+            Some(OomEvent::Nothing) => {
+                for pause in KILLS {
+                    tokio::time::sleep(pause).await;
+                    if self.was_killed() {
+                        return true;
+                    }
+                }
+                false
+            }
             // The group is gone, or cannot be read: nothing more will come.
-            Some(Ok(OomEvent::Gone) | Err(_)) | None => {
+            Some(OomEvent::Gone) | None => {
                 *self.watch() = None;
                 std::future::pending().await
             }
         }
+    }
+
+    /// Whether a process was killed for want of memory that nobody was told of.
+    pub(crate) fn was_killed(&self) -> bool {
+        matches!(self.look(), Some(OomEvent::Killed(_)))
+    }
+
+    fn look(&self) -> Option<OomEvent> {
+        self.watch().as_mut().and_then(|watch| watch.drain().ok())
     }
 
     /// Looks for the last time: whether a process was killed that nobody was told of.
