@@ -118,15 +118,19 @@ async fn serve(config: Config, verbosity: Verbosity) -> Result<()> {
     daemon::ready::ready()
         .map_err(|cause| Error::internal("cannot tell the service manager").with_source(cause))?;
     tracing::info!(hosts = ?config.flags.host, supervisor = %engine.supervisor.address().display(), "ready");
-    while signals.next().await == Request::Reload {
-        match config::load(std::env::args_os()) {
-            Ok(config) => {
-                verbosity(&config);
-                engine.reload(config.settings());
-                tracing::info!("settings reloaded");
-            }
-            // What was good goes on.
-            Err(error) => tracing::error!(error = %error.chain(), "cannot reload the settings"),
+    loop {
+        match signals.next().await {
+            Request::Stop => break,
+            Request::Report => tracing::info!("asked for a report: the engine is at work"),
+            Request::Reload => match config::load(std::env::args_os()) {
+                Ok(config) => {
+                    verbosity(&config);
+                    engine.reload(config.settings());
+                    tracing::info!("settings reloaded");
+                }
+                // What was good goes on.
+                Err(error) => tracing::error!(error = %error.chain(), "cannot reload the settings"),
+            },
         }
     }
     finish(&sockets.made, pidfile.as_deref());

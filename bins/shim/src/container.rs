@@ -107,6 +107,23 @@ impl Container {
         all.filter(|process| process.live_pid().is_some()).cloned().collect()
     }
 
+    /// A line for each of its processes: status, pid, how it ended.
+    pub(crate) fn describe(&self) -> Vec<String> {
+        let execs: Vec<_> = self.execs().values().cloned().collect();
+        let line = |process: &Arc<Process>| {
+            let ended = process.exit().map_or(String::new(), |exit| format!(", exit status {}", exit.status));
+            let busy = if process.busy.try_lock().is_err() { ", busy" } else { "" };
+            let (name, pid) = (if process.is_init() { "init" } else { &process.id }, process.pid());
+            format!(
+                "{} {name}: {:?}, pid {}{ended}{busy}",
+                self.id,
+                process.status(),
+                pid.unwrap_or_default()
+            )
+        };
+        std::iter::once(&self.init).chain(&execs).map(line).collect()
+    }
+
     fn execs(&self) -> MutexGuard<'_, HashMap<String, Arc<Process>>> {
         self.execs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,7 +15,16 @@ pub(crate) fn open(bundle: &Path) {
 
 /// Writes a line that something went wrong which nobody is told otherwise.
 pub(crate) fn warn(message: &str) {
+    write("warning", message);
+}
+
+/// Writes a line that was asked for.
+pub(crate) fn info(message: &str) {
+    write("info", message);
+}
+
+fn write(level: &str, message: &str) {
     use std::io::Write;
     let time = logs::Time::now().rfc3339();
-    let _ = writeln!(std::io::stderr(), "time=\"{time}\" level=warning msg={message:?}");
+    let _ = writeln!(std::io::stderr(), "time=\"{time}\" level={level} msg={message:?}");
 }

@@ -68,6 +68,7 @@ async fn run(
     let mut child = signal(SignalKind::child())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut report = signal(SignalKind::user_defined1())?;
     let sweeper = reaper.clone();
     tokio::spawn(async move {
         while child.recv().await.is_some() {
@@ -78,6 +79,12 @@ async fn run(
     let surroundings =
         Surroundings { namespace: arguments.namespace.clone(), reaper, events: events.clone() };
     let tasks = Arc::new(Tasks::new(surroundings));
+    let reported = tasks.clone();
+    tokio::spawn(async move {
+        while report.recv().await.is_some() {
+            reported.report();
+        }
+    });
     let service = Arc::new(TaskService(tasks.clone()));
     let server = NAMES
         .iter()

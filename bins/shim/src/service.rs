@@ -1,6 +1,7 @@
 //! The task service: methods of `containerd.task.v3.Task`, and of v2, whose messages are the same.
 
 use crate::container::{Container, Surroundings};
+use crate::journal;
 use crate::task;
 use containerd_api::task::v3 as api;
 use errdefs::{Error, Result};
@@ -57,6 +58,18 @@ impl Tasks {
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.containers().is_empty()
+    }
+
+    /// Logs what is kept, for who sends SIGUSR1 to learn what a shim is about.
+    pub(crate) fn report(&self) {
+        let containers = self.containers();
+        for (id, slot) in containers.iter() {
+            match slot {
+                Slot::Creating => journal::info(&format!("{id}: being created")),
+                Slot::Ready(container) => container.describe().iter().for_each(|line| journal::info(line)),
+            }
+        }
+        journal::info(&format!("{} containers", containers.len()));
     }
 
     fn containers(&self) -> MutexGuard<'_, HashMap<String, Slot>> {

@@ -119,3 +119,24 @@ async fn events_go_through_the_publish_program() {
     }
     assert_eq!(lines.len(), 4, "{told}");
 }
+
+/// SIGUSR1 asks a shim what it is about; it goes on.
+#[tokio::test]
+async fn a_report_is_logged_on_a_signal() {
+    let (daemon, runtime) = (Daemon::start(), &runtimes()[0]);
+    let shim = Shim::start(&daemon, runtime, sh(&["/bin/sleep", "1000"])).await;
+    shim.create(&daemon, NONE, false).await.unwrap();
+    shim.start_process("").await.unwrap();
+    let log = std::fs::read_link(format!("/proc/{}/fd/2", shim.pid)).unwrap();
+    assert_eq!(log, shim.bundle.join("log"));
+    let lines = tokio::net::unix::pipe::OpenOptions::new().read_write(true).open_receiver(&log).unwrap();
+    let pid = rustix::process::Pid::from_raw(shim.pid as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::USR1).unwrap();
+    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(lines));
+    let line = tokio::time::timeout(LIMIT, lines.next_line()).await.unwrap().unwrap().unwrap();
+    assert!(line.contains(&format!("{} init: Running, pid ", shim.id)), "{line}");
+    shim.kill("", 9, false).await.unwrap();
+    assert_eq!(shim.wait("").await, 137);
+    shim.delete("").await.unwrap();
+    shim.shutdown().await;
+}

@@ -94,7 +94,8 @@ fn serve(config: &Config) -> Result<()> {
     let served = runtime.block_on(async {
         let mut signals =
             Signals::catch().map_err(|cause| Error::unknown("cannot catch signals").with_source(cause))?;
-        parts.load().await?;
+parts.load().await?;
+        let shims = parts.shims.clone();
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let service = parts.serve(config, sockets, stopped);
         tokio::pin!(service);
@@ -104,7 +105,11 @@ fn serve(config: &Config) -> Result<()> {
         loop {
             tokio::select! {
                 served = &mut service => return served,
-                request = signals.next() => if request == Request::Stop { break },
+                request = signals.next() => match request {
+                    Request::Stop => break,
+                    Request::Report => shims.describe(),
+                    Request::Reload => {}
+                },
             }
         }
         tracing::info!("stopping; tasks go on");

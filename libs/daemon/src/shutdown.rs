@@ -11,6 +11,8 @@ pub enum Request {
     Stop,
     /// SIGHUP.
     Reload,
+    /// SIGUSR1: log what there is to say of the daemon's state.
+    Report,
 }
 
 /// The signals of a daemon, caught from the moment this is made.
@@ -19,6 +21,7 @@ pub struct Signals {
     interrupt: Signal,
     quit: Signal,
     hangup: Signal,
+    report: Signal,
 }
 
 impl Signals {
@@ -32,6 +35,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
             hangup: signal(SignalKind::hangup())?,
+            report: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -42,6 +46,7 @@ impl Signals {
             _ = self.interrupt.recv() => Request::Stop,
             _ = self.quit.recv() => Request::Stop,
             _ = self.hangup.recv() => Request::Reload,
+            _ = self.report.recv() => Request::Report,
         }
     }
 }

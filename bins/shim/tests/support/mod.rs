@@ -182,6 +182,7 @@ impl Shim {
         std::fs::create_dir_all(path.join("rootfs")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o711)).unwrap();
         std::fs::write(path.join("config.json"), config(&bundle, &id)).unwrap();
+        fifo(&path.join("log"));
         let options = Options {
             binary_name: runtime.to_owned(),
             root: daemon.dir.path().join("runtime").display().to_string(),

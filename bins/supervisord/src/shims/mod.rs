@@ -132,6 +132,20 @@ impl Shims {
         })
     }
 
+    /// Logs which tasks there are, and which are being made.
+    pub fn describe(&self) {
+        self.read(|tasks| {
+            for (namespace, id) in &tasks.reserved {
+                tracing::info!(namespace, id, "task is being made");
+            }
+            for shim in tasks.running.values() {
+                let (bundle, silent) = (&shim.bundle, shim.is_silent());
+                tracing::info!(namespace = bundle.namespace, id = bundle.id, silent, "task");
+            }
+            tracing::info!(tasks = tasks.running.len(), making = tasks.reserved.len(), "asked for a report");
+        });
+    }
+
     /// Takes a task's name, so that nobody else makes a task of it meanwhile.
     pub fn reserve(&self, namespace: &str, id: &str) -> Result<Reservation> {
         let key = key(namespace, id);
