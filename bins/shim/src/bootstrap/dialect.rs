@@ -1,9 +1,10 @@
 //! The dialects of shim v2: how a daemon says what it wants, and how it wants its answer.
 //!
 //! Since containerd 2.3 it writes `BootstrapParams` and reads `BootstrapResult`. Before, it wrote
-//! its runtime options as an `Any`, or nothing; then it reads a bare address (all of them do) or,
-//! since 1.7, JSON. Nothing that it sends tells 1.6 from 2.2, so it gets the bare address, which
-//! means version 2 of the task API: the messages are the same.
+//! its runtime options as an `Any`, or nothing; then it reads a bare address or, since 1.7, JSON.
+//! Since 1.7 it names a highest version in the environment, too, which tells it from those before.
+//! Nothing tells 1.7, which knows version 2 of the task API alone, from 2.2: that is the version
+//! that JSON names, as a bare address does. The messages are the same.
 
 use crate::arguments::Arguments;
 use containerd_api::runc::v1::Options;
@@ -12,14 +13,21 @@ use containerd_api::{Any, is, unpack};
 use errdefs::{Error, Result};
 use prost::Message;
 
-/// The version of the task API that is served beside 2.
+/// The version of the task API that every daemon knows.
+const OLD_TASK_VERSION: i32 = 2;
+/// The version that is served beside it.
 const TASK_VERSION: i32 = 3;
+const PROTOCOL: &str = "ttrpc";
+/// What daemons that read JSON have in the environment.
+const READS_JSON: &str = "MAX_SHIM_VERSION";
 
 /// How the daemon speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// containerd up to 2.2.
+    /// containerd 1.6 and before.
     Options,
+    /// containerd 1.7 to 2.2.
+    Json,
     /// containerd since 2.3.
     Params,
 }
@@ -73,7 +81,7 @@ impl Request {
         };
         let grpc_address = Some(arguments.address.clone()).filter(|address| !address.is_empty());
         Ok(Request {
-            dialect: Dialect::Options,
+            dialect: if variable(READS_JSON).is_some() { Dialect::Json } else { Dialect::Options },
             namespace: arguments.namespace.clone(),
             grpc_address: grpc_address.or_else(|| variable("GRPC_ADDRESS")).unwrap_or_default(),
             ttrpc_address: variable("TTRPC_ADDRESS"),
@@ -104,10 +112,17 @@ impl Dialect {
     pub(super) fn answer(self, address: &str) -> Vec<u8> {
         match self {
             Dialect::Options => address.as_bytes().to_vec(),
+            Dialect::Json => serde_json::json!({
+                "version": OLD_TASK_VERSION,
+                "address": address,
+                "protocol": PROTOCOL,
+            })
+            .to_string()
+            .into_bytes(),
             Dialect::Params => BootstrapResult {
                 version: TASK_VERSION,
                 address: address.to_owned(),
-                protocol: "ttrpc".to_owned(),
+                protocol: PROTOCOL.to_owned(),
                 ..Default::default()
             }
             .encode_to_vec(),
@@ -136,6 +151,8 @@ mod tests {
         assert_eq!((request.dialect, request.options), (Dialect::Options, Some(options())));
         assert_eq!(request.grpc_address, "/run/d.sock");
         assert_eq!(request.dialect.answer("unix:///s"), b"unix:///s");
+        let json = Dialect::Json.answer("unix:///s");
+        assert_eq!(json, br#"{"address":"unix:///s","protocol":"ttrpc","version":2}"#);
         assert_eq!(Request::parse(b"", &arguments()).unwrap().options, None);
     }
 
