@@ -42,6 +42,12 @@ pub fn containerd_1_7(dir: &Path) -> Command {
     foreign(dir, &programs.join("containerd"), &programs)
 }
 
+/// containerd 2, with its own shim.
+pub fn containerd_2(dir: &Path) -> Command {
+    let programs = crate::peer::containerd_2();
+    foreign(dir, &programs.join("containerd"), &programs)
+}
+
 /// Debian's with its service for Kubernetes, whose pods run by our shim; whose pods rest in [`IMAGE`].
 pub fn containerd_with_cri(dir: &Path) -> Command {
     let command = foreign(dir, Path::new("containerd"), Path::new(""));

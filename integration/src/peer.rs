@@ -30,26 +30,49 @@ pub fn require(program: &str) -> bool {
     false
 }
 
-/// Where the programs of Debian 13's containerd are unpacked by `interop/containerd-1.7`.
-pub fn containerd_1_7() -> PathBuf {
-    let unpacked = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers/containerd-1.7/usr/bin");
-    std::env::var_os("WHERRY_CONTAINERD_1_7").map_or_else(unpacked, PathBuf::from)
+/// Where the programs of a newer Debian's containerd are unpacked by `interop/containerd`.
+fn unpacked(variable: &str, version: &str) -> PathBuf {
+    let peers = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers");
+    let unpacked = || peers().join(format!("containerd-{version}/usr/bin"));
+    std::env::var_os(variable).map_or_else(unpacked, PathBuf::from)
 }
 
-/// [`require`] for it.
+/// [`require`] for what is unpacked there.
 #[track_caller]
-pub fn require_containerd_1_7() -> bool {
-    let program = containerd_1_7().join("containerd");
+fn require_unpacked(programs: &Path, version: &str) -> bool {
+    let program = programs.join("containerd");
     if program.is_file() {
         return true;
     }
     assert!(
         std::env::var_os("WHERRY_REQUIRE_PEERS").is_none(),
-        "{} is not there: run integration/interop/containerd-1.7",
+        "{} is not there: run integration/interop/containerd {version}",
         program.display()
     );
     eprintln!("NOT RUN: {} is not there", program.display());
     false
+}
+
+/// Where the programs of Debian 13's containerd are.
+pub fn containerd_1_7() -> PathBuf {
+    unpacked("WHERRY_CONTAINERD_1_7", "1.7")
+}
+
+/// [`require`] for it.
+#[track_caller]
+pub fn require_containerd_1_7() -> bool {
+    require_unpacked(&containerd_1_7(), "1.7")
+}
+
+/// Where the programs of containerd 2 are, of the Debian to come.
+pub fn containerd_2() -> PathBuf {
+    unpacked("WHERRY_CONTAINERD_2", "2")
+}
+
+/// [`require`] for it.
+#[track_caller]
+pub fn require_containerd_2() -> bool {
+    require_unpacked(&containerd_2(), "2")
 }
 
 /// Debian's docker-registry on a loopback port of its own.

@@ -1,9 +1,11 @@
 //! `supervisord` and `shim` in other people's places: under Debian's dockerd, under Debian's containerd, below
 //! every command of its `ctr`.
 
-use integration::containerd::{IMAGE, Peer, containerd, containerd_1_7, containerd_with_cri, supervisord};
+use integration::containerd::{
+    IMAGE, Peer, containerd, containerd_1_7, containerd_2, containerd_with_cri, supervisord,
+};
 use integration::image::Image;
-use integration::peer::require;
+use integration::peer::{self, require};
 use integration::{Daemon, Invocation, Programs, until};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -154,10 +156,20 @@ fn our_shim_serves_under_debians_containerd() {
 /// Debian 13's, which asks for shims in a newer way.
 #[test]
 fn our_shim_serves_under_containerd_1_7() {
-    if !require("ctr") || !integration::peer::require_containerd_1_7() {
-        return;
+    if require("ctr") && peer::require_containerd_1_7() {
+        under_a_newer_containerd(containerd_1_7);
     }
-    let mut peer = Peer::start(containerd_1_7);
+}
+
+#[test]
+fn our_shim_serves_under_containerd_2() {
+    if require("ctr") && peer::require_containerd_2() {
+        under_a_newer_containerd(containerd_2);
+    }
+}
+
+fn under_a_newer_containerd(launch: fn(&Path) -> Command) {
+    let mut peer = Peer::start(launch);
     peer.import();
     a_life(&mut peer, OURS);
     // Killed and started again it goes on with what runs; a task that ended meanwhile it removes by itself.
@@ -172,6 +184,26 @@ fn our_shim_serves_under_containerd_1_7() {
     assert!(deleted.stderr.contains("137"), "{deleted:?}");
     peer.ctr(["containers", "delete", "still"]).expect();
     peer.end();
+}
+
+/// The shims of newer containerds, by their paths, under our daemon.
+#[test]
+fn newer_shims_serve_under_supervisord() {
+    let found = [
+        (peer::require_containerd_1_7(), peer::containerd_1_7()),
+        (peer::require_containerd_2(), peer::containerd_2()),
+    ];
+    if !require("ctr") || !require("runc") {
+        return;
+    }
+    for programs in found.into_iter().filter_map(|(there, programs)| there.then_some(programs)) {
+        let shim = programs.join("containerd-shim-runc-v2").canonicalize().unwrap();
+        let mut peer = Peer::start(supervisord);
+        peer.import();
+        a_life(&mut peer, shim.to_str().unwrap());
+        a_death(&mut peer, shim.to_str().unwrap());
+        peer.end();
+    }
 }
 
 /// Kubernetes' service of Debian's containerd makes pods of our shims: one a pod, for all its containers.
@@ -213,15 +245,15 @@ fn ctr_tells_a_life_and_a_death_on_supervisord() {
     peer.end();
 }
 
-/// Debian's dockerd, on our supervisord.
+/// Debian's dockerd, on a containerd.
 struct Docker {
     peer: Peer,
     dockerd: Option<Daemon>,
 }
 
 impl Docker {
-    fn start() -> Docker {
-        let mut docker = Docker { peer: Peer::start(supervisord), dockerd: None };
+    fn start(launch: fn(&Path) -> Command) -> Docker {
+        let mut docker = Docker { peer: Peer::start(launch), dockerd: None };
         docker.up();
         let archive = Image::busybox().unwrap().docker_archive("busybox:latest").unwrap();
         docker.call(["load"]).input(archive).expect();
@@ -252,6 +284,16 @@ impl Docker {
         Invocation::new(Path::new("/usr/bin/docker")).env("DOCKER_HOST", &host).args(arguments)
     }
 
+    /// Ends it and its containerd, and looks at what is left.
+    fn end(mut self) {
+        self.dockerd.take().unwrap().stop().unwrap();
+        // The mount that a dockerd makes of its own directory stays if the one that made it was killed.
+        let _ = Command::new("umount").arg(self.peer.dir.join("data")).stderr(Stdio::null()).status();
+        // Docker's image store is its own; nothing of it is in the namespace but what it asked for.
+        assert_eq!(self.peer.ctr(["-n", "moby", "containers", "ls", "-q"]).expect(), "");
+        self.peer.end();
+    }
+
     fn state(&self, name: &str) -> String {
         self.call(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name]).expect()
     }
@@ -270,7 +312,7 @@ fn debians_dockerd_lives_on_supervisord() {
     if !require("dockerd") || !require("containerd-shim-runc-v2") {
         return;
     }
-    let mut docker = Docker::start();
+    let mut docker = Docker::start(supervisord);
     let ran = docker.call([
         "run",
         "--rm",
@@ -348,12 +390,58 @@ fn debians_dockerd_lives_on_supervisord() {
     docker.call(["kill", "still"]).expect();
     until("its end", || (docker.state("still") == "exited 137").then_some(()));
     docker.call(["rm", "brief", "still"]).expect();
-    docker.dockerd.take().unwrap().stop().unwrap();
-    // The mount that a dockerd makes of its own directory stays if the one that made it was killed.
-    let _ = Command::new("umount").arg(docker.peer.dir.join("data")).stderr(Stdio::null()).status();
-    // Docker's image store is its own; nothing of it is in the namespace but what it asked for.
-    assert_eq!(docker.peer.ctr(["-n", "moby", "containers", "ls", "-q"]).expect(), "");
-    docker.peer.end();
+    docker.end();
+}
+
+/// Our shim below Debian's dockerd and Debian's containerd: what nobody else of ours is part of.
+#[test]
+fn our_shim_serves_debians_dockerd_on_debians_containerd() {
+    if !require("dockerd") || !require("containerd") {
+        return;
+    }
+    // It knows no shim but the stock one by name: ours is in its place.
+    let launch = |dir: &Path| {
+        let command = containerd(dir);
+        let stock = dir.join("bin/containerd-shim-runc-v2");
+        if !stock.exists() {
+            std::os::unix::fs::symlink(Programs::find().path("shim"), stock).unwrap();
+        }
+        command
+    };
+    let mut docker = Docker::start(launch);
+    let run =
+        |docker: &Docker, arguments: &[&str]| docker.call(["run", "--network=none"]).args(arguments.to_vec());
+    let ran = run(&docker, &["--rm", "busybox", "sh", "-c", "echo out; echo err >&2; exit 3"]);
+    let ran = ran.run().unwrap().expect_code(3);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("out\n", "err\n"));
+    assert_eq!(run(&docker, &["--rm", "-i", "busybox", "cat"]).input("through").expect(), "through");
+    run(&docker, &["--rm", "busybox", "nope"]).run().unwrap().expect_code(127);
+    let words = ["-d", "--name", "box", "-m", "64m", "busybox", "sh", "-c", "echo line; sleep 1000"];
+    run(&docker, &words).expect();
+    assert_eq!(docker.call(["exec", "box", "echo", "in"]).expect(), "in");
+    docker.call(["exec", "box", "sh", "-c", "exit 7"]).run().unwrap().expect_code(7);
+    assert_eq!(docker.call(["logs", "box"]).expect(), "line");
+    assert!(docker.call(["top", "box"]).expect().contains("sleep"));
+    let stats = docker.call(["stats", "--no-stream", "--format", "{{.MemUsage}}", "box"]).expect();
+    assert!(stats.ends_with("/ 64MiB"), "{stats}");
+    docker.call(["pause", "box"]).expect();
+    assert_eq!(docker.state("box"), "paused 0");
+    docker.call(["unpause", "box"]).expect();
+    docker.call(["restart", "-t", "1", "box"]).expect();
+    // Both daemons die; the container does not.
+    docker.dockerd.take().unwrap().kill().unwrap();
+    docker.peer.daemon.take().unwrap().kill().unwrap();
+    docker.peer.up();
+    docker.up();
+    assert_eq!(docker.call(["exec", "box", "echo", "alive"]).expect(), "alive");
+    docker.call(["stop", "-t", "1", "box"]).expect();
+    assert_eq!(docker.state("box"), "exited 137");
+    docker.call(["rm", "box"]).expect();
+    run(&docker, &["-d", "--name", "oom", "-m", "8m", "busybox", "tail", "/dev/zero"]).expect();
+    assert_eq!(docker.call(["wait", "oom"]).expect(), "137");
+    assert_eq!(docker.call(["inspect", "-f", "{{.State.OOMKilled}}", "oom"]).expect(), "true");
+    docker.call(["rm", "oom"]).expect();
+    docker.end();
 }
 
 /// A small generator of numbers for the instants of deaths; its seed is told, so that a run can be repeated.
@@ -657,10 +745,79 @@ fn every_command_group_of_ctr_is_served() {
     peer.end();
 }
 
+const KEPT: &str = "docker.io/library/kept:1";
+
+/// Our daemon, where our shim is in the stock one's place.
+fn our_shim_alone(dir: &Path) -> Command {
+    let shim = dir.join("bin/containerd-shim-runc-v2");
+    if !shim.exists() {
+        std::fs::create_dir_all(dir.join("bin")).unwrap();
+        std::os::unix::fs::symlink(Programs::find().path("shim"), &shim).unwrap();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::iter::once(dir.join("bin")).chain(std::env::split_paths(&path));
+    let mut command = supervisord(dir);
+    command.env("PATH", std::env::join_paths(dirs).unwrap());
+    command
+}
+
+/// A checkpoint goes into the content store and a container comes out of it again. The runtime is the host's runc,
+/// but for what CRIU would do: its images are a file, and restored is started anew.
+#[test]
+fn checkpoints_are_content() {
+    if !require("ctr") || !require("runc") {
+        return;
+    }
+    let mut peer = Peer::start(our_shim_alone);
+    peer.import();
+    let (text, runtime) = (peer.dir.join("text"), peer.dir.join("runtime"));
+    let script = r#"#!/bin/bash
+images= kept=() verb=
+while [ $# -gt 0 ]; do
+    case $1 in
+    checkpoint | restore) verb=$1 ;;
+    --image-path) images=$2; shift ;;
+    --work-path) work=$2; shift ;;
+    *) kept+=("$1") ;;
+    esac
+    shift
+done
+case $verb in
+checkpoint) [ -d "$work" ] && echo 'made by nobody' >"$images/pages-1.img" ;;
+restore) grep -q 'made by nobody' "$images/pages-1.img" && exec runc "${kept[@]:0:6}" run "${kept[@]:6}" ;;
+*) exec runc "${kept[@]}" ;;
+esac
+"#;
+    std::fs::write(&text, script).unwrap();
+    let install = Invocation::new(Path::new("/usr/bin/install"));
+    install.args(["-m", "755", text.to_str().unwrap(), runtime.to_str().unwrap()]).expect();
+    let words = "[ ! -e /marked ] || exit 9; sleep 1000";
+    let run = peer.ctr(["run", "-d", "--runc-binary", runtime.to_str().unwrap(), IMAGE, "first"]);
+    run.args(["sh", "-c", words]).expect();
+    peer.ctr(["tasks", "exec", "--exec-id", "e", "first", "touch", "/marked"]).expect();
+    peer.ctr(["containers", "checkpoint", "--task", "--rw", "--image", "first", KEPT]).expect();
+    let index = peer.ctr(["images", "ls", &format!("name=={KEPT}")]).expect();
+    let digest = index.split_whitespace().find(|word| word.starts_with("sha256:")).unwrap().to_owned();
+    let index = peer.ctr(["content", "get", &digest]).expect();
+    for kind in ["criu.checkpoint.criu.tar", "checkpoint.config.v1+proto"] {
+        assert!(index.contains(kind), "{index}");
+    }
+    peer.ctr(["tasks", "delete", "--force", "first"]).run().unwrap();
+    peer.ctr(["containers", "delete", "first"]).expect();
+    peer.ctr(["containers", "restore", "--live", "--rw", "second", KEPT]).expect();
+    until("its end", || peer.ctr(["tasks", "ls"]).expect().contains("STOPPED").then_some(()));
+    let deleted = peer.ctr(["tasks", "delete", "second"]).run().unwrap();
+    assert!(deleted.code == 9 || deleted.stderr.contains("exit code 9"), "{deleted:?}");
+    peer.ctr(["containers", "delete", "second"]).expect();
+    peer.ctr(["images", "rm", "--sync", KEPT]).expect();
+    assert_eq!(peer.ctr(["tasks", "ls", "-q"]).expect(), "");
+    peer.end();
+}
+
 /// Our engine needs of a containerd what Debian 13's has: images by Transfer, tasks by our shim.
 #[test]
 fn engined_lives_on_containerd_1_7() {
-    if !integration::peer::require_containerd_1_7() {
+    if !peer::require_containerd_1_7() {
         return;
     }
     let mut peer = Peer::start(containerd_1_7);
