@@ -94,7 +94,7 @@ fn serve(config: &Config) -> Result<()> {
     let served = runtime.block_on(async {
         let mut signals =
             Signals::catch().map_err(|cause| Error::unknown("cannot catch signals").with_source(cause))?;
-parts.load().await?;
+        parts.load().await?;
         let shims = parts.shims.clone();
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let service = parts.serve(config, sockets, stopped);
