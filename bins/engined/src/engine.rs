@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use errdefs::Result;
 
+use crate::api::rate::Rate;
 use crate::config::{Config, Settings};
 use crate::containers::{Container, Index};
 use crate::events::Events;
@@ -29,6 +30,8 @@ pub struct Engine {
     pub volumes: Volumes,
     pub events: Events,
     pub programs: Programs,
+    /// How often clients may ask.
+    pub rate: Rate,
 }
 
 /// Programs of the host that containers are given.
@@ -78,6 +81,7 @@ impl Engine {
             networks,
             volumes,
             events: Events::default(),
+            rate: Rate::new(config.flags.access.request_rate),
             programs,
             settings: RwLock::new(Arc::new(config.settings())),
             config,

@@ -86,6 +86,10 @@ pub const FILTERS: [&str; 15] = [
     "action",
 ];
 
+/// Those of them whose values are names or identifiers, or the beginnings of such.
+const OBJECTS: [&str; 9] =
+    ["container", "network", "volume", "daemon", "plugin", "node", "service", "secret", "config"];
+
 /// Whether an event passes.
 pub fn matches(filters: &Filters, event: &Event) -> bool {
     let attributes = &event.actor.attributes;
@@ -93,9 +97,8 @@ pub fn matches(filters: &Filters, event: &Event) -> bool {
         filters.values(kind).is_none_or(|wanted| {
             event.kind == kind
                 && wanted.iter().any(|name| {
-                    event.actor.id == *name
-                        || event.actor.id.starts_with(name.as_str())
-                        || attributes.get("name") == Some(name)
+                    event.actor.id.starts_with(name.as_str())
+                        || attributes.get("name").is_some_and(|own| own.starts_with(name.as_str()))
                 })
         })
     };
@@ -117,7 +120,7 @@ pub fn matches(filters: &Filters, event: &Event) -> bool {
         && filters.accepts("scope", |wanted| wanted == event.scope)
         && filters.labels("label", attributes)
         && image
-        && ["container", "network", "volume", "daemon"].iter().all(|kind| is_object(kind))
+        && OBJECTS.iter().all(|kind| is_object(kind))
 }
 
 #[cfg(test)]
@@ -135,6 +138,7 @@ mod tests {
         assert!(passes(r#"{"event":["exec_create"],"container":["web"],"image":["bb"]}"#));
         assert!(passes("{}"));
         assert!(!passes(r#"{"type":["image"]}"#));
-        assert!(!passes(r#"{"volume":["web"]}"#));
+        assert!(passes(r#"{"container":["we"]}"#) && !passes(r#"{"container":["eb"]}"#));
+        assert!(!passes(r#"{"volume":["web"]}"#) && !passes(r#"{"plugin":["web"]}"#));
     }
 }

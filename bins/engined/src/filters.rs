@@ -3,11 +3,25 @@
 use std::collections::BTreeMap;
 
 use errdefs::{Error, Result};
+use regex_lite::Regex;
 use serde::Deserialize;
 
 /// Wanted values by filter name; values of one filter are alternatives.
 #[derive(Debug, Default, Clone)]
 pub struct Filters(BTreeMap<String, Vec<String>>);
+
+/// Alternatives, each a text or a regular expression that stands somewhere in what is looked at; what is no
+/// expression is only the text.
+pub struct Patterns(Vec<(String, Option<Regex>)>);
+
+impl Patterns {
+    /// Whether one of them fits.
+    pub fn fit(&self, text: &str) -> bool {
+        self.0.iter().any(|(wanted, pattern)| {
+            wanted == text || pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
+        })
+    }
+}
 
 impl Filters {
     /// Reads either form that clients send: `{"name":["a"]}` and `{"name":{"a":true}}`.
@@ -48,6 +62,14 @@ impl Filters {
     /// Whether the filter is absent or one of its values is accepted.
     pub fn accepts(&self, name: &str, test: impl Fn(&str) -> bool) -> bool {
         self.values(name).is_none_or(|values| values.iter().any(|value| test(value)))
+    }
+
+    /// The values of a filter as patterns; `None` when it was not given.
+    pub fn patterns(&self, name: &str) -> Option<Patterns> {
+        self.values(name).map(|values| {
+            let pattern = |text: &String| (text.clone(), Regex::new(text).ok());
+            Patterns(values.iter().map(pattern).collect())
+        })
     }
 
     /// A filter that is true or false; `None` when absent.
@@ -115,10 +137,25 @@ mod tests {
         assert!(!passes(r#"{"label!":["a"]}"#).without_labels(&labels));
     }
 
+    #[test]
+    fn names_match_by_expressions() {
+        let filters = Filters::parse(r#"{"name":["^/?web[0-9]$","db|cache","a.b("]}"#, &["name"]).unwrap();
+        let patterns = filters.patterns("name").unwrap();
+        for name in ["web1", "/web2", "mydb", "a.b("] {
+            assert!(patterns.fit(name), "{name}");
+        }
+        for name in ["web", "web12", "d"] {
+            assert!(!patterns.fit(name), "{name}");
+        }
+        assert!(filters.patterns("other").is_none());
+    }
+
     proptest! {
         #[test]
         fn any_text_is_survived(text in "\\PC{0,60}") {
-            let _ = Filters::parse(&text, &["a"]);
+            if let Ok(filters) = Filters::parse(&text, &["a"]) {
+                let _ = filters.patterns("a").map(|patterns| patterns.fit(&text));
+            }
         }
     }
 }

@@ -29,6 +29,9 @@ use tracing_subscriber::prelude::*;
 use crate::config::Config;
 use crate::engine::Engine;
 
+/// Threads beyond one for each connection, for what the engine does by itself.
+const SPARE_THREADS: usize = 64;
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,7 +55,8 @@ fn run() -> Result<()> {
     let verbosity = log_to_stderr(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .max_blocking_threads(64)
+        // Whoever reads an archive slowly keeps a thread that long, and nobody else may wait for it.
+        .max_blocking_threads(api::serve::CONNECTIONS + SPARE_THREADS)
         .build()
         .map_err(|cause| Error::internal("cannot start the runtime").with_source(cause))?;
     runtime.block_on(serve(config, verbosity))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::host_config::{HostConfig, PortMap};
+use crate::image::Descriptor;
 use crate::mount::MountPoint;
 use crate::network::{EndpointSettings, NetworkingConfig};
 use crate::{Empty, Words};
@@ -81,6 +82,8 @@ record! {
         host_config: SummaryHostConfig,
         network_settings: SummaryNetworks,
         mounts: Vec<MountPoint>,
+        /// Since 1.48.
+        image_manifest_descriptor[omitempty]: Option<Descriptor>,
         /// Since 1.52.
         health[omitempty]: Option<HealthSummary>,
     }
@@ -117,6 +120,8 @@ record! {
         args: Vec<String>,
         state: State,
         image: String,
+        /// Since 1.48.
+        image_manifest_descriptor[omitempty]: Option<Descriptor>,
         resolv_conf_path: String,
         hostname_path: String,
         hosts_path: String,

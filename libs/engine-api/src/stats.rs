@@ -9,6 +9,8 @@ record! {
     pub struct Stats {
         name[omitempty]: String,
         id[omitempty]: String,
+        /// Since 1.52.
+        os_type[omitempty]: String,
         read: String,
         preread: String,
         pids_stats: PidsStats,

@@ -64,9 +64,11 @@ record! {
         pids_limit: bool,
         #[serde(rename = "IPv4Forwarding")]
         ipv4_forwarding: bool,
-        bridge_nf_iptables: bool,
+        /// Until 1.50.
+        bridge_nf_iptables[omitempty]: Option<bool>,
+        /// Until 1.50.
         #[serde(rename = "BridgeNfIp6tables")]
-        bridge_nf_ip6tables: bool,
+        bridge_nf_ip6tables[omitempty]: Option<bool>,
         debug: bool,
         n_fd: i64,
         oom_kill_disable: bool,
@@ -112,6 +114,12 @@ record! {
         default_address_pools[omitempty]: Vec<AddressPool>,
         #[serde(rename = "CDISpecDirs")]
         cdi_spec_dirs: Vec<String>,
+        /// Since 1.46.
+        containerd[omitempty]: Option<Containerd>,
+        /// Since 1.49.
+        firewall_backend[omitempty]: Option<FirewallBackend>,
+        /// Since 1.50.
+        discovered_devices[omitempty]: Vec<DiscoveredDevice>,
         warnings: Option<Vec<String>>,
     }
 
@@ -168,7 +176,31 @@ record! {
         size: i64,
     }
 
-    /// `GET /system/df`.
+    /// Whose containerd API the engine speaks to.
+    pub struct Containerd {
+        address: String,
+        namespaces: Namespaces,
+    }
+
+    /// Namespaces of that API.
+    pub struct Namespaces {
+        containers: String,
+        plugins: String,
+    }
+
+    pub struct FirewallBackend {
+        driver: String,
+        info[omitempty]: Vec<[String; 2]>,
+    }
+
+    /// A device that a container may ask for by this name.
+    pub struct DiscoveredDevice {
+        source: String,
+        #[serde(rename = "ID")]
+        id: String,
+    }
+
+    /// `GET /system/df`, as it was until 1.52.
     pub struct DiskUsage {
         layers_size: i64,
         images: Option<Vec<ImageSummary>>,
@@ -176,6 +208,50 @@ record! {
         volumes: Option<Vec<Volume>>,
         build_cache: Option<Vec<BuildCache>>,
         builder_size[omitempty]: i64,
+    }
+
+    /// `GET /system/df` since 1.52.
+    pub struct DiskUsages {
+        image_usage[omitempty]: Option<ImageUsage>,
+        container_usage[omitempty]: Option<ContainerUsage>,
+        volume_usage[omitempty]: Option<VolumeUsage>,
+        build_cache_usage[omitempty]: Option<BuildCacheUsage>,
+    }
+
+    /// How many there are, how many are in use; sizes in bytes.
+    pub struct ImageUsage {
+        active_count: i64,
+        total_count: i64,
+        reclaimable: i64,
+        total_size: i64,
+        items[omitempty]: Vec<ImageSummary>,
+    }
+
+    /// How many there are, how many run; sizes in bytes.
+    pub struct ContainerUsage {
+        active_count: i64,
+        total_count: i64,
+        reclaimable: i64,
+        total_size: i64,
+        items[omitempty]: Vec<Summary>,
+    }
+
+    /// How many there are, how many are in use; sizes in bytes.
+    pub struct VolumeUsage {
+        active_count: i64,
+        total_count: i64,
+        reclaimable: i64,
+        total_size: i64,
+        items[omitempty]: Vec<Volume>,
+    }
+
+    /// How many there are, how many are in use; sizes in bytes.
+    pub struct BuildCacheUsage {
+        active_count: i64,
+        total_count: i64,
+        reclaimable: i64,
+        total_size: i64,
+        items[omitempty]: Vec<BuildCache>,
     }
 
     pub struct BuildCache {

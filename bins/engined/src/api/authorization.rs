@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::{Body, RequestBody};
 use super::plugin;
+use super::rate::Client;
 use crate::engine::Engine;
 
 /// Bodies that are longer are not shown to plugins, as in Docker.
@@ -27,6 +28,8 @@ pub struct Caller {
     /// The name in the client's certificate; empty on a unix socket.
     user: String,
     certificates: Vec<Vec<u8>>,
+    /// User of this host on a unix socket.
+    uid: u32,
 }
 
 impl Caller {
@@ -35,7 +38,20 @@ impl Caller {
         let certificates: Vec<Vec<u8>> =
             certificates.unwrap_or_default().iter().map(|certificate| certificate.to_vec()).collect();
         let user = certificates.first().and_then(|first| super::tls::common_name(first)).unwrap_or_default();
-        Caller { user, certificates }
+        Caller { user, certificates, uid: 0 }
+    }
+
+    /// A user of this host.
+    pub fn local(uid: u32) -> Caller {
+        Caller { uid, ..Caller::default() }
+    }
+
+    /// Whose requests are counted together.
+    pub fn client(&self) -> Client {
+        match self.certificates.first() {
+            Some(certificate) => Client::Certificate(certificate.clone()),
+            None => Client::User(self.uid),
+        }
     }
 }
 

@@ -62,19 +62,51 @@ impl Call {
     /// The JSON body; an absent one is the default.
     ///
     /// # Errors
-    /// It is too long, or no such JSON.
+    /// It is too long, no such JSON, or of another type.
     pub async fn json<T: DeserializeOwned + Default>(&mut self) -> Result<T> {
-        let bytes = http_body_util::Limited::new(&mut self.body, JSON_LIMIT_BYTES)
-            .collect()
-            .await
-            .map_err(|cause| Error::invalid_argument(format!("cannot read the request: {cause}")))?
-            .to_bytes();
+        Ok(self.optional_json().await?.unwrap_or_default())
+    }
+
+    /// The JSON body; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`Call::json`].
+    pub async fn optional_json<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        let bytes = self.whole_body().await?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        media_type(&self.headers)?;
+        read_json(&bytes)
+    }
+
+    /// The JSON body of whatever type, as clients send what they have read before.
+    ///
+    /// # Errors
+    /// It is too long, or no such JSON.
+    pub async fn untyped_json<T: DeserializeOwned + Default>(&mut self) -> Result<T> {
+        let bytes = self.whole_body().await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(T::default());
         }
-        serde_json::from_slice::<Option<T>>(&bytes)
-            .map(Option::unwrap_or_default)
-            .map_err(|cause| Error::invalid_argument(format!("invalid JSON: {cause}")))
+        Ok(read_json(&bytes)?.unwrap_or_default())
+    }
+
+    async fn whole_body(&mut self) -> Result<Bytes> {
+        let whole = http_body_util::Limited::new(&mut self.body, JSON_LIMIT_BYTES).collect().await;
+        whole
+            .map(http_body_util::Collected::to_bytes)
+            .map_err(|cause| Error::invalid_argument(format!("cannot read the request: {cause}")))
+    }
+
+    /// Whether the client announced a body of more than `{}` and the like.
+    pub fn has_body(&self) -> bool {
+        /// The shortest object that says something.
+        const LEAST_BYTES: u64 = 7;
+        let length =
+            self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        length.is_some_and(|length: u64| length > LEAST_BYTES)
+            || self.headers.contains_key(header::TRANSFER_ENCODING)
     }
 
     /// The body piece by piece; it ends early when the client does.
@@ -127,6 +159,35 @@ impl Call {
     }
 }
 
+/// `null` is nothing; what follows the value is a fault.
+fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<T>> {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Option<T>>();
+    let read = values
+        .next()
+        .unwrap_or(Ok(None))
+        .map_err(|cause| Error::invalid_argument(format!("invalid JSON: {cause}")))?;
+    let rest = bytes.get(values.byte_offset()..).unwrap_or_default();
+    if rest.iter().all(u8::is_ascii_whitespace) {
+        Ok(read)
+    } else {
+        Err(Error::invalid_argument("unexpected content after JSON"))
+    }
+}
+
+/// A page of another site can make a browser send a form, but not this type.
+fn media_type(headers: &HeaderMap) -> Result<()> {
+    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = text.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Error::invalid_argument(if kind.is_empty() {
+        "malformed Content-Type header (): must be 'application/json'".to_owned()
+    } else {
+        format!("unsupported Content-Type header ({kind}): must be 'application/json'")
+    }))
+}
+
 /// `200` with JSON.
 pub fn json(value: &impl Serialize) -> Answer {
     json_with(StatusCode::OK, value)
@@ -155,4 +216,32 @@ pub fn pieces(kind: &'static str, pieces: mpsc::Receiver<std::io::Result<Bytes>>
     let mut answer = Response::new(Body::Pieces(pieces));
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_is_read() {
+        assert_eq!(read_json::<u8>(b" 7 ").unwrap(), Some(7));
+        assert_eq!(read_json::<u8>(b"null").unwrap(), None);
+        let text = |bytes| read_json::<u8>(bytes).unwrap_err().to_string();
+        assert_eq!(text(b"7 8"), "unexpected content after JSON");
+        assert!(text(b"x").starts_with("invalid JSON: "));
+    }
+
+    #[test]
+    fn only_json_is_json() {
+        let typed = |kind: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
+            media_type(&headers)
+        };
+        assert!(typed("application/json").is_ok() && typed("Application/JSON; charset=utf-8").is_ok());
+        for other in ["text/plain", "application/x-www-form-urlencoded", ""] {
+            assert!(typed(other).is_err(), "{other}");
+        }
+        assert!(media_type(&HeaderMap::new()).is_err());
+    }
 }

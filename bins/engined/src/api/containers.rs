@@ -1,7 +1,7 @@
 //! Handlers of containers: parameters in, answers out.
 
 use bytes::Bytes;
-use engine_api::container::CreateRequest;
+use engine_api::container::{Config, CreateRequest};
 use errdefs::Error;
 use http::StatusCode;
 use tokio::sync::mpsc;
@@ -29,7 +29,12 @@ pub async fn list(call: Call) -> Answer {
 }
 
 pub async fn create(mut call: Call) -> Answer {
-    let mut request: CreateRequest = call.json().await?;
+    let Some(mut request) = call.optional_json::<CreateRequest>().await? else {
+        return Err(Error::invalid_argument("invalid JSON: EOF"));
+    };
+    if request.config == Config::default() {
+        return Err(Error::invalid_argument("config cannot be empty in order to create a container"));
+    }
     let old = versions::create(call.version, &mut request)?;
     let platform = crate::images::pull::parse_platform(call.query.text("platform"))?;
     if platform.architecture != crate::images::resolve::architecture() || platform.os != "linux" {
@@ -38,10 +43,10 @@ pub async fn create(mut call: Call) -> Answer {
             request.config.image, platform.os, platform.architecture
         )));
     }
-    json_with(
-        StatusCode::CREATED,
-        &create::create(&call.engine, call.query.text("name"), request, old).await?,
-    )
+    let told = versions::warnings(call.version, &request);
+    let mut created = create::create(&call.engine, call.query.text("name"), request, old).await?;
+    created.warnings.extend(told);
+    json_with(StatusCode::CREATED, &created)
 }
 
 pub async fn prune(call: Call) -> Answer {
@@ -91,35 +96,54 @@ pub async fn export(call: Call) -> Answer {
 }
 
 pub async fn stats(call: Call) -> Answer {
-    let wish =
-        stats::Wish { is_stream: call.query.is_or("stream", true), is_one_shot: call.query.is("one-shot") };
+    let wish = stats::Wish {
+        is_stream: call.query.is_or("stream", true),
+        is_one_shot: call.query.is("one-shot"),
+        has_os_type: true,
+    };
     let wish = versions::stats(call.version, wish);
     pieces("application/json", stats::stats(&call.engine, &call.container()?, wish).await?)
 }
 
 pub async fn resize(call: Call) -> Answer {
-    let side = |name: &str| call.query.number::<u32>(name).map(Option::unwrap_or_default);
-    resize::resize(&call.engine, &*call.container()?, side("h")?, side("w")?).await?;
+    let (height, width) = (call.query.side("h", "height")?, call.query.side("w", "width")?);
+    resize::resize(&call.engine, &*call.container()?, height, width).await?;
     empty(StatusCode::OK)
 }
 
 pub async fn start(call: Call) -> Answer {
+    if call.has_body() {
+        return Err(Error::invalid_argument(
+            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
+        ));
+    }
+    if !call.query.text("checkpoint").is_empty() {
+        return Err(Error::invalid_argument("checkpoint is only supported in experimental mode"));
+    }
     match start::start(&call.engine, &call.container()?).await? {
         Outcome::Started => done(),
         Outcome::WasRunning => empty(StatusCode::NOT_MODIFIED),
     }
 }
 
+/// What a daemon says of them that was not started to experiment.
+pub async fn checkpoints(_: Call) -> Answer {
+    Err(Error::unimplemented(
+        "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order to enable it.",
+    ))
+}
+
 pub async fn stop(call: Call) -> Answer {
     let timeout = call.query.number("t")?;
-    let was_running =
-        stop::stop(&call.engine, &call.container()?, Some(call.query.text("signal")), timeout).await?;
+    let signal = versions::stop_signal(call.version, call.query.text("signal"));
+    let was_running = stop::stop(&call.engine, &call.container()?, signal, timeout).await?;
     if was_running { done() } else { empty(StatusCode::NOT_MODIFIED) }
 }
 
 pub async fn restart(call: Call) -> Answer {
     let timeout = call.query.number("t")?;
-    restart::restart(&call.engine, &call.container()?, Some(call.query.text("signal")), timeout).await?;
+    let signal = versions::stop_signal(call.version, call.query.text("signal"));
+    restart::restart(&call.engine, &call.container()?, signal, timeout).await?;
     done()
 }
 
@@ -165,7 +189,7 @@ pub async fn attach_ws(call: Call) -> Answer {
     let container = call.container()?;
     let head = websocket::accept(&call.headers)?;
     let mut wish = attach::Wish { is_raw: true, ..attach_wish(&call)? };
-    if !wish.stdin && !wish.stdout && !wish.stderr {
+    if !versions::has_streams_by_websocket(call.version) || !wish.stdin && !wish.stdout && !wish.stderr {
         // Whoever names none wants all.
         (wish.stdin, wish.stdout, wish.stderr) = (true, true, true);
     }
@@ -210,29 +234,30 @@ pub async fn remove(call: Call) -> Answer {
 }
 
 pub async fn stat_path(call: Call) -> Answer {
-    archive::stat(&call.engine, &*call.container()?, call.query.text("path"))
+    archive::stat(&call.engine, &*call.container()?, call.name(), call.query.text("path"))
         .await
         .and_then(|stat| archive::with_stat(empty(StatusCode::OK)?, &stat))
 }
 
 pub async fn get_archive(call: Call) -> Answer {
-    let (stat, bytes) = archive::get(&call.engine, &*call.container()?, call.query.text("path")).await?;
+    let (stat, bytes) =
+        archive::get(&call.engine, &*call.container()?, call.name(), call.query.text("path")).await?;
     archive::with_stat(pieces("application/x-tar", bytes)?, &stat)
 }
 
 pub async fn put_archive(call: Call) -> Answer {
-    let (engine, container, path) =
-        (call.engine.clone(), call.container()?, call.query.text("path").to_owned());
+    let (engine, container, typed) = (call.engine.clone(), call.container()?, call.name().to_owned());
+    let path = call.query.text("path").to_owned();
     let wish = archive::Put {
         keeps_kinds: call.query.is("noOverwriteDirNonDir"),
         for_user: call.query.is("copyUIDGID"),
     };
-    archive::put(&engine, &container, &path, wish, call.pieces()).await?;
+    archive::put(&engine, &container, &typed, &path, wish, call.pieces()).await?;
     empty(StatusCode::OK)
 }
 
 pub async fn commit(mut call: Call) -> Answer {
-    let config = call.json().await?;
+    let config = call.untyped_json().await?;
     let query = &call.query;
     let wish = commit::Wish {
         container: query.text("container").to_owned(),

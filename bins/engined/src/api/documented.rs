@@ -10,7 +10,7 @@ use super::body::Body;
 /// By the pattern of a route: `[]` after a list, `{}` after a map, `*` for every element.
 const FILLED: [(&str, &[&str]); 9] = [
     (
-        "/containers/{id}/json",
+        "/containers/{id*}/json",
         &[
             "GraphDriver.Data{}",
             "HostConfig.Binds[]",
@@ -43,7 +43,7 @@ const FILLED: [(&str, &[&str]); 9] = [
     ("/volumes/create", &["Labels{}", "Options{}"]),
     ("/volumes/prune", &["VolumesDeleted[]"]),
     ("/networks/prune", &["NetworksDeleted[]"]),
-    ("/containers/{id}/update", &["Warnings[]"]),
+    ("/containers/{id*}/update", &["Warnings[]"]),
 ];
 
 /// Fills what the document knows no null for.

@@ -2,7 +2,7 @@
 
 use engine_api::error::ErrorBody;
 use errdefs::{Error, Kind};
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, header};
 
 use super::body::Body;
 
@@ -32,12 +32,22 @@ pub fn answer(error: &Error) -> Response<Body> {
         message.push_str(". ");
         message.push_str(hint);
     }
+    told(status(error.kind()), message)
+}
+
+/// The answer to a client that asks too often.
+pub fn too_often() -> Response<Body> {
+    let message = "too many requests: ask less often, or raise --request-rate".to_owned();
+    let mut answer = told(StatusCode::TOO_MANY_REQUESTS, message);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+fn told(status: StatusCode, message: String) -> Response<Body> {
     let json = serde_json::to_vec(&ErrorBody { message }).unwrap_or_default();
     let mut answer = Response::new(Body::from(json));
-    *answer.status_mut() = status(error.kind());
-    answer
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 

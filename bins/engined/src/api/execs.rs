@@ -18,8 +18,8 @@ pub async fn inspect(call: Call) -> Answer {
 }
 
 pub async fn resize(call: Call) -> Answer {
-    let side = |name: &str| call.query.number::<u32>(name).map(Option::unwrap_or_default);
-    exec::resize(&call.engine, call.name(), side("h")?, side("w")?).await?;
+    let (height, width) = (call.query.side("h", "height")?, call.query.side("w", "width")?);
+    exec::resize(&call.engine, call.name(), height, width).await?;
     empty(StatusCode::OK)
 }
 
@@ -32,15 +32,16 @@ pub async fn start(mut call: Call) -> Answer {
         return empty(StatusCode::OK);
     }
     if found.state.borrow().is_started {
-        return Err(errdefs::Error::failed_precondition(format!("exec {} has already run", found.id)));
+        return Err(found.has_started());
     }
     let engine = call.engine.clone();
-    let is_raw = found.wish.tty || !versions::is_stream_named(call.version);
+    let is_framed = !wish.tty;
+    let is_raw = !is_framed || !versions::is_stream_named(call.version);
     let is_upgrade = call.is_upgrade();
     call.take_over
         .take(is_upgrade, is_raw || !is_upgrade, move |stream| async move {
             if let Err(error) =
-                exec::start(&engine, &found, Client::Attached(stream), wish.console_size).await
+                exec::start(&engine, &found, Client::Attached { stream, is_framed }, wish.console_size).await
             {
                 tracing::warn!(exec = found.id, error = %error.chain(), "cannot serve an exec");
             }

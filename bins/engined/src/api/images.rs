@@ -61,7 +61,7 @@ pub async fn describe(call: Call) -> Answer {
 }
 
 pub async fn login(mut call: Call) -> Answer {
-    let auth: AuthConfig = call.json().await?;
+    let auth: AuthConfig = call.untyped_json().await?;
     json(&registry::login(&call.engine, &auth).await?)
 }
 
@@ -79,9 +79,7 @@ pub async fn create(call: Call) -> Answer {
         return Err(Error::invalid_argument("either fromImage or fromSrc must be set"));
     }
     let mut config = Config::default();
-    for change in query.all("changes") {
-        crate::containers::commit::change(&mut config, &change)?;
-    }
+    crate::containers::commit::instruction::apply(&mut config, &query.all("changes"))?;
     let wish = import::Wish {
         repository: query.text("repo").to_owned(),
         tag: query.text("tag").to_owned(),

@@ -55,7 +55,7 @@ pub fn open(config: &Config) -> Result<Listeners> {
         match host {
             Host::Inherited(_) => {}
             Host::Unix(path) => {
-                let listener = daemon::socket::listen(path, Some(&config.flags.group))
+                let listener = daemon::socket::listen(path, Some(config.group()))
                     .map_err(|cause| Error::failed_precondition(cause.to_string()))?;
                 listeners.all.push(unix(listener)?);
                 listeners.made.push(path.clone());

@@ -1,5 +1,6 @@
 //! The Docker Engine API: its routes, versions, bodies and errors.
 
+mod accept;
 mod authorization;
 mod body;
 mod call;
@@ -9,10 +10,12 @@ mod errors;
 mod execs;
 pub mod hijack;
 mod images;
+mod lenient;
 pub mod listeners;
 mod networks;
 pub mod plugin;
 mod query;
+pub mod rate;
 mod routes;
 pub mod serve;
 mod socket;

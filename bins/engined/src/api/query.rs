@@ -55,6 +55,20 @@ impl Query {
         }
     }
 
+    /// One side of a terminal, in characters; `name` is what people call it.
+    ///
+    /// # Errors
+    /// It is absent, or no such number.
+    pub fn side(&self, key: &str, name: &str) -> Result<u32> {
+        let text = self.text(key);
+        text.parse().map_err(|_| {
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            let why = if is_number { "value out of range" } else { "invalid syntax" };
+            Error::invalid_argument(format!("invalid resize {name} \"{text}\": {why}"))
+        })
+    }
+
     /// A moment; `None` when absent or zero.
     ///
     /// # Errors
@@ -106,6 +120,22 @@ mod tests {
         assert!(query.is("all") && !query.is("none") && !query.is("absent"));
         assert_eq!(query.text("bad"), "%zz");
         assert!(query.number::<u32>("name").is_err());
+    }
+
+    #[test]
+    fn sides_of_a_terminal_are_numbers() {
+        let query = Query::parse("h=40&w=x&a=-1&b=4294967296&c=");
+        assert_eq!(query.side("h", "height").unwrap(), 40);
+        for (key, why) in [
+            ("w", "\"x\": invalid syntax"),
+            ("a", "\"-1\": value out of range"),
+            ("b", "\"4294967296\": value out of range"),
+            ("c", "\"\": invalid syntax"),
+            ("absent", "\"\": invalid syntax"),
+        ] {
+            let told = query.side(key, "width").unwrap_err().to_string();
+            assert_eq!(told, format!("invalid resize width {why}"));
+        }
     }
 
     proptest! {

@@ -12,6 +12,7 @@ use super::body::{Body, RequestBody};
 use super::call::{Answer, Call};
 use super::hijack::TakeOver;
 use super::query::{Query, decode};
+use super::rate::TooOften;
 use super::versions;
 use super::{containers, documented, errors, execs, images, networks, system, volumes};
 use crate::engine::Engine;
@@ -37,28 +38,31 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
     GET "/containers/json" => containers::list,
     POST "/containers/create" => containers::create,
     POST "/containers/prune" => containers::prune,
-    GET "/containers/{id}/json" => containers::inspect,
-    GET "/containers/{id}/top" => containers::top,
-    GET "/containers/{id}/logs" => containers::logs,
-    GET "/containers/{id}/changes" => containers::changes,
-    GET "/containers/{id}/export" => containers::export,
-    GET "/containers/{id}/stats" => containers::stats,
-    POST "/containers/{id}/resize" => containers::resize,
-    POST "/containers/{id}/start" => containers::start,
-    POST "/containers/{id}/stop" => containers::stop,
-    POST "/containers/{id}/restart" => containers::restart,
-    POST "/containers/{id}/kill" => containers::kill,
-    POST "/containers/{id}/update" => containers::update,
-    POST "/containers/{id}/rename" => containers::rename,
-    POST "/containers/{id}/pause" => containers::pause,
-    POST "/containers/{id}/unpause" => containers::unpause,
-    POST "/containers/{id}/attach" => containers::attach,
-    GET "/containers/{id}/attach/ws" => containers::attach_ws,
-    POST "/containers/{id}/wait" => containers::wait,
-    POST "/containers/{id}/exec" => execs::create,
-    HEAD "/containers/{id}/archive" => containers::stat_path,
-    GET "/containers/{id}/archive" => containers::get_archive,
-    PUT "/containers/{id}/archive" => containers::put_archive,
+    GET "/containers/{id*}/json" => containers::inspect,
+    GET "/containers/{id*}/top" => containers::top,
+    GET "/containers/{id*}/logs" => containers::logs,
+    GET "/containers/{id*}/changes" => containers::changes,
+    GET "/containers/{id*}/export" => containers::export,
+    GET "/containers/{id*}/stats" => containers::stats,
+    POST "/containers/{id*}/resize" => containers::resize,
+    POST "/containers/{id*}/start" => containers::start,
+    POST "/containers/{id*}/stop" => containers::stop,
+    POST "/containers/{id*}/restart" => containers::restart,
+    POST "/containers/{id*}/kill" => containers::kill,
+    POST "/containers/{id*}/update" => containers::update,
+    POST "/containers/{id*}/rename" => containers::rename,
+    POST "/containers/{id*}/pause" => containers::pause,
+    POST "/containers/{id*}/unpause" => containers::unpause,
+    POST "/containers/{id*}/attach" => containers::attach,
+    GET "/containers/{id*}/attach/ws" => containers::attach_ws,
+    POST "/containers/{id*}/wait" => containers::wait,
+    POST "/containers/{id*}/exec" => execs::create,
+    HEAD "/containers/{id*}/archive" => containers::stat_path,
+    GET "/containers/{id*}/archive" => containers::get_archive,
+    PUT "/containers/{id*}/archive" => containers::put_archive,
+    GET "/containers/{id*}/checkpoints" => containers::checkpoints,
+    POST "/containers/{id*}/checkpoints" => containers::checkpoints,
+    DELETE "/containers/{id*}/checkpoints/{name}" => containers::checkpoints,
     DELETE "/containers/{id*}" => containers::remove,
     POST "/exec/{id}/start" => execs::start,
     POST "/exec/{id}/resize" => execs::resize,
@@ -94,16 +98,14 @@ const ROUTES: &[(Method, &str, Handler)] = routes! {
 };
 
 /// Docker has these, and we do not yet.
-const MISSING: [(&str, &str); 5] = [
-    ("/build", "builds"),
-    ("/build/cancel", "builds"),
-    ("/session", "sessions"),
-    ("/grpc", "gRPC"),
-    ("/containers/{id}/checkpoints", "checkpoints"),
-];
+const MISSING: [(&str, &str); 4] =
+    [("/build", "builds"), ("/build/cancel", "builds"), ("/session", "sessions"), ("/grpc", "gRPC")];
 
 /// What only a node of a swarm can do, in Docker's words.
 const NO_SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
+
+/// It never becomes one, and nobody who asked for it should be told to ask for it.
+const NEVER_SWARM: &str = "This node cannot be part of a swarm: this engine has no swarm mode";
 
 /// Parts of the API that only a swarm has.
 const SWARM: [&str; 7] = ["swarm", "nodes", "services", "tasks", "secrets", "configs", "node"];
@@ -118,15 +120,9 @@ pub async fn answer(
     let (parts, body) = request.into_parts();
     let began = std::time::Instant::now();
     let path = parts.uri.path().to_owned();
-    let result = allowed(engine, &parts, body.into(), take_over, caller).await;
-    let mut answer = match result {
-        Ok(answer) => answer,
-        Err(error) => {
-            if error.kind() == Kind::Internal || error.kind() == Kind::Unknown {
-                tracing::error!(method = %parts.method, path, error = %error.chain(), "a call failed");
-            }
-            errors::answer(&error)
-        }
+    let mut answer = match engine.rate.turn(&caller.client()).await {
+        Err(TooOften) => errors::too_often(),
+        Ok(()) => told(engine, &parts, body.into(), take_over, caller).await,
     };
     tracing::debug!(method = %parts.method, path, status = answer.status().as_u16(), micros = began.elapsed().as_micros() as u64, "call");
     let headers = answer.headers_mut();
@@ -137,6 +133,26 @@ pub async fn answer(
         headers.insert("x-request-id", id.clone());
     }
     answer
+}
+
+/// The answer, be it that the call failed.
+async fn told(
+    engine: Arc<Engine>,
+    parts: &http::request::Parts,
+    body: RequestBody,
+    take_over: TakeOver,
+    caller: &Caller,
+) -> Response<Body> {
+    match allowed(engine, parts, body, take_over, caller).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            if error.kind() == Kind::Internal || error.kind() == Kind::Unknown {
+                let path = parts.uri.path();
+                tracing::error!(method = %parts.method, path, error = %error.chain(), "a call failed");
+            }
+            errors::answer(&error)
+        }
+    }
 }
 
 /// Routes a request that every authorization plugin allows, and gives the answer that they allow.
@@ -184,6 +200,11 @@ async fn route(
 
 fn unrouted(method: &Method, path: &[String]) -> Error {
     let first = path.first().map_or("", String::as_str);
+    match (method, path.iter().map(String::as_str).collect::<Vec<_>>().as_slice()) {
+        (&Method::POST, ["swarm", "init" | "join"]) => return Error::unavailable(NEVER_SWARM),
+        (&Method::POST, ["swarm", "leave"]) => return Error::unavailable("This node is not part of a swarm"),
+        _ => {}
+    }
     // Updating a volume is for those of a cluster.
     let is_cluster_volume = *method == Method::PUT && matched("/volumes/{name}", path).is_some();
     if SWARM.contains(&first) || is_cluster_volume {
@@ -194,18 +215,12 @@ fn unrouted(method: &Method, path: &[String]) -> Error {
         return Error::not_found(format!("plugin {name:?} not found: this engine has no managed plugins"));
     }
     if first == "debug" {
-        return Error::not_found("page not found: this engine has no debug endpoints");
+        return Error::not_found("page not found");
     }
     if let Some((_, what)) = MISSING.iter().find(|(pattern, _)| matched(pattern, path).is_some()) {
         return Error::unimplemented(format!("{what}: not implemented"));
     }
-    let is_known = ROUTES.iter().any(|(_, pattern, _)| matched(pattern, path).is_some());
-    let path = format!("/{}", path.join("/"));
-    if is_known {
-        Error::not_found(format!("page not found: {method} {path}"))
-    } else {
-        Error::not_found(format!("page not found: {path}"))
-    }
+    Error::not_found("page not found")
 }
 
 /// The words in the braces of a pattern that covers the path.
@@ -246,11 +261,11 @@ mod tests {
 
     #[test]
     fn patterns_match_parts_and_image_names() {
-        assert_eq!(words("/containers/{id}/json", "/containers/abc/json").unwrap(), ["abc"]);
+        assert_eq!(words("/containers/{id*}/json", "/containers/abc/json").unwrap(), ["abc"]);
         assert_eq!(words("/images/{name*}/json", "/images/reg:5000/a/b:1/json").unwrap(), ["reg:5000/a/b:1"]);
         assert_eq!(words("/images/{name*}", "/images/a/b").unwrap(), ["a/b"]);
-        assert!(words("/containers/{id}/json", "/containers//json").is_none());
-        assert!(words("/containers/{id}/json", "/containers/a/b/json").is_none());
+        assert!(words("/containers/{id*}/json", "/containers//json").is_none());
+        assert_eq!(words("/containers/{id*}/json", "/containers/a/b/json").unwrap(), ["a/b"]);
         assert!(words("/images/{name*}/json", "/images/json").is_none());
     }
 

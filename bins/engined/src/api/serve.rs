@@ -4,6 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
+use http::Request;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::authorization::Caller;
 use super::hijack::{Stream, TakeOver};
+use super::lenient::Lenient;
 use super::listeners::Listener;
 use super::socket::Socket;
 use crate::engine::Engine;
@@ -26,7 +30,7 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest head of a request; credentials and labels are part of it.
 const HEAD_LIMIT_BYTES: usize = 256 << 10;
 /// Connections at once on one listener: the others wait in the kernel's queue.
-const CONNECTIONS: usize = 4096;
+pub const CONNECTIONS: usize = 4096;
 /// Handshakes at once: whoever has no certificate must not keep the processors busy.
 const HANDSHAKES: usize = 32;
 
@@ -38,7 +42,8 @@ pub async fn listen(engine: Arc<Engine>, listener: Listener) {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let accepted = match &listener {
             Listener::Unix(listener) => listener.accept().await.map(|(socket, _)| {
-                drop(tokio::spawn(connection(engine.clone(), socket.into(), Caller::default(), place)));
+                let caller = Caller::local(socket.peer_cred().map_or(0, |peer| peer.uid()));
+                drop(tokio::spawn(connection(engine.clone(), socket.into(), caller, place)));
             }),
             Listener::Tls(listener, acceptor) => listener.accept().await.map(|(socket, _)| {
                 let (acceptor, handshakes) = (acceptor.clone(), handshakes.clone());
@@ -77,10 +82,16 @@ async fn connection(engine: Arc<Engine>, socket: Socket, caller: Caller, place: 
     tokio::pin!(hangup);
     let (take_over, taken) = TakeOver::new();
     let caller = Arc::new(caller);
-    let service = service_fn(move |request| {
+    let (socket, expected) = Lenient::new(socket);
+    let service = service_fn(move |request: Request<Incoming>| {
         let (engine, take_over, caller) = (engine.clone(), take_over.clone(), caller.clone());
+        let (expected, has_body) = (expected.clone(), !request.body().is_end_stream());
         Box::pin(async move {
-            Ok::<_, Infallible>(super::routes::answer(engine, request, take_over, &caller).await)
+            let answer = super::routes::answer(engine, request, take_over, &caller).await;
+            if !has_body {
+                expected.again();
+            }
+            Ok::<_, Infallible>(answer)
         })
     });
     // A client may close its sending half as soon as the request is out.
@@ -103,8 +114,11 @@ async fn connection(engine: Arc<Engine>, socket: Socket, caller: Caller, place: 
     };
     if let Some(successor) = successor {
         let parts = connection.into_parts();
+        let (socket, rest) = parts.io.into_inner().into_parts();
+        let mut early = BytesMut::from(parts.read_buf);
+        early.extend_from_slice(&rest);
         tokio::select! {
-            () = successor(Stream::new(parts.io.into_inner(), parts.read_buf)) => {}
+            () = successor(Stream::new(socket, early.freeze())) => {}
             () = hangup => {}
         }
     }

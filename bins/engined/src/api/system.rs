@@ -1,13 +1,15 @@
 //! Ping, version, info, events, df.
 
-use bytes::Bytes;
+use engine_api::event::Event;
 use engine_api::system::CachePruned;
+use errdefs::Error;
 use http::{HeaderValue, StatusCode, header};
 use tokio::sync::mpsc;
 
+use super::accept;
 use super::call::{Answer, Call, empty, json, pieces};
 use crate::events;
-use crate::system;
+use crate::system::{self, versions};
 use crate::time::Time;
 
 pub async fn ping(_: Call) -> Answer {
@@ -26,11 +28,13 @@ pub async fn version(call: Call) -> Answer {
 }
 
 pub async fn info(call: Call) -> Answer {
-    json(&system::info::info(&call.engine).await)
+    json(&versions::info(call.version, system::info::info(&call.engine).await)?)
 }
 
 pub async fn df(call: Call) -> Answer {
-    json(&system::df::usage(&call.engine, &call.query.all("type")).await?)
+    let kinds = if versions::has_kinds_of_usage(call.version) { call.query.all("type") } else { Vec::new() };
+    let usage = system::df::look(&call.engine, &kinds).await?;
+    json(&versions::usage(call.version, call.query.is("verbose"), usage)?)
 }
 
 /// There are none; clients ask.
@@ -48,16 +52,27 @@ pub async fn events(call: Call) -> Answer {
     let (since, until) = (call.query.time("since")?, call.query.time("until")?);
     // Here, other than in logs, the beginning of time is a time.
     let since = since.or_else(|| (call.query.text("since") == "0").then_some(Time(0)));
+    if let (Some(from), Some(to)) = (since, until)
+        && to < from
+    {
+        let [from, to] = ["since", "until"].map(|name| call.query.text(name));
+        return Err(Error::invalid_argument(format!(
+            "`since` time ({from}) cannot be after `until` time ({to})"
+        )));
+    }
+    let kind = accept::stream_of_json(&call.headers).unwrap_or(versions::type_of_events(call.version));
+    let version = call.version;
     let (past, mut live) = call.engine.events.listen();
     let (send, receive) = mpsc::channel(64);
     tokio::spawn(async move {
-        let passes = |event: &engine_api::event::Event| {
-            events::matches(&filters, event) && until.is_none_or(|until| event.time_nano <= until.0)
+        let passes = |event: &Event| {
+            events::matches(&filters, event)
+                && until.is_none_or(|until| event.time_nano <= until.0)
+                && versions::event(version, event).is_some()
         };
-        let line = |event: &engine_api::event::Event| {
-            let mut line = serde_json::to_vec(event).unwrap_or_default();
-            line.push(b'\n');
-            Ok(Bytes::from(line))
+        let line = |event: &Event| {
+            let shown = versions::event(version, event);
+            Ok(accept::line(kind, &serde_json::to_vec(&shown).unwrap_or_default()))
         };
         // Without `since` nothing is told again.
         let told = past
@@ -90,7 +105,7 @@ pub async fn events(call: Call) -> Answer {
             }
         }
     });
-    pieces("application/json", receive)
+    pieces(kind, receive)
 }
 
 /// Used by handlers whose success has nothing to say.

@@ -34,7 +34,7 @@ const RENAMED: [(&str, &str); 19] = [
 const IDLE: [&str; 1] = ["builder"];
 
 /// Keys whose flag has the same name.
-const PLAIN: [&str; 74] = [
+const PLAIN: [&str; 75] = [
     "allow-direct-routing",
     "allow-nondistributable-artifacts",
     "api-cors-header",
@@ -95,6 +95,7 @@ const PLAIN: [&str; 74] = [
     "oom-score-adjust",
     "pidfile",
     "raw-logs",
+    "request-rate",
     "rootless",
     "seccomp-profile",
     "selinux-enabled",

@@ -68,6 +68,12 @@ impl Config {
         }
     }
 
+    /// Which group's members may connect to the unix sockets.
+    pub fn group(&self) -> &str {
+        let default = if self.is_dockerd { "docker" } else { "wherry" };
+        self.flags.group.as_deref().unwrap_or(default)
+    }
+
     /// Certificates of the authority, certificate of the engine, its key; unless they are named,
     /// those that Docker looks for in `DOCKER_CERT_PATH` or `~/.docker`.
     pub fn tls_files(&self) -> (PathBuf, PathBuf, PathBuf) {

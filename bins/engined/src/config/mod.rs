@@ -59,8 +59,14 @@ pub fn load(words: impl Iterator<Item = std::ffi::OsString>) -> Result<Config> {
     let is_dockerd = program.file_name().is_some_and(|name| name == DOCKERD);
     let is_explicit = given.iter().any(|name| name == "config_file");
     let default_file = if is_dockerd { "/etc/docker/daemon.json" } else { DEFAULT_FILE };
-    let read = read_file(on_line.config_file.as_deref().unwrap_or(Path::new(default_file)), is_explicit)?;
-    let from_file = file::translate(&read, &given)?;
+    let path = on_line.config_file.as_deref().unwrap_or(Path::new(default_file));
+    let read = read_file(path, is_explicit)?;
+    let from_file = file::translate(&read, &given).map_err(|cause| {
+        Error::new(
+            cause.kind(),
+            format!("unable to configure the Docker daemon with file {}: {}", path.display(), cause.chain()),
+        )
+    })?;
     let mut all = vec![words.first().cloned().unwrap_or_else(|| "engined".into())];
     all.extend(from_file.words.into_iter().map(Into::into));
     all.extend(words.into_iter().skip(1));

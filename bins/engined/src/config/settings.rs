@@ -32,7 +32,16 @@ impl Config {
             labels: self.flags.label.clone(),
             registry_mirrors: self.flags.registry_mirror.clone(),
             insecure_registries: self.flags.insecure_registry.clone(),
-            authorization_plugins: self.flags.access.authorization_plugin.clone(),
+            authorization_plugins: {
+                // Named twice, it is asked once.
+                let mut all: Vec<String> = Vec::new();
+                for name in &self.flags.access.authorization_plugin {
+                    if !all.contains(name) {
+                        all.push(name.clone());
+                    }
+                }
+                all
+            },
             stop_timeout_seconds: self.flags.rest.default_stop_timeout.unwrap_or(STOP_TIMEOUT_SECONDS),
             is_debug: self.is_debug(),
         }

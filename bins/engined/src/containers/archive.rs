@@ -19,22 +19,27 @@ use crate::engine::Engine;
 const GO_DIRECTORY: u32 = 1 << 31;
 const GO_SYMLINK: u32 = 1 << 27;
 
-/// Looks at a path; a link is looked at itself.
+/// Looks at a path; a link is looked at itself. `typed` is what the client calls the container.
 ///
 /// # Errors
 /// There is no such path.
-pub async fn stat(engine: &Engine, container: &Container, path: &str) -> Result<PathStat> {
+pub async fn stat(engine: &Engine, container: &Container, typed: &str, path: &str) -> Result<PathStat> {
     let root = Root::of(engine, container, Access::Read).await?;
-    look(&root, container, path)
+    look(&root, typed, path)
 }
 
-fn missing(container: &Container, path: &str) -> Error {
-    Error::not_found(format!("Could not find the file {path} in container {}", container.record().name))
+fn missing(typed: &str, path: &str) -> Error {
+    Error::not_found(format!("Could not find the file {path} in container {typed}"))
+}
+
+/// Whether the path says itself that it is a directory's: then links at its end are followed.
+fn is_of_directory(path: &str) -> bool {
+    path.ends_with('/') || path.ends_with("/.")
 }
 
 /// Directory and last part of a path; the root itself has the name `/`.
 fn split(path: &str) -> (String, String) {
-    let is_contents = path.ends_with("/.");
+    let is_contents = is_of_directory(path);
     let path = path.trim_end_matches("/.").trim_end_matches('/');
     let path = path.trim_start_matches('/');
     if path.is_empty() || path == "." {
@@ -49,13 +54,17 @@ fn split(path: &str) -> (String, String) {
     }
 }
 
-fn look(root: &Root, container: &Container, path: &str) -> Result<PathStat> {
+fn look(root: &Root, typed: &str, path: &str) -> Result<PathStat> {
     if path.is_empty() {
         return Err(Error::invalid_argument("missing parameter: path"));
     }
     let (_, name) = split(path);
     let whole = path.trim_end_matches("/.").trim_end_matches('/');
-    let node = root.open(whole, OFlags::PATH | OFlags::NOFOLLOW).map_err(|_| missing(container, path))?;
+    let how = if is_of_directory(path) { OFlags::DIRECTORY } else { OFlags::NOFOLLOW };
+    let node = root.open(whole, OFlags::PATH | how).map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotADirectory => Error::invalid_argument(format!("{path}: not a directory")),
+        _ => missing(typed, path),
+    })?;
     let stat = rustix::fs::fstat(&node)
         .map_err(|cause| Error::internal("cannot look at a path").with_source(io::Error::from(cause)))?;
     let kind = FileType::from_raw_mode(stat.st_mode);
@@ -107,14 +116,24 @@ pub fn with_stat<B>(mut answer: Response<B>, stat: &PathStat) -> Result<Response
 ///
 /// # Errors
 /// There is no such path.
-pub async fn get(engine: &Engine, container: &Container, path: &str) -> Result<(PathStat, Pieces)> {
+pub async fn get(
+    engine: &Engine,
+    container: &Container,
+    typed: &str,
+    path: &str,
+) -> Result<(PathStat, Pieces)> {
     let root = Root::of(engine, container, Access::Read).await?;
-    let stat = look(&root, container, path)?;
+    let stat = look(&root, typed, path)?;
     let (directory, name) = split(path);
     let parent =
-        root.open(&directory, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|_| missing(container, path))?;
+        root.open(&directory, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|_| missing(typed, path))?;
     engine.tell_container("archive-path", container, &[]);
-    let shown = if name == "." { stat.name.trim_matches('/').to_owned() } else { name.clone() };
+    // `DIRECTORY/.` is what is in it: its entries have no name above them.
+    let shown = match name.as_str() {
+        "." if path.ends_with("/.") => ".".to_owned(),
+        "." => stat.name.trim_matches('/').to_owned(),
+        _ => name.clone(),
+    };
     Ok((
         stat,
         written(move |writer| {
@@ -181,6 +200,7 @@ pub struct Put {
 pub async fn put(
     engine: &Engine,
     container: &Container,
+    typed: &str,
     path: &str,
     wish: Put,
     body: mpsc::Receiver<Bytes>,
@@ -214,7 +234,7 @@ pub async fn put(
             Some(code) if code == rustix::io::Errno::NOTDIR.raw_os_error() => {
                 Error::invalid_argument(format!("extraction point is not a directory: {path}"))
             }
-            _ => missing(container, path),
+            _ => missing(typed, path),
         })?;
     let applied = tokio::task::spawn_blocking(move || {
         let stream = BufReader::with_capacity(128 << 10, FromPieces { body, piece: Bytes::new() });
@@ -263,7 +283,7 @@ mod tests {
     fn paths_are_split() {
         for (path, directory, name) in [
             ("/etc/hosts", "/etc", "hosts"),
-            ("/etc/", "/", "etc"),
+            ("/etc/", "/etc", "."),
             ("/", "/", "."),
             ("/a/b/.", "/a/b", "."),
             ("x", "/", "x"),

@@ -279,7 +279,7 @@ async fn run(
         let (engine, process) = (engine.clone(), process.clone());
         async move {
             let stream = Stream::new(theirs, bytes::Bytes::new());
-            exec::start(&engine, &process, Client::Attached(stream), None).await
+            exec::start(&engine, &process, Client::Attached { stream, is_framed: true }, None).await
         }
     });
     let ended = tokio::time::timeout(patience, async {

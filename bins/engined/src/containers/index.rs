@@ -126,6 +126,9 @@ impl Index {
         if let Some(container) = all.by_name.get(name).and_then(|id| all.by_id.get(id)) {
             return Ok(container.clone());
         }
+        if let Some(container) = all.linked(name) {
+            return Ok(container);
+        }
         let missing = || Error::not_found(format!("No such container: {typed}"));
         if typed.is_empty() {
             return Err(missing());
@@ -155,6 +158,14 @@ impl Index {
 }
 
 impl All {
+    /// By the name that another one has for it: `PARENT/ALIAS`.
+    fn linked(&self, typed: &str) -> Option<Arc<Container>> {
+        let (parent, alias) = typed.split_once('/')?;
+        let parent = self.by_id.get(self.by_name.get(parent)?)?.record();
+        let link = parent.links.iter().find(|link| link.alias == alias)?;
+        self.by_id.get(&link.id).cloned()
+    }
+
     fn add(&mut self, container: Container) {
         self.by_name.insert(container.record().name.clone(), container.id.clone());
         self.by_id.insert(container.id.clone(), Arc::new(container));
@@ -214,6 +225,17 @@ mod tests {
         assert_eq!(id("ab").unwrap_err().to_string(), "multiple IDs found with provided prefix: ab");
         assert_eq!(id("zz").unwrap_err().to_string(), "No such container: zz");
         assert!(id("").is_err());
+    }
+
+    #[test]
+    fn found_by_what_another_calls_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let index = index(directory.path(), &[("abc1", "web"), ("abd2", "db")]);
+        let link = super::super::links::Link { id: "abd2".into(), alias: "data".into() };
+        index.find("web").unwrap().update(|record| record.links.push(link));
+        assert_eq!(index.find("/web/data").unwrap().id, "abd2");
+        let missing = index.find("web/other").map(|found| found.id.clone()).unwrap_err().to_string();
+        assert_eq!(missing, "No such container: web/other");
     }
 
     #[test]

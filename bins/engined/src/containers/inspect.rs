@@ -27,6 +27,7 @@ pub async fn inspect(engine: &Engine, container: &Container, with_size: bool) ->
         args: record.args.clone(),
         state: state(&record),
         image: record.image_id.clone(),
+        image_manifest_descriptor: record.shown_manifest(),
         resolv_conf_path: file("resolv.conf"),
         hostname_path: file("hostname"),
         hosts_path: file("hosts"),

@@ -1,6 +1,7 @@
 //! Signals.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use containerd_api::services::tasks::v1::{KillRequest, ResumeTaskRequest};
 use errdefs::{Error, Result};
@@ -48,7 +49,10 @@ pub fn parse(text: &str) -> Result<u32> {
     number.filter(|number| (1..=SIGRTMAX).contains(number)).ok_or_else(bad)
 }
 
-/// Sends a signal on somebody's behalf.
+/// How long a kill waits for the end that it asks for; who waits longer is told nothing, as in Docker.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Sends a signal on somebody's behalf. What nobody survives has ended when this returns: it can be removed.
 ///
 /// # Errors
 /// The container does not run.
@@ -67,21 +71,28 @@ pub async fn kill(engine: &Arc<Engine>, container: &Arc<Container>, signal: &str
         )));
     }
     let own = if record.config.stop_signal.is_empty() { SIGTERM } else { parse(&record.config.stop_signal)? };
-    if number == SIGKILL || number == own {
+    let is_end = number == SIGKILL || number == own;
+    if is_end {
         container.live().is_stopping = true;
     }
     container.update(|record| record.is_stopped_by_hand = true);
-    send(engine, container, number).await?;
+    let mut progress = container.progress.subscribe();
+    let before = progress.borrow().exits;
+    send(engine, container, number, is_end).await?;
     engine.tell_container("kill", container, &[("signal", number.to_string())]);
+    if number == SIGKILL {
+        let ended = progress.wait_for(|now| now.exits > before || now.is_removed);
+        let _ = tokio::time::timeout(END_PATIENCE, ended).await;
+    }
     Ok(())
 }
 
 /// Sends a signal; to a process that has just ended, it is sent in vain. A frozen process is
-/// thawed when it is to die.
+/// thawed when the signal is to end it: it could not obey otherwise.
 ///
 /// # Errors
 /// The supervisor refuses.
-pub async fn send(engine: &Arc<Engine>, container: &Arc<Container>, signal: u32) -> Result<()> {
+pub async fn send(engine: &Arc<Engine>, container: &Arc<Container>, signal: u32, is_end: bool) -> Result<()> {
     let mut tasks = engine.supervisor.tasks();
     let request = KillRequest { container_id: container.id.clone(), signal, ..KillRequest::default() };
     match tasks.kill(request).await {
@@ -94,8 +105,16 @@ pub async fn send(engine: &Arc<Engine>, container: &Arc<Container>, signal: u32)
         }
         Err(status) => return Err(supervisor::failed(format!("kill container: {}", container.id))(status)),
     }
-    if signal == SIGKILL && container.record().state.phase == Phase::Paused {
-        let _ = tasks.resume(ResumeTaskRequest { container_id: container.id.clone() }).await;
+    if is_end && container.record().state.phase == Phase::Paused {
+        let resumed = tasks.resume(ResumeTaskRequest { container_id: container.id.clone() }).await;
+        if resumed.is_ok() {
+            container.update(|record| {
+                if record.state.phase == Phase::Paused {
+                    record.state.phase = Phase::Running;
+                }
+            });
+            engine.tell_container("unpause", container, &[]);
+        }
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use errdefs::{Error, Result};
 use super::health::Status;
 use super::{Container, Phase, Record, Source};
 use crate::engine::Engine;
-use crate::filters::Filters;
+use crate::filters::{Filters, Patterns};
 use crate::time::Time;
 
 /// The filters of a list.
@@ -63,6 +63,7 @@ pub async fn list(engine: &Arc<Engine>, wish: Wish) -> Result<Vec<Summary>> {
             break;
         }
         let mut row = summary(engine, record);
+        row.names.extend(names_by_links(&all, &record.id));
         if wish.with_size
             && let Ok((own, whole)) = super::inspect::size(engine, container).await
         {
@@ -74,6 +75,17 @@ pub async fn list(engine: &Arc<Engine>, wish: Wish) -> Result<Vec<Summary>> {
     Ok(rows)
 }
 
+/// What containers that are linked to this one call it: `/PARENT/ALIAS`.
+fn names_by_links<'a>(
+    all: &'a [(Arc<Container>, Arc<Record>)],
+    id: &'a str,
+) -> impl Iterator<Item = String> + 'a {
+    all.iter().flat_map(move |(_, parent)| {
+        let links = parent.links.iter().filter(move |link| link.id == id);
+        links.map(|link| format!("/{}/{}", parent.name, link.alias))
+    })
+}
+
 /// Filters whose values have been looked up.
 struct Test {
     before: Option<Time>,
@@ -83,6 +95,8 @@ struct Test {
     exited: Option<Vec<i64>>,
     /// Names of the wanted networks.
     networks: Option<Vec<String>>,
+    ids: Option<Patterns>,
+    names: Option<Patterns>,
     is_any_phase: bool,
 }
 
@@ -126,6 +140,8 @@ impl Test {
             }
         }
         Ok(Test {
+            ids: filters.patterns("id"),
+            names: filters.patterns("name"),
             before: created("before")?,
             since: created("since")?,
             is_any_phase: wish.all
@@ -155,8 +171,8 @@ impl Test {
                 record.has_started && !is_running && codes.contains(&record.state.exit_code)
             })
             && filters.accepts("status", |word| word == phase.word())
-            && filters.accepts("id", |id| record.id.starts_with(id))
-            && filters.accepts("name", |name| matches_name(name, &record.name))
+            && self.ids.as_ref().is_none_or(|ids| ids.fit(&record.id))
+            && self.names.as_ref().is_none_or(|names| fits_name(names, &record.name))
             && filters.labels("label", record.config.labels.as_ref().unwrap_or(&Default::default()))
             && filters.without_labels(record.config.labels.as_ref().unwrap_or(&Default::default()))
             && self
@@ -178,26 +194,9 @@ impl Test {
     }
 }
 
-/// A part of the name; anchors and the leading slash are understood, as scripts use them.
-fn matches_name(pattern: &str, name: &str) -> bool {
-    let (pattern, from_start) = match pattern.strip_prefix('^') {
-        Some(rest) => (rest, true),
-        None => (pattern, false),
-    };
-    let (pattern, from_start) = match pattern.strip_prefix('/') {
-        Some(rest) => (rest, true),
-        None => (pattern, from_start),
-    };
-    let (pattern, to_end) = match pattern.strip_suffix('$') {
-        Some(rest) => (rest, true),
-        None => (pattern, false),
-    };
-    match (from_start, to_end) {
-        (true, true) => name == pattern,
-        (true, false) => name.starts_with(pattern),
-        (false, true) => name.ends_with(pattern),
-        (false, false) => name.contains(pattern),
-    }
+/// People ask for names with and without the slash in front of them.
+fn fits_name(patterns: &Patterns, name: &str) -> bool {
+    patterns.fit(name) || patterns.fit(&format!("/{name}"))
 }
 
 fn uses_volume(record: &Record, wanted: &str) -> bool {
@@ -222,6 +221,7 @@ pub fn summary(engine: &Engine, record: &Record) -> Summary {
         names: vec![format!("/{}", record.name)],
         image: record.config.image.clone(),
         image_id: record.image_id.clone(),
+        image_manifest_descriptor: record.shown_manifest(),
         command: words.join(" "),
         created: record.created.seconds(),
         ports: crate::networks::ports::rows(record),
@@ -303,10 +303,14 @@ mod tests {
     }
 
     #[test]
-    fn names_match_in_part_and_by_anchors() {
-        assert!(matches_name("eb", "web1"));
-        assert!(matches_name("^/web1$", "web1"));
-        assert!(!matches_name("^eb", "web1"));
-        assert!(!matches_name("web$", "web1"));
+    fn names_match_in_part_and_by_expressions() {
+        let fits = |pattern: &str, name: &str| {
+            let json = serde_json::json!({"name": [pattern]}).to_string();
+            fits_name(&Filters::parse(&json, &["name"]).unwrap().patterns("name").unwrap(), name)
+        };
+        assert!(
+            fits("eb", "web1") && fits("^/web1$", "web1") && fits("^web1$", "web1") && fits("w.b|x", "web1")
+        );
+        assert!(!fits("^eb", "web1") && !fits("web$", "web1"));
     }
 }

@@ -2,7 +2,7 @@
 
 pub mod archive;
 pub mod attach;
-mod cdi;
+pub mod cdi;
 pub mod changes;
 pub mod commit;
 pub mod create;

@@ -55,7 +55,7 @@ pub async fn spec_for(engine: &Engine, container: &Container, record: &Record) -
         links: super::links::environment(engine, record)?,
     })?;
     let requests = host.resources.device_requests.as_deref().unwrap_or_default();
-    super::cdi::give(&mut spec, requests, &super::cdi::directories())?;
+    super::cdi::give(&mut spec, requests, &engine.config.flags.cdi_directories())?;
     Ok((spec, held))
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use engine_api::container::Config;
 use engine_api::host_config::HostConfig;
+use engine_api::image::Descriptor;
 use engine_api::network::EndpointSettings;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub struct Record {
     pub image_id: String,
     /// Name of the image in the supervisor's store.
     pub image_name: String,
+    /// The manifest that the image has for this platform.
+    pub image_manifest: Descriptor,
     /// Chain ID of the image's layers, the parent of the container's snapshot; empty without layers.
     pub chain_id: String,
     pub path: String,
@@ -152,6 +155,11 @@ pub struct State {
 }
 
 impl Record {
+    /// The image's manifest; a container of an older engine does not know it.
+    pub fn shown_manifest(&self) -> Option<Descriptor> {
+        (!self.image_manifest.digest.is_empty()).then(|| self.image_manifest.clone())
+    }
+
     /// The container has a terminal.
     pub fn is_tty(&self) -> bool {
         self.config.tty

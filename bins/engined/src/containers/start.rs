@@ -10,6 +10,7 @@ use containerd_api::services::containers::v1::{
 use containerd_api::services::tasks::v1::{CreateTaskRequest, DeleteTaskRequest, StartRequest};
 use containerd_api::{FieldMask, SPEC_URL, pack, pack_json};
 use errdefs::{Error, Result};
+use sha2::{Digest, Sha256};
 
 pub use super::failure::exit_code;
 use super::failure::runtime_failure;
@@ -187,7 +188,7 @@ async fn keep_record(engine: &Engine, container: &Container, spec: Vec<u8>) -> R
         image: record.image_name.clone(),
         runtime: Some(container::Runtime {
             name: runtime.shim.clone(),
-            options: Some(runtime_options(engine, &runtime)),
+            options: Some(runtime_options(engine, &runtime)?),
         }),
         spec: Some(pack_json(SPEC_URL, spec.clone())),
         snapshotter: engine.supervisor.snapshotter.clone(),
@@ -218,20 +219,42 @@ pub fn runtime_of(engine: &Engine, asked: &str) -> Result<Runtime> {
     match settings.runtimes.get(name) {
         Some(runtime) => Ok(runtime.clone()),
         // containerd's own names need no configuration.
-        None if name.starts_with("io.containerd.") => Ok(Runtime { shim: name.to_owned(), binary: None }),
+        None if name.starts_with("io.containerd.") => Ok(Runtime::of_shim(name)),
         None => Err(Error::invalid_argument(format!("unknown or invalid runtime name: {name}"))),
     }
 }
 
 /// What the shim is told: which OCI runtime, and that its state is this engine's own, lest two engines of a host
 /// meet in one directory.
-fn runtime_options(engine: &Engine, runtime: &Runtime) -> containerd_api::Any {
+fn runtime_options(engine: &Engine, runtime: &Runtime) -> Result<containerd_api::Any> {
     let root = engine.config.run("runtime");
-    pack(&Options {
-        binary_name: runtime.binary.clone().unwrap_or_default(),
+    Ok(pack(&Options {
+        binary_name: program_of(engine, runtime)?,
         root: root.to_string_lossy().into_owned(),
         ..Options::default()
-    })
+    }))
+}
+
+/// The program that the shim executes; no shim knows of words before its own, so a script puts them there.
+fn program_of(engine: &Engine, runtime: &Runtime) -> Result<String> {
+    let Some(program) = runtime.binary.clone() else { return Ok(String::new()) };
+    if runtime.args.is_empty() {
+        return Ok(program);
+    }
+    let quoted = |word: &String| format!("'{}'", word.replace('\'', "'\\''"));
+    let words: Vec<String> = std::iter::once(&program).chain(&runtime.args).map(quoted).collect();
+    let script = format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "));
+    let directory = engine.config.run("runtimes");
+    let path = directory.join(hex::encode(&Sha256::digest(&script)[..8]));
+    if !path.exists() {
+        std::fs::create_dir_all(&directory).map_err(failed("make directory", &directory))?;
+        let new = path.with_extension(crate::identity::short(&crate::identity::new_id()));
+        std::fs::write(&new, script).map_err(failed("write", &new))?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&new, mode).map_err(failed("change the mode of", &new))?;
+        std::fs::rename(&new, &path).map_err(failed("rename", &new))?;
+    }
+    Ok(path.to_string_lossy().into_owned())
 }
 
 /// The writable layer of a container that is removed at its end is promised to nobody.

@@ -28,6 +28,8 @@ pub struct Wish {
     pub is_stream: bool,
     /// One sample at once, without the one before it.
     pub is_one_shot: bool,
+    /// Samples say which system they are of.
+    pub has_os_type: bool,
 }
 
 /// `GET /containers/{id}/stats`.
@@ -36,7 +38,7 @@ pub struct Wish {
 /// The first sample cannot be had.
 pub async fn stats(engine: &Arc<Engine>, container: &Arc<Container>, wish: Wish) -> Result<Pieces> {
     let (send, receive) = mpsc::channel(2);
-    let mut before = sample(engine, container).await?;
+    let mut before = sample(engine, container, wish).await?;
     let (engine, container) = (engine.clone(), container.clone());
     tokio::spawn(async move {
         if wish.is_stream || wish.is_one_shot || !container.record().state.phase.is_live() {
@@ -53,7 +55,7 @@ pub async fn stats(engine: &Arc<Engine>, container: &Arc<Container>, wish: Wish)
             if container.progress.borrow().is_removed {
                 return;
             }
-            let Ok(mut now) = sample(&engine, &container).await else { return };
+            let Ok(mut now) = sample(&engine, &container, wish).await else { return };
             now.precpu_stats = before.cpu_stats.clone();
             now.preread.clone_from(&before.read);
             if send.send(Ok(line(&now))).await.is_err() || !wish.is_stream {
@@ -72,9 +74,10 @@ fn line(stats: &Stats) -> Bytes {
 }
 
 /// One sample; a container that does not run uses nothing.
-async fn sample(engine: &Engine, container: &Container) -> Result<Stats> {
+async fn sample(engine: &Engine, container: &Container, wish: Wish) -> Result<Stats> {
     let record = container.record();
     let mut stats = Stats {
+        os_type: if wish.has_os_type { "linux".into() } else { String::new() },
         name: format!("/{}", record.name),
         id: container.id.clone(),
         read: Time::now().rfc3339(),

@@ -35,7 +35,7 @@ pub async fn stop(
     let before = progress.borrow().exits;
     container.live().is_stopping = true;
     container.update(|record| record.is_stopped_by_hand = true);
-    kill::send(engine, container, signal).await?;
+    kill::send(engine, container, signal, true).await?;
     engine.tell_container("kill", container, &[("signal", signal.to_string())]);
     let timeout =
         timeout.or(record.config.stop_timeout).unwrap_or_else(|| engine.settings().stop_timeout_seconds);
@@ -62,7 +62,7 @@ pub async fn kill_and_wait(
 ) -> Result<()> {
     let mut progress = container.progress.subscribe();
     container.live().is_stopping = true;
-    kill::send(engine, container, SIGKILL).await?;
+    kill::send(engine, container, SIGKILL, true).await?;
     engine.tell_container("kill", container, &[("signal", SIGKILL.to_string())]);
     match tokio::time::timeout(KILL_PATIENCE, progress.wait_for(|progress| progress.exits > exits_before))
         .await

@@ -30,7 +30,7 @@ pub async fn update(
     if !wish.restart_policy.name.is_empty() {
         if host.auto_remove {
             return Err(Error::failed_precondition(
-                "restart policy cannot be updated because AutoRemove is enabled for the container",
+                "Restart policy cannot be updated because AutoRemove is enabled for the container",
             ));
         }
         host.restart_policy = wish.restart_policy.clone();
@@ -104,17 +104,36 @@ fn merge(kept: &mut Resources, wish: &Resources) {
         memory_swap,
         pids_limit
     );
+    // An empty list takes away what stands.
+    macro_rules! take_list {
+        ($($field:ident),*) => { $(if wish.$field.is_some() { kept.$field = wish.$field.clone(); })* };
+    }
+    take_list!(
+        blkio_weight_device,
+        blkio_device_read_bps,
+        blkio_device_write_bps,
+        blkio_device_read_iops,
+        blkio_device_write_iops
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine_api::host_config::ThrottleDevice;
 
     #[test]
     fn what_is_not_named_stays() {
         let mut kept = Resources { memory: 64 << 20, ..Resources::default() };
         merge(&mut kept, &Resources { cpu_quota: 5000, ..Resources::default() });
         assert_eq!((kept.memory, kept.cpu_quota), (64 << 20, 5000));
+        let rate = ThrottleDevice { path: "/dev/vda".into(), rate: 7 };
+        let limited = Resources { blkio_device_read_bps: Some(vec![rate]), ..Resources::default() };
+        merge(&mut kept, &limited);
+        merge(&mut kept, &Resources::default());
+        assert_eq!(kept.blkio_device_read_bps, limited.blkio_device_read_bps);
+        merge(&mut kept, &Resources { blkio_device_read_bps: Some(Vec::new()), ..Resources::default() });
+        assert_eq!(kept.blkio_device_read_bps, Some(Vec::new()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use engine_api::container::{CreateRequest, Inspect, Summary};
 use engine_api::exec::{ExecCreate, ExecStart};
 use engine_api::host_config::{HostConfig, UpdateRequest};
+use engine_api::mount::Mount;
 use errdefs::{Error, Result};
 
 use super::stats;
@@ -58,6 +59,12 @@ pub fn create(version: Version, request: &mut CreateRequest) -> Result<Old> {
             }
         }
     }
+    if version >= Version(1, 42) {
+        host.resources.kernel_memory = 0;
+    }
+    if version >= Version(1, 52) {
+        host.resources.kernel_memory_tcp = 0;
+    }
     if version < Version(1, 44)
         && let Some(check) = &mut request.config.healthcheck
     {
@@ -106,6 +113,12 @@ pub fn update(version: Version, request: &mut UpdateRequest) {
     if version < Version(1, 40) {
         resources.pids_limit = None;
     }
+    if version >= Version(1, 42) {
+        resources.kernel_memory = 0;
+    }
+    if version >= Version(1, 52) {
+        resources.kernel_memory_tcp = 0;
+    }
     if version < Version(1, 55) {
         resources.blkio_weight_device = None;
         resources.blkio_device_read_bps = None;
@@ -142,7 +155,54 @@ pub fn condition(version: Version, text: &str) -> Result<Condition> {
 
 /// How often a client wants to know what a container uses.
 pub fn stats(version: Version, wish: stats::Wish) -> stats::Wish {
-    stats::Wish { is_one_shot: wish.is_one_shot && version >= Version(1, 41), ..wish }
+    stats::Wish {
+        is_one_shot: wish.is_one_shot && version >= Version(1, 41),
+        has_os_type: wish.has_os_type && version >= Version(1, 52),
+        ..wish
+    }
+}
+
+/// The signal that a client stops with; the container's own was the only one before 1.42.
+pub fn stop_signal(version: Version, text: &str) -> Option<&str> {
+    (version >= Version(1, 42)).then_some(text)
+}
+
+/// Whether a client chooses its streams when it attaches by a websocket; else it has all of them.
+pub fn has_streams_by_websocket(version: Version) -> bool {
+    version >= Version(1, 42)
+}
+
+/// What a client of this version is told of a wish that is granted in another way than it may think.
+pub fn warnings(version: Version, request: &CreateRequest) -> Vec<String> {
+    let Some(host) = &request.host_config else { return Vec::new() };
+    let mut all = Vec::new();
+    let names_no_driver = |mount: &Mount| {
+        let options = mount.volume_options.as_ref().and_then(|options| options.driver_config.as_ref());
+        mount.kind == "volume" && options.is_none_or(|driver| driver.name.is_empty())
+    };
+    if version >= Version(1, 48) && !host.volume_driver.is_empty() && host.mounts.iter().any(names_no_driver)
+    {
+        all.push(
+            "WARNING: the container-wide volume-driver configuration is ignored for volumes specified via 'mount'. Use '--mount type=volume,volume-driver=...' instead"
+                .to_owned(),
+        );
+    }
+    let unbound =
+        host.port_bindings.iter().filter(|(_, bindings)| bindings.as_ref().is_none_or(Vec::is_empty));
+    let unbound: Vec<&str> = unbound.map(|(port, _)| port.as_str()).collect();
+    if version >= Version(1, 52) && !unbound.is_empty() {
+        all.push(format!(
+            "Following container port(s) have an empty list of port-bindings: {}. Such bindings will be discarded in a future version.",
+            unbound.join(", ")
+        ));
+    }
+    if (Version(1, 44)..Version(1, 52)).contains(&version) && !request.config.mac_address.is_empty() {
+        all.push(
+            "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."
+                .to_owned(),
+        );
+    }
+    all
 }
 
 /// The type of streams that are framed; old clients know one name for all.
@@ -154,6 +214,9 @@ pub fn is_stream_named(version: Version) -> bool {
 pub fn summary(version: Version, row: &mut Summary) {
     if version < Version(1, 46) {
         row.host_config.annotations.clear();
+    }
+    if version < Version(1, 48) {
+        row.image_manifest_descriptor = None;
     }
     if version < Version(1, 52) {
         row.health = None;
@@ -184,12 +247,19 @@ const BRIDGE_FIELDS: [&str; 14] = [
 /// It cannot be encoded.
 pub fn inspect(version: Version, mut shown: Inspect) -> Result<serde_json::Value> {
     amend(version, &mut shown);
+    let has_on_build = shown.config.on_build.as_ref().is_some_and(|all| !all.is_empty());
     let mut json = serde_json::to_value(&shown)
         .map_err(|cause| Error::internal("cannot encode a container").with_source(cause))?;
     if version >= Version(1, 52)
         && let Some(settings) = json.get_mut("NetworkSettings").and_then(serde_json::Value::as_object_mut)
     {
         settings.retain(|key, _| !BRIDGE_FIELDS.contains(&key.as_str()));
+    }
+    if version >= Version(1, 52)
+        && !has_on_build
+        && let Some(config) = json.get_mut("Config").and_then(serde_json::Value::as_object_mut)
+    {
+        config.remove("OnBuild");
     }
     Ok(json)
 }
@@ -210,8 +280,12 @@ fn amend(version: Version, shown: &mut Inspect) {
             }
         }
     }
+    if version < Version(1, 48) {
+        shown.image_manifest_descriptor = None;
+    }
     if version >= Version(1, 52) {
         shown.config.mac_address.clear();
+        shown.host_config.resources.kernel_memory_tcp = 0;
     }
     if version < Version(1, 44)
         && let Some(check) = &mut shown.config.healthcheck
@@ -223,7 +297,7 @@ fn amend(version: Version, shown: &mut Inspect) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine_api::mount::{BindOptions, Mount, VolumeOptions};
+    use engine_api::mount::{BindOptions, VolumeOptions};
 
     fn request(mount: Mount) -> CreateRequest {
         let host = HostConfig { mounts: vec![mount], ..HostConfig::default() };
@@ -256,6 +330,18 @@ mod tests {
             assert!(error.contains(text) && error.contains("needs API"), "{error}");
             assert!(create(Version(1, 48), &mut request(wish)).is_ok());
         }
+    }
+
+    #[test]
+    fn what_is_done_otherwise_is_said() {
+        let mut request = request(Mount { kind: "volume".into(), ..Mount::default() });
+        let host = request.host_config.get_or_insert_default();
+        host.volume_driver = "other".into();
+        host.port_bindings.insert("80/tcp".into(), Some(Vec::new()));
+        assert!(warnings(Version(1, 47), &request).is_empty());
+        assert_eq!(warnings(Version(1, 48), &request).len(), 1);
+        let told = warnings(Version(1, 52), &request);
+        assert!(told.len() == 2 && told[1].contains("port-bindings: 80/tcp."), "{told:?}");
     }
 
     #[test]

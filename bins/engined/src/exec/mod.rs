@@ -10,7 +10,7 @@ use engine_api::exec::{ExecCreate, ExecCreated, ExecInspect, ProcessConfig};
 use errdefs::{Error, Result};
 use tokio::sync::watch;
 
-use crate::containers::{Container, Phase};
+use crate::containers::{Container, Phase, plan};
 use crate::detach::DetachKeys;
 use crate::engine::Engine;
 use crate::supervisor::failed;
@@ -45,6 +45,12 @@ impl Exec {
         let (program, arguments) =
             words.split_first().map_or(("", String::new()), |(first, rest)| (first, rest.join(" ")));
         format!("{verb}: {program} {arguments}")
+    }
+
+    /// It runs or has run: nothing runs twice.
+    pub fn has_started(&self) -> Error {
+        let how = if self.is_running() { "is already running" } else { "has already run" };
+        Error::failed_precondition(format!("exec command {} {how}", self.id))
     }
 
     fn is_running(&self) -> bool {
@@ -95,20 +101,25 @@ pub async fn create(
         Phase::Running => {}
         Phase::Paused => {
             return Err(Error::failed_precondition(format!(
-                "container {} is paused, unpause the container before exec",
+                "Container {} is paused, unpause the container before exec",
                 container.id
             )));
         }
         Phase::Restarting => {
             return Err(Error::failed_precondition(format!(
-                "container {} is restarting, wait until the container is running",
+                "Container {} is restarting, wait until the container is running",
                 container.id
             )));
         }
         _ => return Err(Error::failed_precondition(format!("container {} is not running", container.id))),
     }
     if wish.cmd.as_ref().is_none_or(|words| words.is_empty()) {
-        return Err(Error::invalid_argument("no exec command specified"));
+        return Err(Error::invalid_argument("No exec command specified"));
+    }
+    // A user that the container does not know is told of now: the start has no answer of its own any more.
+    if !wish.user.is_empty() {
+        let accounts = plan::accounts(engine, container, &container.record()).await?;
+        accounts.resolve(&wish.user, &[])?;
     }
     let exec = Arc::new(Exec {
         id: crate::identity::new_id(),

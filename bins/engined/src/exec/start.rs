@@ -23,7 +23,11 @@ use crate::supervisor::failed;
 /// Who is on the streams.
 pub enum Client {
     None,
-    Attached(Stream),
+    /// The start says whether the output is framed, whatever the process writes to.
+    Attached {
+        stream: Stream,
+        is_framed: bool,
+    },
 }
 
 /// The fifos of an exec; they go when this goes.
@@ -53,14 +57,16 @@ pub async fn start(
 ) -> Result<()> {
     let is_first = exec.state.send_if_modified(|state| !std::mem::replace(&mut state.is_started, true));
     if !is_first {
-        return Err(Error::failed_precondition(format!("exec {} has already run", exec.id)));
+        return Err(exec.has_started());
     }
     engine.tell_container(&exec.action("exec_start"), &exec.container, &[("execID", exec.id.clone())]);
     let started = match client {
         Client::None => {
             begin(engine, exec, &Fifos { stdin: None, stdout: None, stderr: None }, console_size).await
         }
-        Client::Attached(stream) => return attached(engine, exec, stream, console_size).await,
+        Client::Attached { stream, is_framed } => {
+            return attached(engine, exec, stream, is_framed, console_size).await;
+        }
     };
     if let Err(error) = &started {
         exec.state.send_modify(|state| state.exit_code = Some(code_of(error)));
@@ -142,6 +148,7 @@ async fn attached(
     engine: &Arc<Engine>,
     exec: &Arc<Exec>,
     stream: Stream,
+    is_framed: bool,
     console_size: Option<[u64; 2]>,
 ) -> Result<()> {
     let (read, mut write) = tokio::io::split(stream);
@@ -176,7 +183,7 @@ async fn attached(
     if let Err(error) = begin(engine, exec, &fifos, console_size).await {
         exec.state.send_modify(|state| state.exit_code = Some(code_of(&error)));
         let text = format!("{}\r\n", error.chain());
-        let bytes = if wish.tty { Bytes::from(text) } else { frame(1, text.as_bytes()) };
+        let bytes = if is_framed { frame(1, text.as_bytes()) } else { Bytes::from(text) };
         let _ = write.write_all(&bytes).await;
         let _ = write.shutdown().await;
         return Ok(());
@@ -184,7 +191,7 @@ async fn attached(
     let (send, mut pieces) = mpsc::channel::<Bytes>(8);
     for (output, number) in [(stdout, 1), (stderr, 2)] {
         if let Some(output) = output {
-            tokio::spawn(output.copy(send.clone(), (!wish.tty).then_some(number)));
+            tokio::spawn(output.copy(send.clone(), is_framed.then_some(number)));
         }
     }
     drop(send);

@@ -19,6 +19,7 @@ const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Either {
+    pub media_type: String,
     pub manifests: Vec<Descriptor>,
     pub config: Option<Descriptor>,
     pub layers: Vec<Descriptor>,

@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex};
 
 use containerd_api::services::snapshots::v1::{StatSnapshotRequest, UsageRequest};
 use engine_api::container::Config;
+use engine_api::image::Descriptor;
 use errdefs::Result;
 use serde::Deserialize;
 
@@ -45,6 +46,8 @@ pub struct Image {
     pub target: String,
     /// Digest of the manifest for this platform.
     pub manifest: String,
+    /// That manifest, with the platform that it is for.
+    pub descriptor: Descriptor,
     pub layers: Vec<Layer>,
     pub config: Config,
     pub document: Document,

@@ -13,6 +13,8 @@ use super::{Document, Image, Images, Layer, chain_id};
 use crate::engine::Engine;
 use crate::supervisor::{failed, optional};
 
+/// The type of a manifest that does not say it.
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Prefix of records that keep an image without a name.
 pub const DANGLING: &str = "moby-dangling@";
 
@@ -201,14 +203,29 @@ async fn read(engine: &Engine, target: &str) -> Result<Image> {
 }
 
 async fn read_manifest(engine: &Engine, target: &str, manifest: &str) -> Result<Image> {
-    let either: Either = engine.supervisor.read_json(manifest).await?;
+    let blob = engine.supervisor.read_blob(manifest).await?;
+    let either: Either = serde_json::from_slice(&blob).map_err(|cause| {
+        Error::new(errdefs::Kind::DataLoss, format!("cannot read content {manifest}")).with_source(cause)
+    })?;
     let config = either.config.ok_or_else(|| {
         Error::new(errdefs::Kind::DataLoss, format!("cannot read manifest {manifest}: it names no config"))
     })?;
     let document: Document = engine.supervisor.read_json(&config.digest).await?;
     let layer =
         |layer: Descriptor| Layer { media_type: layer.media_type, digest: layer.digest, size: layer.size };
+    let media_type = match either.media_type.as_str() {
+        "" => OCI_MANIFEST.to_owned(),
+        named => named.to_owned(),
+    };
+    let descriptor = Descriptor {
+        media_type,
+        digest: manifest.to_owned(),
+        size: blob.len() as i64,
+        platform: Some(platform_of(&document)),
+        ..Descriptor::default()
+    };
     Ok(Image {
+        descriptor,
         id: config.digest,
         name: String::new(),
         target: target.to_owned(),

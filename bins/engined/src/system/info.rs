@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use engine_api::system::{AddressPool, Commit, Info, Plugins, Runtime, Swarm};
+use engine_api::system::{
+    AddressPool, Commit, Containerd, DiscoveredDevice, FirewallBackend, Info, Namespaces, Plugins, Runtime,
+    Swarm,
+};
 
+use crate::config::Settings;
 use crate::containers::Phase;
 use crate::engine::Engine;
 use crate::time::Time;
@@ -46,19 +50,18 @@ pub async fn info(engine: &Engine) -> Info {
         cpu_set: cgroup.has("cpuset"),
         pids_limit: cgroup.has("pids"),
         ipv4_forwarding: read("/proc/sys/net/ipv4/ip_forward") == "1",
-        bridge_nf_iptables: true,
-        bridge_nf_ip6tables: true,
         debug: settings.is_debug,
         n_fd: std::fs::read_dir("/proc/self/fd").map_or(-1, |entries| entries.count() as i64),
         oom_kill_disable: !cgroup.is_v2,
-        n_goroutines: 0,
+        n_goroutines: tokio::runtime::Handle::current().metrics().num_alive_tasks() as i64,
         system_time: Time::now().rfc3339(),
         logging_driver: flags.log_driver.clone(),
         cgroup_driver: "cgroupfs".into(),
         cgroup_version: if cgroup.is_v2 { "2".into() } else { "1".into() },
         n_events_listener: engine.events.listeners() as i64,
         kernel_version: host.release().to_string_lossy().into_owned(),
-        operating_system: operating_system(),
+        operating_system: os_release("PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned()),
+        os_version: os_release("VERSION_ID").unwrap_or_default(),
         os_type: "linux".into(),
         architecture: host.machine().to_string_lossy().into_owned(),
         index_server_address: "https://index.docker.io/v1/".into(),
@@ -77,7 +80,7 @@ pub async fn info(engine: &Engine) -> Info {
         name: host.nodename().to_string_lossy().into_owned(),
         labels: settings.labels.clone(),
         server_version: env!("CARGO_PKG_VERSION").into(),
-        runtimes: runtimes(engine),
+        runtimes: runtimes(&settings),
         default_runtime: settings.default_runtime.clone(),
         swarm: Swarm { local_node_state: "inactive".into(), ..Swarm::default() },
         live_restore_enabled: true,
@@ -88,9 +91,23 @@ pub async fn info(engine: &Engine) -> Info {
             .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
             .unwrap_or_default(),
         containerd_commit: Commit { id: supervisor.1, ..Commit::default() },
-        runc_commit: Commit::default(),
+        runc_commit: Commit { id: env!("CARGO_PKG_VERSION").into(), ..Commit::default() },
         security_options: security_options(flags),
         generic_resources: Some(Vec::new()),
+        cdi_spec_dirs: flags.cdi_directories().iter().map(|path| path.display().to_string()).collect(),
+        containerd: Some(Containerd {
+            address: engine.supervisor.address().display().to_string(),
+            namespaces: Namespaces {
+                containers: flags.containerd_namespace.clone(),
+                plugins: flags.rest.containerd_plugins_namespace.clone().unwrap_or_default(),
+            },
+        }),
+        firewall_backend: (flags.iptables != Some(false))
+            .then(|| FirewallBackend { driver: "nftables".into(), ..FirewallBackend::default() }),
+        discovered_devices: crate::containers::cdi::names(&flags.cdi_directories())
+            .into_iter()
+            .map(|id| DiscoveredDevice { source: "cdi".into(), id })
+            .collect(),
         warnings: Some(warnings(engine)),
         ..Info::default()
     }
@@ -120,17 +137,21 @@ fn security_options(flags: &crate::config::Flags) -> Vec<String> {
     if flags.default_cgroupns_mode == "private" {
         all.push("name=cgroupns".into());
     }
+    if flags.no_new_privileges == Some(true) {
+        all.push("name=no-new-privileges".into());
+    }
     all
 }
 
-fn runtimes(engine: &Engine) -> BTreeMap<String, Runtime> {
-    engine
-        .config
+fn runtimes(settings: &Settings) -> BTreeMap<String, Runtime> {
+    settings
         .runtimes
         .iter()
         .map(|(name, runtime)| {
             let shown = match &runtime.binary {
-                Some(path) => Runtime { path: path.clone(), ..Runtime::default() },
+                Some(path) => {
+                    Runtime { path: path.clone(), runtime_args: runtime.args.clone(), ..Runtime::default() }
+                }
                 None => Runtime { runtime_type: runtime.shim.clone(), ..Runtime::default() },
             };
             (name.clone(), shown)
@@ -172,10 +193,11 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
 }
 
-fn operating_system() -> String {
+/// What the host's system says of itself (os-release(5)).
+fn os_release(key: &str) -> Option<String> {
     let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    name.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned())
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+    Some(value.trim_matches('"').to_owned())
 }
 
 fn memory_bytes() -> i64 {

@@ -4,3 +4,4 @@ pub mod df;
 pub mod info;
 pub mod registries;
 pub mod version;
+pub mod versions;

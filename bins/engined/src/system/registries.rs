@@ -90,12 +90,14 @@ fn mirrors(mirrors: &[String]) -> Result<String> {
 /// The part of `info`.
 pub fn shown(engine: &Engine) -> RegistryConfig {
     let settings = engine.settings();
+    let shown_mirrors: Vec<String> =
+        settings.registry_mirrors.iter().map(|url| format!("{}/", url.trim_end_matches('/'))).collect();
     let index = |name: &str, secure: bool, official: bool| {
         (
             name.to_owned(),
             IndexConfig {
                 name: name.to_owned(),
-                mirrors: if official { settings.registry_mirrors.clone() } else { Vec::new() },
+                mirrors: if official { shown_mirrors.clone() } else { Vec::new() },
                 secure,
                 official,
             },
@@ -110,11 +112,7 @@ pub fn shown(engine: &Engine) -> RegistryConfig {
             index_configs.extend([index(entry, false, false)]);
         }
     }
-    RegistryConfig {
-        insecure_registry_cidrs: cidrs,
-        index_configs,
-        mirrors: Some(settings.registry_mirrors.clone()),
-    }
+    RegistryConfig { insecure_registry_cidrs: cidrs, index_configs, mirrors: Some(shown_mirrors.clone()) }
 }
 
 #[cfg(test)]

@@ -36,8 +36,9 @@ pub async fn inspect(engine: &Engine, name: &str) -> Result<Volume> {
 /// A filter's value is malformed.
 pub fn list(engine: &Engine, filters: &Filters) -> Result<VolumeList> {
     let dangling = filters.truth("dangling")?;
+    let names = filters.patterns("name");
     let passes = |name: &String, kept: &Kept| {
-        filters.accepts("name", |part| name.contains(part))
+        names.as_ref().is_none_or(|names| names.fit(name))
             && filters.accepts("driver", |driver| driver == kept.driver())
             && filters.labels("label", &kept.labels)
             && filters.without_labels(&kept.labels)

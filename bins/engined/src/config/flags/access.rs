@@ -22,6 +22,10 @@ pub struct AccessFlags {
     /// The key of that certificate [default: ~/.docker/key.pem]
     #[arg(long, value_name = "FILE")]
     pub tlskey: Option<PathBuf>,
+    /// Requests a second of one client certificate or user of the host, 0 for no limit [default: 1000 by tcp://,
+    /// no limit by a unix socket]
+    #[arg(long, value_name = "NUMBER")]
+    pub request_rate: Option<u32>,
     /// Plugin that is asked about every request and answer
     #[arg(long, alias = "authorization-plugins", value_name = "NAME")]
     pub authorization_plugin: Vec<String>,

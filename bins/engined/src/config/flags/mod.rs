@@ -42,9 +42,9 @@ pub struct Flags {
     /// Namespace of the containerd API that the containers live in
     #[arg(long, default_value = "moby", value_name = "NAME")]
     pub containerd_namespace: String,
-    /// Group that owns the sockets, if the host has it
-    #[arg(short = 'G', long, default_value = "wherry", value_name = "GROUP")]
-    pub group: String,
+    /// Group that owns the sockets, if the host has it [default: wherry, or docker under dockerd's name]
+    #[arg(short = 'G', long, value_name = "GROUP")]
+    pub group: Option<String>,
     /// Print debug messages
     #[arg(short = 'D', long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub debug: Option<bool>,

@@ -1,6 +1,8 @@
 //! Flags that a dockerd's unit file or test may carry: the few of them that mean something here,
 //! and those whose only value is what this engine does anyway.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use errdefs::{Error, Result};
 
@@ -96,6 +98,23 @@ pub struct RestFlags {
     /// Taken and without effect: restart policies always count
     #[arg(short, long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub restart: Option<bool>,
+}
+
+/// Where vendors describe their devices unless the flags say otherwise.
+const CDI_DIRECTORIES: [&str; 2] = ["/etc/cdi", "/var/run/cdi"];
+
+impl super::Flags {
+    /// Where vendors describe their devices, the most important last; nowhere when the feature is off.
+    pub fn cdi_directories(&self) -> Vec<PathBuf> {
+        let is_off = |feature: &String| matches!(feature.as_str(), "cdi=false" | "cdi=0");
+        let named: Vec<&str> =
+            self.rest.cdi_spec_dir.iter().map(String::as_str).filter(|path| !path.is_empty()).collect();
+        match (self.rest.feature.iter().any(is_off), self.rest.cdi_spec_dir.is_empty()) {
+            (true, _) => Vec::new(),
+            (false, true) => CDI_DIRECTORIES.map(PathBuf::from).into(),
+            (false, false) => named.into_iter().map(PathBuf::from).collect(),
+        }
+    }
 }
 
 impl RestFlags {

@@ -10,12 +10,12 @@ use engine_api::host_config::DeviceRequest;
 use errdefs::{Error, Result};
 use runtime_spec::Spec;
 
-/// Where vendors describe their devices; of two with one name, the later directory's is meant.
-pub fn directories() -> Vec<PathBuf> {
-    ["/etc/cdi", "/var/run/cdi"].map(PathBuf::from).into()
+/// Qualified names of all devices that are described in the directories, in order.
+pub fn names(directories: &[PathBuf]) -> Vec<String> {
+    registry::Registry::load(directories).names()
 }
 
-/// Gives a container the devices that it asks for.
+/// Gives a container the devices that it asks for; of two with one name, the later directory's is meant.
 ///
 /// # Errors
 /// A request names no driver of ours, or devices that nobody describes.

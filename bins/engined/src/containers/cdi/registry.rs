@@ -73,6 +73,22 @@ impl Registry {
         })
     }
 
+    /// Qualified names of all devices, each once.
+    pub fn names(&self) -> Vec<String> {
+        let of = |file: &File| {
+            let kind = file.content.kind.clone();
+            file.content
+                .devices
+                .iter()
+                .map(move |device| format!("{kind}={}", device.name))
+                .collect::<Vec<_>>()
+        };
+        let mut all: Vec<String> = self.files.iter().flat_map(of).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
     /// Whether anybody describes devices of this kind.
     pub fn has_kind(&self, kind: &str) -> bool {
         self.files.iter().any(|file| file.content.kind == kind)

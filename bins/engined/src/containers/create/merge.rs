@@ -3,14 +3,11 @@
 use engine_api::container::Config;
 use errdefs::{Error, Result};
 
-use crate::images::Image;
-
 /// Completes a container's configuration from its image's.
 ///
 /// # Errors
 /// The result is malformed.
-pub fn complete(config: &mut Config, image: &Image) -> Result<()> {
-    let from = &image.config;
+pub fn complete(config: &mut Config, from: &Config) -> Result<()> {
     if config.user.is_empty() {
         config.user.clone_from(&from.user);
     }
@@ -22,6 +19,9 @@ pub fn complete(config: &mut Config, image: &Image) -> Result<()> {
             "the working directory '{}' is invalid, it needs to be an absolute path",
             config.working_dir
         )));
+    }
+    if !config.working_dir.is_empty() {
+        config.working_dir = super::mounts::clean(&config.working_dir)?;
     }
     if config.stop_signal.is_empty() {
         config.stop_signal.clone_from(&from.stop_signal);
@@ -87,15 +87,12 @@ mod tests {
     }
 
     fn merged(config: Config) -> Config {
-        let image = Image {
-            config: Config {
-                cmd: words(&["img-cmd"]),
-                entrypoint: words(&["img-entry"]),
-                env: Some(vec!["A=image".into(), "B=image".into()]),
-                working_dir: "/img".into(),
-                ..Config::default()
-            },
-            ..Image::default()
+        let image = Config {
+            cmd: words(&["img-cmd"]),
+            entrypoint: words(&["img-entry"]),
+            env: Some(vec!["A=image".into(), "B=image".into()]),
+            working_dir: "/img".into(),
+            ..Config::default()
         };
         let mut config = config;
         complete(&mut config, &image).unwrap();

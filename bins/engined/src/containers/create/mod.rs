@@ -3,6 +3,9 @@
 mod merge;
 mod mounts;
 
+pub use merge::complete;
+pub use mounts::clean;
+
 use std::sync::Arc;
 
 use containerd_api::services::snapshots::v1::PrepareSnapshotRequest;
@@ -38,7 +41,7 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest, ol
         return Err(Error::invalid_argument("no image specified"));
     }
     let image = engine.images.find(engine, &config.image).await?;
-    merge::complete(&mut config, &image)?;
+    complete(&mut config, &image.config)?;
     complete_host(engine, &mut host)?;
     let warnings = spec::discard::discard(&mut host, Kernel::of_host())?;
     let links = super::links::plan(engine, &host)?;
@@ -73,6 +76,7 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest, ol
         created: Time::now(),
         image_id: image.id.clone(),
         image_name: image.name.clone(),
+        image_manifest: image.descriptor.clone(),
         chain_id: image.chain_id.clone(),
         path: words.first().cloned().unwrap_or_default(),
         args: words.get(1..).unwrap_or_default().to_vec(),
@@ -146,6 +150,10 @@ fn complete_host(engine: &Engine, host: &mut HostConfig) -> Result<()> {
     }
     if host.shm_size == 0 && matches!(host.ipc_mode.as_str(), "private" | "shareable") {
         host.shm_size = flags.default_shm_size.unwrap_or(64 << 20);
+    }
+    if !Kernel::of_host().is_unified {
+        // Said where it can be said.
+        host.resources.oom_kill_disable.get_or_insert(false);
     }
     if host.shm_size < 0 {
         return Err(Error::invalid_argument("SHM size can not be less than 0"));

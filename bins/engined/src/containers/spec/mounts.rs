@@ -49,6 +49,7 @@ pub fn of(inputs: &Inputs<'_>) -> Vec<Mount> {
 fn system(inputs: &Inputs<'_>) -> Vec<Mount> {
     let host = &inputs.record.host_config;
     let access = if host.privileged { "rw" } else { "ro" };
+    let cgroup_access = if inputs.security.has_writable_cgroups { "rw" } else { access };
     let mut all = vec![
         mount("proc", "proc", "/proc", &ALWAYS),
         mount("tmpfs", "tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
@@ -59,7 +60,7 @@ fn system(inputs: &Inputs<'_>) -> Vec<Mount> {
             &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
         ),
         mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", access]),
-        mount("cgroup", "cgroup", "/sys/fs/cgroup", &[access, "nosuid", "noexec", "nodev"]),
+        mount("cgroup", "cgroup", "/sys/fs/cgroup", &[cgroup_access, "nosuid", "noexec", "nodev"]),
     ];
     if host.ipc_mode == "host" {
         all.push(bind("/dev/mqueue", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]));

@@ -21,6 +21,12 @@ pub fn unsupported(host: &HostConfig) -> Result<()> {
     if !host.cgroup.is_empty() {
         return Err(Error::invalid_argument(format!("HostConfig.Cgroup {:?} is not supported", host.cgroup)));
     }
+    if resources.cpu_shares < 0 {
+        return Err(Error::invalid_argument(format!(
+            "invalid CPU shares ({}): value must be a positive integer",
+            resources.cpu_shares
+        )));
+    }
     if resources.io_maximum_iops != 0 || resources.io_maximum_bandwidth != 0 {
         return Err(Error::invalid_argument(
             "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps",

@@ -28,6 +28,8 @@ pub struct SecurityOptions {
     pub no_new_privileges: bool,
     /// JSON of a profile, `unconfined`, or `builtin`; `None` is the engine's default.
     pub seccomp: Option<String>,
+    /// The container's own control groups are its to change.
+    pub has_writable_cgroups: bool,
 }
 
 impl SecurityOptions {
@@ -42,6 +44,9 @@ impl SecurityOptions {
             match (name, value) {
                 ("no-new-privileges", "" | "true") => read.no_new_privileges = true,
                 ("no-new-privileges", "false") => read.no_new_privileges = false,
+                ("writable-cgroups", "true") => read.has_writable_cgroups = true,
+                ("writable-cgroups", "false") => read.has_writable_cgroups = false,
+                ("writable-cgroups", "") if option == "writable-cgroups" => read.has_writable_cgroups = true,
                 ("seccomp", profile) => read.seccomp = Some(profile.to_owned()),
                 // Neither module confines anything here, so "off" is what stands.
                 ("apparmor", "unconfined") | ("label", "disable") => {}
@@ -96,5 +101,12 @@ mod tests {
         assert_eq!(read.seccomp.as_deref(), Some("unconfined"));
         assert!(parse(&["apparmor=mine"]).unwrap_err().to_string().contains("apparmor=mine"));
         assert!(parse(&["colour=red"]).is_err());
+        for (option, is_writable) in
+            [("writable-cgroups", true), ("writable-cgroups=true", true), ("writable-cgroups=false", false)]
+        {
+            assert_eq!(parse(&[option]).unwrap().has_writable_cgroups, is_writable, "{option}");
+        }
+        let told = parse(&["writable-cgroups=1"]).unwrap_err().to_string();
+        assert_eq!(told, "invalid --security-opt 2: \"writable-cgroups=1\"");
     }
 }

@@ -1,12 +1,13 @@
 //! An image of a container: its image's layers and what it changed.
 
+pub mod instruction;
+
 use std::sync::Arc;
 
 use containerd_api::services::content::v1::{WriteAction, WriteContentRequest};
 use containerd_api::services::diff::v1::DiffRequest;
 use containerd_api::services::snapshots::v1::{RemoveSnapshotRequest, ViewSnapshotRequest};
 use containerd_api::types::Descriptor;
-use engine_api::Words;
 use engine_api::container::Config;
 use engine_api::image::Committed;
 use errdefs::{Error, Result};
@@ -29,7 +30,8 @@ pub struct Wish {
     pub pauses: bool,
     /// Dockerfile instructions.
     pub changes: Vec<String>,
-    pub config: Config,
+    /// `None` is the container's own.
+    pub config: Option<Config>,
 }
 
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -43,12 +45,17 @@ const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub async fn commit(engine: &Arc<Engine>, wish: Wish) -> Result<Committed> {
     let container = engine.containers.find(&wish.container)?;
     let record = container.record();
-    let image = engine.images.find(engine, &record.image_id).await?;
-    let mut config = record.config.clone();
-    overlay(&mut config, &wish.config);
-    for text in &wish.changes {
-        change(&mut config, text)?;
+    if matches!(record.state.phase, Phase::Removing | Phase::Dead) {
+        return Err(Error::failed_precondition(format!(
+            "You cannot commit container {} which is being removed",
+            container.id
+        )));
     }
+    let image = engine.images.find(engine, &record.image_id).await?;
+    let mut config = wish.config.clone().unwrap_or_else(|| record.config.clone());
+    instruction::apply(&mut config, &wish.changes)?;
+    // What neither the request nor its changes say is the container's.
+    super::create::complete(&mut config, &record.config)?;
     config.image.clear();
     config.hostname.clear();
     let is_paused = wish.pauses && record.state.phase == Phase::Running;
@@ -67,11 +74,13 @@ pub async fn commit(engine: &Arc<Engine>, wish: Wish) -> Result<Committed> {
     let author = if wish.author.is_empty() { image.document.author.clone() } else { wish.author.clone() };
     document["created"] = now.clone().into();
     document["author"] = author.into();
+    document["comment"] = wish.message.clone().into();
     document["config"] = serde_json::to_value(&config).unwrap_or_default();
     push(&mut document["rootfs"]["diff_ids"], diff_id.into());
+    let command = record.config.cmd.as_ref().map(|words| words.join(" ")).unwrap_or_default();
     push(
         &mut document["history"],
-        serde_json::json!({"created": now, "created_by": record.path, "comment": wish.message}),
+        serde_json::json!({"created": now, "created_by": command, "comment": wish.message}),
     );
     let document = serde_json::to_vec(&document).unwrap_or_default();
     let config_digest = write(engine, "config", &document, Vec::new()).await?;
@@ -96,6 +105,9 @@ pub async fn commit(engine: &Arc<Engine>, wish: Wish) -> Result<Committed> {
     };
     let name = name_of(&wish, &digest)?;
     crate::images::tag::put(engine, &name, target).await?;
+    // It has a size and can be run at once.
+    let image = engine.images.find(engine, &config_digest).await?;
+    crate::images::unpack(engine, &image).await?;
     let reference = Reference::parse_normalized(&name).map(|name| name.familiar()).unwrap_or_default();
     let mut more = vec![("imageID", config_digest.clone()), ("imageRef", String::new())];
     if !wish.message.is_empty() {
@@ -213,112 +225,5 @@ async fn write(
             Err(failed(format!("write the image's {purpose}"))(status))
         }
         _ => Ok(digest),
-    }
-}
-
-/// What the request says wins over the container's own.
-fn overlay(config: &mut Config, wish: &Config) {
-    let text = |kept: &mut String, wish: &String| {
-        if !wish.is_empty() {
-            kept.clone_from(wish);
-        }
-    };
-    text(&mut config.user, &wish.user);
-    text(&mut config.working_dir, &wish.working_dir);
-    text(&mut config.stop_signal, &wish.stop_signal);
-    config.cmd = wish.cmd.clone().or(config.cmd.take());
-    config.entrypoint = wish.entrypoint.clone().or(config.entrypoint.take());
-    config.exposed_ports.extend(wish.exposed_ports.clone());
-    config.labels.get_or_insert_default().extend(wish.labels.clone().unwrap_or_default());
-    for variable in wish.env.iter().flatten() {
-        put_env(config, variable);
-    }
-}
-
-fn put_env(config: &mut Config, variable: &str) {
-    let name = variable.split('=').next().unwrap_or_default();
-    let env = config.env.get_or_insert_default();
-    env.retain(|other| other.split('=').next() != Some(name));
-    env.push(variable.to_owned());
-}
-
-/// Applies one Dockerfile instruction to a configuration.
-///
-/// # Errors
-/// The instruction is malformed, or none that a commit takes.
-pub fn change(config: &mut Config, text: &str) -> Result<()> {
-    let bad = || Error::invalid_argument(format!("invalid change: {text:?}"));
-    let (instruction, rest) = text.trim().split_once(char::is_whitespace).ok_or_else(bad)?;
-    let rest = rest.trim();
-    let list = || -> Option<Vec<String>> { rest.starts_with('[').then(|| serde_json::from_str(rest).ok())? };
-    let command = || Words(list().unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), rest.to_owned()]));
-    let pairs = || -> Result<Vec<(String, String)>> {
-        if !rest.contains('=') {
-            let (key, value) = rest.split_once(char::is_whitespace).ok_or_else(bad)?;
-            return Ok(vec![(key.to_owned(), value.trim().to_owned())]);
-        }
-        let pair = |word: &str| {
-            word.split_once('=')
-                .map(|(key, value)| (key.to_owned(), value.trim_matches(['"', '\'']).to_owned()))
-                .ok_or_else(bad)
-        };
-        if rest.contains(['"', '\'']) {
-            Ok(vec![pair(rest)?])
-        } else {
-            rest.split_whitespace().map(pair).collect()
-        }
-    };
-    match instruction.to_ascii_uppercase().as_str() {
-        "CMD" => config.cmd = Some(command()),
-        "ENTRYPOINT" => config.entrypoint = Some(command()),
-        "ENV" => pairs()?.into_iter().for_each(|(key, value)| put_env(config, &format!("{key}={value}"))),
-        "LABEL" => config.labels.get_or_insert_default().extend(pairs()?),
-        "USER" => config.user = rest.to_owned(),
-        "WORKDIR" => config.working_dir = rest.to_owned(),
-        "STOPSIGNAL" => config.stop_signal = rest.to_owned(),
-        "EXPOSE" => {
-            for port in rest.split_whitespace() {
-                let port = if port.contains('/') { port.to_owned() } else { format!("{port}/tcp") };
-                config.exposed_ports.insert(port, engine_api::Empty {});
-            }
-        }
-        "VOLUME" => {
-            let paths = list().unwrap_or_else(|| rest.split_whitespace().map(str::to_owned).collect());
-            config
-                .volumes
-                .get_or_insert_default()
-                .extend(paths.into_iter().map(|path| (path, engine_api::Empty {})));
-        }
-        other => return Err(Error::invalid_argument(format!("{other} is not a valid change command"))),
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn instructions_change_the_configuration() {
-        let mut config = Config::default();
-        for text in [
-            "CMD [\"a\",\"b\"]",
-            "ENTRYPOINT run it",
-            "ENV A=1 B=2",
-            "ENV C three four",
-            "EXPOSE 80 53/udp",
-            "LABEL x=y",
-            "VOLUME /v",
-            "WORKDIR /w",
-        ] {
-            change(&mut config, text).unwrap();
-        }
-        assert_eq!(config.cmd.unwrap().0, ["a", "b"]);
-        assert_eq!(config.entrypoint.unwrap().0, ["/bin/sh", "-c", "run it"]);
-        assert_eq!(config.env.unwrap(), ["A=1", "B=2", "C=three four"]);
-        assert_eq!(config.exposed_ports.keys().collect::<Vec<_>>(), ["53/udp", "80/tcp"]);
-        for bad in ["", "CMD", "FROM x", "ENV A"] {
-            assert!(change(&mut Config::default(), bad).is_err(), "{bad}");
-        }
     }
 }
