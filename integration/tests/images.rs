@@ -210,3 +210,120 @@ fn a_mirror_serves_the_hubs_names() {
     drop(registry);
     story.end();
 }
+
+#[test]
+fn an_image_that_loses_its_name_stays_without_one() {
+    if !require("docker-registry") || !require("skopeo") {
+        return;
+    }
+    let story = Story::new();
+    let registry = Registry::start(&story.path("")).unwrap();
+    let put = |content: &[u8]| {
+        let mut image = Image::busybox().unwrap();
+        image.layers.push(Layer::files(&[("content", content)]).unwrap());
+        let layout = story.path(&String::from_utf8_lossy(content));
+        image.write_oci_layout(&layout, "latest", Codec::Gzip).unwrap();
+        registry.put(&layout, "latest", "boat:latest").unwrap();
+        image
+    };
+    for client in story.clients() {
+        let dangling = || client.call(["images", "-q", "--no-trunc", "--filter", "dangling=true"]).expect();
+        let (first, name) = (put(b"one"), format!("{}/boat:latest", registry.host));
+        client.call(["pull", &name]).expect();
+        let user = client.own("user");
+        client.call(["run", "-d", "--name", &user, &name, "sleep", "100"]).expect();
+        let second = put(b"two");
+        client.call(["pull", &name]).expect();
+        assert_eq!(dangling(), first.id());
+        assert_eq!(client.call(["run", "--rm", &first.id(), "cat", "/content"]).expect(), "one");
+        // By tag, by load, by commit.
+        client.call(["tag", "busybox", &name]).expect();
+        assert!(dangling().contains(&second.id()));
+        client.call(["load"]).input(second.docker_archive(&name).unwrap()).expect();
+        assert_eq!(dangling(), first.id(), "busybox has a name of its own, and the second one again");
+        client.call(["commit", &user, &name]).expect();
+        assert!(dangling().contains(&second.id()));
+        // Made in this century is not made before it.
+        let pruned = client.call(["image", "prune", "-f", "--filter", "until=240000h"]).expect();
+        assert!(!pruned.contains("sha256"), "{pruned}");
+        client
+            .call(["image", "prune", "-f", "--filter", "until=x"])
+            .run()
+            .unwrap()
+            .expect_code(1)
+            .expect_complaint("until=x");
+        let pruned = client.call(["image", "prune", "-f"]).expect();
+        assert!(pruned.contains(&second.id()) && !pruned.contains(&first.id()), "{pruned}");
+        client.call(["rm", "-f", &user]).expect();
+        client.call(["image", "prune", "-f"]).expect();
+        client.call(["rmi", "-f", &name]).expect();
+        assert_eq!(dangling(), "");
+    }
+    drop(registry);
+    story.end();
+}
+
+#[test]
+fn what_a_running_container_stands_on_loses_its_name_alone() {
+    let story = Story::new();
+    for client in story.clients() {
+        client
+            .call(["load"])
+            .input(Image::busybox().unwrap().docker_archive("busybox:latest").unwrap())
+            .expect();
+        let user = client.own("user");
+        client.call(["run", "-d", "--name", &user, "busybox", "sleep", "100"]).expect();
+        let id = client.call(["inspect", "-f", "{{.Image}}", &user]).expect();
+        client.call(["rmi", "busybox"]).run().unwrap().expect_code(1).expect_complaint("must force");
+        assert_eq!(client.call(["rmi", "-f", "busybox"]).expect(), "Untagged: busybox:latest");
+        assert_eq!(client.call(["images", "-q", "--no-trunc"]).expect(), id);
+        client
+            .call(["rmi", "-f", &id])
+            .run()
+            .unwrap()
+            .expect_code(1)
+            .expect_complaint("image is being used by running container");
+        client.call(["tag", &id, "busybox"]).expect();
+        client.call(["rm", "-f", &user]).expect();
+        // With its name goes what kept it without one.
+        let removed = client.call(["rmi", "busybox"]).expect();
+        assert!(removed.contains(&format!("Deleted: {id}")), "{removed}");
+        assert_eq!(client.call(["images", "-q"]).expect(), "");
+    }
+    story.end();
+}
+
+#[test]
+fn a_layer_that_others_stand_on_is_not_told_as_deleted() {
+    let story = Story::new();
+    let mut image = Image::busybox().unwrap();
+    image.layers.push(Layer::files(&[("more", b"x")]).unwrap());
+    for client in story.clients() {
+        client.call(["load"]).input(image.docker_archive("more:1").unwrap()).expect();
+        let removed = client.call(["rmi", "more:1"]).expect();
+        let rows: Vec<&str> = removed.lines().filter(|row| row.starts_with("Deleted:")).collect();
+        assert_eq!(rows.len(), 2, "the image and its own layer: {removed}");
+        assert_eq!(rows[0], format!("Deleted: {}", image.id()));
+        client.call(["run", "--rm", "busybox", "true"]).expect();
+    }
+    story.end();
+}
+
+#[test]
+fn what_is_not_there_is_a_status() {
+    if !require("docker-registry") || !require("skopeo") {
+        return;
+    }
+    let story = Story::new();
+    let registry = Registry::start(&story.path("")).unwrap();
+    let missing = format!("{}/none:here", registry.host);
+    for client in story.clients() {
+        let pulled = client.call(["pull", &missing]).run().unwrap().expect_code(1);
+        let pulled = pulled.expect_complaint("Error response from daemon: manifest for");
+        assert!(!pulled.stdout.contains("Pulling from"), "{}", pulled.stdout);
+        let imported = client.call(["import", "-", "UPPER"]).input("x").run().unwrap();
+        imported.expect_code(1).expect_complaint("invalid reference format");
+    }
+    drop(registry);
+    story.end();
+}

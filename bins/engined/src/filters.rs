@@ -6,6 +6,8 @@ use errdefs::{Error, Result};
 use regex_lite::Regex;
 use serde::Deserialize;
 
+use crate::time::Time;
+
 /// Wanted values by filter name; values of one filter are alternatives.
 #[derive(Debug, Default, Clone)]
 pub struct Filters(BTreeMap<String, Vec<String>>);
@@ -83,6 +85,20 @@ impl Filters {
             [one] if matches!(one.as_str(), "0" | "false" | "False" | "FALSE" | "f") => Ok(Some(false)),
             _ => Err(Error::invalid_argument(format!("invalid filter '{name}={values:?}'"))),
         }
+    }
+
+    /// A filter that is a moment, or a length of time before now; `None` when absent.
+    ///
+    /// # Errors
+    /// The value is neither, or there are several.
+    pub fn moment(&self, name: &str) -> Result<Option<Time>> {
+        let Some(values) = self.values(name) else { return Ok(None) };
+        let [one] = values else {
+            return Err(Error::invalid_argument(format!("more than one {name} filter specified")));
+        };
+        Time::before_now(one).map(Some).ok_or_else(|| {
+            Error::invalid_argument(format!("invalid filter '{name}={one}': neither a time nor a duration"))
+        })
     }
 
     /// Whether every `key` and `key=value` of the filter is among the labels.

@@ -6,10 +6,10 @@ use errdefs::Error;
 use http::StatusCode;
 
 use super::call::{Answer, Call, empty, json, pieces};
-use crate::images::progress::Report;
+use crate::images::progress::{self, Report};
 use crate::images::{
-    attestations, history, import, inspect, list, load, platform, prune, pull, push, registry, remove, save,
-    tag,
+    attestations, history, import, inspect, list, load, platform, prune, pull, push, registry, remove,
+    remove_platforms, save, tag,
 };
 
 pub async fn list(call: Call) -> Answer {
@@ -71,8 +71,8 @@ pub async fn create(call: Call) -> Answer {
     let image = query.text("fromImage").to_owned();
     if !image.is_empty() {
         let wish = pull::Wish::parse(&image, query.text("tag"), query.text("platform"), call.auth()?)?;
-        report.clone().run(pull::pull(call.engine.clone(), wish, report));
-        return pieces("application/json", body);
+        let pulling = pull::pull(call.engine.clone(), wish, report.clone());
+        return pieces("application/json", report.begin(body, pulling).await?);
     }
     let source = query.text("fromSrc").to_owned();
     if source.is_empty() {
@@ -83,19 +83,22 @@ pub async fn create(call: Call) -> Answer {
     let wish = import::Wish {
         repository: query.text("repo").to_owned(),
         tag: query.text("tag").to_owned(),
-        message: query.text("message").to_owned(),
+        message: match query.text("message") {
+            "" => format!("Imported from {source}"),
+            message => message.to_owned(),
+        },
         config,
         platform: pull::parse_platform(query.text("platform"))?,
         ..import::Wish::default()
     };
     let engine = call.engine.clone();
-    if source == "-" {
+    let begun = if source == "-" {
         let pieces_in = call.pieces();
-        report.clone().run(import::import(engine, wish, pieces_in, report));
+        report.clone().begin(body, import::import(engine, wish, pieces_in, report)).await?
     } else {
-        report.clone().run(import::import_url(engine, wish, source, report));
-    }
-    pieces("application/json", body)
+        report.clone().begin(body, import::import_url(engine, wish, source, report)).await?
+    };
+    pieces("application/json", begun)
 }
 
 pub async fn load(call: Call) -> Answer {
@@ -103,29 +106,8 @@ pub async fn load(call: Call) -> Answer {
     let engine = call.engine.clone();
     let platforms = platform::all_of_json(&call.query.all("platform"))?;
     report.clone().run(load::load(engine, call.pieces(), platforms, report));
-    pieces("application/json", begun(body).await)
-}
-
-/// The pieces of an answer.
-type Told = tokio::sync::mpsc::Receiver<std::io::Result<bytes::Bytes>>;
-
-/// Waits for the first thing told, as Docker does: a client may take the beginning of the answer for
-/// the end of the loading, and stop sending.
-async fn begun(mut told: Told) -> Told {
-    let (send, receive) = tokio::sync::mpsc::channel(64);
-    let mut next = told.recv().await;
-    tokio::spawn(async move {
-        while let Some(piece) = next {
-            if send.send(piece).await.is_err() {
-                return;
-            }
-            next = tokio::select! {
-                piece = told.recv() => piece,
-                () = send.closed() => return,
-            };
-        }
-    });
-    receive
+    // A client may take the beginning of the answer for the end of the loading, and stop sending.
+    pieces("application/json", progress::first_told(body).await)
 }
 
 pub async fn save(call: Call) -> Answer {
@@ -152,6 +134,10 @@ pub async fn tag(call: Call) -> Answer {
 }
 
 pub async fn remove(call: Call) -> Answer {
+    let platforms = platform::all_of_json(&call.query.all("platforms"))?;
+    if !platforms.is_empty() {
+        return json(&remove_platforms::remove_platforms(&call.engine, call.name(), &platforms).await?);
+    }
     json(&remove::remove(&call.engine, call.name(), call.query.is("force")).await?)
 }
 

@@ -75,7 +75,7 @@ pub async fn named(engine: &Engine) -> Result<Vec<Named>> {
 pub async fn list(engine: &Arc<Engine>, filters: &Filters, wish: Wish) -> Result<Vec<ImageSummary>> {
     let before = created_of(engine, filters, "before").await?;
     let since = created_of(engine, filters, "since").await?;
-    let dangling = filters.truth("dangling")?;
+    let (dangling, until) = (filters.truth("dangling")?, filters.moment("until")?);
     let mut rows = Vec::new();
     let all = named(engine).await?;
     let shared = if wish.shared_size { shared_layers(&all) } else { HashSet::new() };
@@ -88,7 +88,7 @@ pub async fn list(engine: &Arc<Engine>, filters: &Filters, wish: Wish) -> Result
             && since.is_none_or(|since| at > since)
             && filters.labels("label", &labels)
             && filters.without_labels(&labels)
-            && filters.accepts("until", |text| Time::parse(text).is_none_or(|until| at < until))
+            && until.is_none_or(|until| at < until)
             && filters
                 .accepts("reference", |pattern| named.tags.iter().any(|tag| matches_reference(pattern, tag)));
         if passes {
@@ -130,7 +130,8 @@ fn shared_layers(all: &[Named]) -> HashSet<String> {
     chains.filter(|chain_id| !seen.insert(chain_id.clone())).collect()
 }
 
-fn chain_ids(image: &Image) -> impl Iterator<Item = String> {
+/// The snapshots that an image stands on, the lowest first.
+pub fn chain_ids(image: &Image) -> impl Iterator<Item = String> {
     let diff_ids = &image.document.rootfs.diff_ids;
     (1..=diff_ids.len()).map(|count| super::chain_id(&diff_ids[..count]))
 }

@@ -92,6 +92,7 @@ pub async fn import(
         ..ImageStore::default()
     };
     let told = broken.clone();
+    let held = super::displaced::hold_all(engine).await?;
     let sending = tokio::spawn(async move {
         // One reader of the body at a time: the closure is called again only after its future.
         let body = tokio::sync::Mutex::new(&mut body);
@@ -121,6 +122,7 @@ pub async fn import(
             names.push(name);
         }
     }
+    super::displaced::settle(held).await?;
     Ok(names)
 }
 

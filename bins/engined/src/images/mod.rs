@@ -2,6 +2,7 @@
 
 pub mod attestations;
 mod decompress;
+mod displaced;
 pub mod history;
 pub mod import;
 pub mod inspect;
@@ -15,6 +16,7 @@ pub mod pull;
 pub mod push;
 pub mod registry;
 pub mod remove;
+pub mod remove_platforms;
 pub mod resolve;
 pub mod save;
 pub mod tag;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use containerd_api::types::Descriptor;
@@ -9,37 +10,48 @@ use containerd_api::types::transfer::Progress;
 use containerd_api::unpack;
 use engine_api::progress::{Detail, ErrorDetail, Message};
 use errdefs::{Error, Result};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::identity::short;
 use crate::supervisor::stream::Stream;
 
+/// The body of an answer, piece by piece.
+pub type Told = mpsc::Receiver<std::io::Result<Bytes>>;
+
 /// Where the messages go: the body of an answer.
 #[derive(Clone)]
-pub struct Report(mpsc::Sender<std::io::Result<Bytes>>);
+pub struct Report {
+    send: mpsc::Sender<std::io::Result<Bytes>>,
+    /// What is told before anything else, but not when there is nothing else.
+    heading: Arc<Mutex<Option<Message>>>,
+}
 
 impl Report {
     /// A report and the body that it fills.
-    pub fn new() -> (Report, mpsc::Receiver<std::io::Result<Bytes>>) {
+    pub fn new() -> (Report, Told) {
         let (send, receive) = mpsc::channel(64);
-        (Report(send), receive)
+        (Report { send, heading: Arc::default() }, receive)
+    }
+
+    /// A line about one thing that goes before the next message; without one it is never told.
+    pub fn heading(&self, id: &str, status: &str) {
+        let message = Message { id: id.to_owned(), status: status.to_owned(), ..Message::default() };
+        *self.heading.lock().expect("no panic while held") = Some(message);
     }
 
     /// Sends one message; a client that is gone misses nothing.
     pub async fn send(&self, message: &Message) {
-        let mut line = serde_json::to_vec(message).unwrap_or_default();
-        line.extend_from_slice(b"\r\n");
-        let _ = self.0.send(Ok(Bytes::from(line))).await;
+        let heading = self.heading.lock().expect("no panic while held").take();
+        for message in heading.iter().chain([message]) {
+            let mut line = serde_json::to_vec(message).unwrap_or_default();
+            line.extend_from_slice(b"\r\n");
+            let _ = self.send.send(Ok(Bytes::from(line))).await;
+        }
     }
 
     /// A line without a layer.
     pub async fn status(&self, status: impl Into<String>) {
         self.send(&Message { status: status.into(), ..Message::default() }).await;
-    }
-
-    /// A line about one thing.
-    pub async fn about(&self, id: &str, status: &str) {
-        self.send(&Message { id: id.to_owned(), status: status.to_owned(), ..Message::default() }).await;
     }
 
     /// How far something is.
@@ -79,10 +91,58 @@ impl Report {
                 result = work => if let Err(error) = result {
                     self.error(&error).await;
                 },
-                () = self.0.closed() => {}
+                () = self.send.closed() => {}
             }
         });
     }
+
+    /// Runs a work as [`Report::run`] does, but answers only when it tells something.
+    ///
+    /// # Errors
+    /// The work's own, when it failed before it told anything: it is a status, then, and no message.
+    pub async fn begin(
+        self,
+        mut body: Told,
+        work: impl Future<Output = Result<()>> + Send + 'static,
+    ) -> Result<Told> {
+        let (fail, mut failed) = oneshot::channel();
+        // Whoever does not take the error any more gets it as a message.
+        self.run(async move { work.await.or_else(|error| fail.send(error)) });
+        let first = tokio::select! {
+            biased;
+            Ok(error) = &mut failed => return Err(error),
+            first = body.recv() => first,
+        };
+        failed.close();
+        match failed.try_recv() {
+            Ok(error) => Err(error),
+            Err(_) => Ok(put_back(first, body)),
+        }
+    }
+}
+
+/// Waits for the first thing told.
+pub async fn first_told(mut told: Told) -> Told {
+    let first = told.recv().await;
+    put_back(first, told)
+}
+
+/// The body with its first piece.
+fn put_back(first: Option<std::io::Result<Bytes>>, mut rest: Told) -> Told {
+    let (send, receive) = mpsc::channel(64);
+    let mut next = first;
+    tokio::spawn(async move {
+        while let Some(piece) = next {
+            if send.send(piece).await.is_err() {
+                return;
+            }
+            next = tokio::select! {
+                piece = rest.recv() => piece,
+                () = send.closed() => return,
+            };
+        }
+    });
+    receive
 }
 
 /// What became of each thing that a transfer told of.

@@ -7,7 +7,6 @@ use errdefs::Result;
 
 use crate::engine::Engine;
 use crate::filters::Filters;
-use crate::time::Time;
 
 /// The filters of a prune.
 pub const FILTERS: [&str; 4] = ["dangling", "label", "label!", "until"];
@@ -17,6 +16,7 @@ pub const FILTERS: [&str; 4] = ["dangling", "label", "label!", "until"];
 /// # Errors
 /// A filter's value is malformed.
 pub async fn prune(engine: &Arc<Engine>, filters: &Filters) -> Result<ImagesPruned> {
+    let until = filters.moment("until")?;
     let only_dangling = filters.truth("dangling")?.unwrap_or(true);
     let used: Vec<String> =
         engine.containers.all().iter().map(|container| container.record().image_id.clone()).collect();
@@ -28,7 +28,7 @@ pub async fn prune(engine: &Arc<Engine>, filters: &Filters) -> Result<ImagesPrun
             && !used.contains(&named.image.id)
             && filters.labels("label", &labels)
             && filters.without_labels(&labels)
-            && filters.accepts("until", |text| Time::parse(text).is_none_or(|until| at < until));
+            && until.is_none_or(|until| at < until);
         if !is_wanted {
             continue;
         }

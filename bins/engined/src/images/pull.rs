@@ -95,7 +95,7 @@ async fn pull_one(engine: &Arc<Engine>, wish: &Wish, report: &Report) -> Result<
     let name = &wish.name;
     let shown =
         name.tag().map_or_else(|| name.digest().map(ToString::to_string).unwrap_or_default(), str::to_owned);
-    report.about(&shown, &format!("Pulling from {}", short_repository(name))).await;
+    report.heading(&shown, &format!("Pulling from {}", short_repository(name)));
     let before =
         engine.images.records(engine).await?.into_iter().find(|record| record.name == name.canonical());
     let store = ImageStore {
@@ -108,6 +108,7 @@ async fn pull_one(engine: &Arc<Engine>, wish: &Wish, report: &Report) -> Result<
         ..ImageStore::default()
     };
     let source = registry(engine, name, &wish.auth).await?;
+    let held = super::displaced::hold_name(engine, &name.canonical()).await?;
     let seen = transfer(engine, pack(&source.0), pack(&store), source.1, report, Direction::Pull).await;
     seen.map_err(|error| match is_about_platform(&error) {
         true => Error::not_found(format!(
@@ -117,6 +118,7 @@ async fn pull_one(engine: &Arc<Engine>, wish: &Wish, report: &Report) -> Result<
         .with_source(error),
         false => pull_error(name, error),
     })?;
+    super::displaced::settle(held).await?;
     let record =
         engine.images.records(engine).await?.into_iter().find(|record| record.name == name.canonical());
     let digest =

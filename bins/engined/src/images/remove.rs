@@ -1,6 +1,6 @@
 //! Taking names away, and the image with the last one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use containerd_api::services::images::v1::DeleteImageRequest;
@@ -27,22 +27,36 @@ pub async fn remove(engine: &Arc<Engine>, typed: &str, is_forced: bool) -> Resul
             name.familiar().starts_with(typed.split(['@']).next().unwrap_or(typed))
                 || name.canonical().starts_with(typed)
         });
-    let records = if is_by_name { vec![record.name.clone()] } else { whole.records.clone() };
-    let is_last = records.len() == whole.records.len();
+    let is_other_name = |name: &&String| **name != record.name && !name.starts_with(DANGLING);
+    let is_last = !is_by_name || !whole.records.iter().any(|name| is_other_name(&name));
+    // What keeps it without a name goes with its last name.
+    let records = if is_last { whole.records.clone() } else { vec![record.name.clone()] };
     if !is_by_name && whole.tags.len() > 1 && !is_forced {
         return Err(Error::failed_precondition(format!(
             "conflict: unable to delete {} (must be forced) - image is referenced in multiple repositories",
             short(image.id.trim_start_matches("sha256:"))
         )));
     }
+    if is_last && is_by_name && is_forced && is_used_live(engine, &whole) {
+        // The name can be had; what a running container stands on stays without one.
+        super::displaced::without_name(engine, &record).await?;
+        return delete(engine, &whole, &[record.name], false).await;
+    }
     if is_last {
-        refuse_if_used(engine, &whole, typed, is_forced)?;
+        refuse_if_used(engine, &whole, is_by_name.then_some(typed), is_forced)?;
     }
     delete(engine, &whole, &records, is_last).await
 }
 
+fn is_used_live(engine: &Engine, whole: &Named) -> bool {
+    engine.containers.all().iter().any(|container| {
+        let record = container.record();
+        record.image_id == whole.image.id && record.state.phase.is_live()
+    })
+}
+
 /// A container that uses the image keeps it: a running one always, a stopped one unless forced.
-fn refuse_if_used(engine: &Engine, whole: &Named, typed: &str, is_forced: bool) -> Result<()> {
+fn refuse_if_used(engine: &Engine, whole: &Named, name: Option<&str>, is_forced: bool) -> Result<()> {
     for container in engine.containers.all() {
         let record = container.record();
         if record.image_id != whole.image.id {
@@ -50,23 +64,34 @@ fn refuse_if_used(engine: &Engine, whole: &Named, typed: &str, is_forced: bool) 
         }
         let shown = short(&record.id);
         let image = short(whole.image.id.trim_start_matches("sha256:"));
-        if record.state.phase.is_live() && !is_forced {
-            return Err(Error::failed_precondition(format!(
-                "conflict: unable to remove repository reference \"{typed}\" (must force) - container {shown} is using its referenced image {image}"
-            )));
-        }
-        if record.state.phase.is_live() {
-            return Err(Error::failed_precondition(format!(
-                "conflict: unable to delete {image} (cannot be forced) - image is being used by running container {shown}"
-            )));
-        }
-        if !is_forced {
-            return Err(Error::failed_precondition(format!(
-                "conflict: unable to remove repository reference \"{typed}\" (must force) - container {shown} is using its referenced image {image}"
-            )));
-        }
+        let why = match (name, record.state.phase.is_live()) {
+            (Some(name), _) if !is_forced => format!(
+                "unable to remove repository reference \"{name}\" (must force) - container {shown} is using its referenced image {image}"
+            ),
+            (_, true) => format!(
+                "unable to delete {image} (cannot be forced) - image is being used by running container {shown}"
+            ),
+            (None, false) if !is_forced => format!(
+                "unable to delete {image} (must be forced) - image is being used by stopped container {shown}"
+            ),
+            _ => continue,
+        };
+        return Err(Error::failed_precondition(format!("conflict: {why}")));
     }
     Ok(())
+}
+
+/// Layers that other images, or containers, stand on.
+async fn chains_in_use(engine: &Engine, id: &str) -> Result<HashSet<String>> {
+    let all = engine.images.all(engine).await?;
+    let others = all.iter().filter(|(_, image)| image.id != id);
+    let mut chains: HashSet<String> =
+        others.flat_map(|(_, image)| super::list::chain_ids(image).collect::<Vec<_>>()).collect();
+    if engine.containers.all().iter().any(|container| container.record().image_id == id) {
+        let own = all.iter().filter(|(_, image)| image.id == id);
+        chains.extend(own.flat_map(|(_, image)| super::list::chain_ids(image).collect::<Vec<_>>()));
+    }
+    Ok(chains)
 }
 
 /// Deletes records, and tells Docker's rows.
@@ -81,6 +106,7 @@ pub async fn delete(
 ) -> Result<Vec<ImageDeleted>> {
     let mut rows = Vec::new();
     let image = &whole.image;
+    let kept = if is_last { chains_in_use(engine, &image.id).await? } else { HashSet::new() };
     for (at, name) in records.iter().enumerate() {
         // The last deletion waits for the collector, so that the space is free when we answer.
         let sync = is_last && at + 1 == records.len();
@@ -106,8 +132,9 @@ pub async fn delete(
                 .map(|digest| ImageDeleted { untagged: digest.clone(), ..ImageDeleted::default() }),
         );
         rows.push(ImageDeleted { deleted: image.id.clone(), ..ImageDeleted::default() });
-        for diff_id in image.document.rootfs.diff_ids.iter().rev() {
-            rows.push(ImageDeleted { deleted: diff_id.clone(), ..ImageDeleted::default() });
+        let chains: Vec<String> = super::list::chain_ids(image).collect();
+        for chain_id in chains.into_iter().rev().filter(|chain_id| !kept.contains(chain_id)) {
+            rows.push(ImageDeleted { deleted: chain_id, ..ImageDeleted::default() });
         }
         engine.images.forget(&image.target);
         engine.events.tell(

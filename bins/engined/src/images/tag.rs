@@ -36,17 +36,18 @@ pub async fn tag(engine: &Arc<Engine>, typed: &str, repository: &str, tag: &str)
 ///
 /// # Errors
 /// The supervisor refuses.
-pub async fn put(engine: &Engine, name: &str, target: Descriptor) -> Result<()> {
+pub async fn put(engine: &Arc<Engine>, name: &str, target: Descriptor) -> Result<()> {
     let mut images = engine.supervisor.images();
     let image = StoredImage { name: name.to_owned(), target: Some(target), ..StoredImage::default() };
     match images.create(CreateImageRequest { image: Some(image.clone()), source_date_epoch: None }).await {
         Ok(_) => Ok(()),
         Err(status) if status.code() == tonic::Code::AlreadyExists => {
+            let held = super::displaced::hold_name(engine, name).await?;
             images
                 .update(UpdateImageRequest { image: Some(image), ..Default::default() })
                 .await
                 .map_err(failed("tag an image"))?;
-            Ok(())
+            super::displaced::settle(held).await
         }
         Err(status) => Err(failed("tag an image")(status)),
     }

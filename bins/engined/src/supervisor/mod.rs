@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use containerd_api::services::{
     containers::v1::containers_client::ContainersClient, content::v1::content_client::ContentClient,
     diff::v1::diff_client::DiffClient, events::v1::events_client::EventsClient,
-    images::v1::images_client::ImagesClient, snapshots::v1::snapshots_client::SnapshotsClient,
-    streaming::v1::streaming_client::StreamingClient, tasks::v1::tasks_client::TasksClient,
-    transfer::v1::transfer_client::TransferClient, version::v1::version_client::VersionClient,
+    images::v1::images_client::ImagesClient, leases::v1::leases_client::LeasesClient,
+    snapshots::v1::snapshots_client::SnapshotsClient, streaming::v1::streaming_client::StreamingClient,
+    tasks::v1::tasks_client::TasksClient, transfer::v1::transfer_client::TransferClient,
+    version::v1::version_client::VersionClient,
 };
 use errdefs::{Error, Result};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -72,6 +73,7 @@ clients! {
     diff: DiffClient,
     events: EventsClient,
     images: ImagesClient,
+    leases: LeasesClient,
     snapshots: SnapshotsClient,
     streaming: StreamingClient,
     tasks: TasksClient,
