@@ -4,6 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const HEADER_BYTES: usize = 12;
 const IN: u16 = 1;
+/// Pseudo-record by which a client tells how much it takes at once (RFC 6891).
+const OPT: u16 = 41;
+/// What every client takes over UDP.
+const DATAGRAM_BYTES: usize = 512;
 /// Answers change when containers come and go.
 const TTL_SECONDS: u32 = 600;
 
@@ -15,7 +19,9 @@ pub const AAAA: u16 = 28;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     NoError = 0,
+    FormatError = 1,
     ServerFailure = 2,
+    NotImplemented = 4,
 }
 
 /// A query with one question, as it came.
@@ -26,6 +32,8 @@ pub struct Query {
     /// In lower case, without the dot at the end.
     pub name: String,
     pub kind: u16,
+    /// The longest answer that the client takes over UDP.
+    datagram_bytes: usize,
 }
 
 impl Query {
@@ -56,7 +64,20 @@ impl Query {
         if class != IN {
             return None;
         }
-        Some(Query { bytes: message[..at + 4].to_vec(), name: labels.join("."), kind })
+        let bytes = message[..at + 4].to_vec();
+        let datagram_bytes = datagram_bytes(&message[at + 4..]);
+        Some(Query { bytes, name: labels.join("."), kind, datagram_bytes })
+    }
+
+    /// The answer as it fits into a datagram: one that is longer says so and holds nothing, and the
+    /// client asks again by a stream.
+    pub fn fitting(&self, answer: Vec<u8>) -> Vec<u8> {
+        if answer.len() <= self.datagram_bytes {
+            return answer;
+        }
+        let mut cut = self.empty(Code::NoError);
+        cut[2] |= 0x02;
+        cut
     }
 
     /// The address that a reverse query is about.
@@ -127,6 +148,28 @@ impl Query {
     }
 }
 
+/// The size that a client's only additional record tells.
+fn datagram_bytes(additional: &[u8]) -> usize {
+    match additional {
+        [0, high, low, size_high, size_low, ..] if u16::from_be_bytes([*high, *low]) == OPT => {
+            usize::from(u16::from_be_bytes([*size_high, *size_low])).max(DATAGRAM_BYTES)
+        }
+        _ => DATAGRAM_BYTES,
+    }
+}
+
+/// What is said to a message that is no plain query; nothing to what is no query at all.
+pub fn refusal(message: &[u8]) -> Option<Vec<u8>> {
+    let header = message.get(..HEADER_BYTES).filter(|header| header[2] & 0x80 == 0)?;
+    let opcode = header[2] >> 3 & 0xf;
+    let code = if opcode == 0 { Code::FormatError } else { Code::NotImplemented };
+    let mut refusal = vec![0; HEADER_BYTES];
+    refusal[..2].copy_from_slice(&header[..2]);
+    refusal[2] = 0x80 | header[2] & 0x79;
+    refusal[3] = 0x80 | code as u8;
+    Some(refusal)
+}
+
 /// Whether `answer` belongs to `query`: the same number and the same question.
 pub fn answers(query: &[u8], answer: &[u8]) -> bool {
     let is_answer = answer.get(2).is_some_and(|flags| flags & 0x80 != 0);
@@ -169,6 +212,31 @@ mod tests {
     }
 
     #[test]
+    fn long_answers_are_cut_as_the_client_says() {
+        let many: Vec<IpAddr> = (0..60).map(|last| Ipv4Addr::new(10, 0, 0, last).into()).collect();
+        let mut asked = query("web", A);
+        let read = Query::parse(&asked).unwrap();
+        let cut = read.fitting(read.addresses(&many));
+        assert!(cut.len() <= 512 && cut[2] & 2 == 2 && cut[6..8] == [0, 0]);
+        assert!(answers(&asked, &cut));
+        let few = read.addresses(&many[..3]);
+        assert_eq!(read.fitting(few.clone()), few);
+        // The client takes 1232 bytes.
+        asked[11] = 1;
+        asked.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+        let read = Query::parse(&asked).unwrap();
+        assert_eq!(read.fitting(read.addresses(&many)), read.addresses(&many));
+    }
+
+    #[test]
+    fn what_is_no_query_is_refused_or_left_alone() {
+        assert_eq!(refusal(&[1, 2, 0x01, 0, 0, 2, 0, 0, 0, 0, 0, 0]).unwrap()[..4], [1, 2, 0x81, 0x81]);
+        assert_eq!(refusal(&[1, 2, 0x28, 0, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap()[3], 0x84);
+        assert!(refusal(&[1, 2, 0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0]).is_none(), "an answer");
+        assert!(refusal(&[1, 2, 3]).is_none());
+    }
+
+    #[test]
     fn reverse_names_are_addresses() {
         let reversed = |name: &str| Query::parse(&query(name, PTR)).unwrap().reversed();
         assert_eq!(reversed("4.3.2.1.in-addr.arpa"), Some(Ipv4Addr::new(1, 2, 3, 4).into()));
@@ -185,7 +253,9 @@ mod tests {
             if let Some(query) = Query::parse(&bytes) {
                 prop_assert!(query.addresses(&[Ipv4Addr::LOCALHOST.into()]).len() > query.bytes.len());
                 query.reversed();
+                prop_assert!(query.fitting(vec![0; 70_000]).len() <= query.datagram_bytes);
             }
+            refusal(&bytes);
             answers(&bytes, &bytes);
         }
 

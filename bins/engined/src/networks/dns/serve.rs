@@ -1,5 +1,6 @@
 //! One container's resolver: sockets in its namespace, answered here.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,13 +12,13 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use super::forward::{Transport, forward, read_framed, write_framed};
-use super::message::{Code, Query};
+use super::message::{Code, Query, refusal};
 use crate::containers::Container;
 use crate::engine::Engine;
 use crate::networks::{files, told};
 
-/// Queries of one container that are under way at once.
-const PARALLEL: usize = 128;
+/// Queries of one container that wait for others' answers at once, and streams that are open.
+const PARALLEL: usize = 1024;
 /// A stream that says nothing for so long is closed.
 const IDLE: Duration = Duration::from_secs(10);
 /// Longest message over UDP.
@@ -90,13 +91,21 @@ async fn datagrams(asked: Asked, socket: Arc<UdpSocket>) {
             // The last answer found nobody: that is told here.
             Err(_) => continue,
         };
-        // Who asks faster than is answered asks in vain, and asks again.
-        let Ok(permit) = asked.under_way.clone().try_acquire_owned() else { continue };
-        let (asked, socket, query) = (asked.clone(), socket.clone(), buffer[..length].to_vec());
-        tokio::spawn(async move {
-            if let Some(answer) = resolve(&asked, &query, Transport::Udp).await {
+        let message = &buffer[..length];
+        let query = match resolve(&asked, message, Transport::Udp) {
+            Some(Resolved::Here(answer)) => {
                 let _ = socket.send_to(&answer, client).await;
+                continue;
             }
+            Some(Resolved::Elsewhere(query)) => query,
+            None => continue,
+        };
+        // Who asks faster than others answer asks in vain, and asks again.
+        let Ok(permit) = asked.under_way.clone().try_acquire_owned() else { continue };
+        let (socket, message) = (socket.clone(), message.to_vec());
+        tokio::spawn(async move {
+            let answer = query.answer(&message, Transport::Udp).await;
+            let _ = socket.send_to(&answer, client).await;
             drop(permit);
         });
     }
@@ -118,28 +127,53 @@ async fn streams(asked: Asked, listener: TcpListener) {
 }
 
 async fn stream_of_queries(asked: Asked, mut stream: TcpStream) {
-    while let Ok(Ok(query)) = tokio::time::timeout(IDLE, read_framed(&mut stream)).await {
-        let Some(answer) = resolve(&asked, &query, Transport::Tcp).await else { return };
+    while let Ok(Ok(message)) = tokio::time::timeout(IDLE, read_framed(&mut stream)).await {
+        let answer = match resolve(&asked, &message, Transport::Tcp) {
+            Some(Resolved::Here(answer)) => answer,
+            Some(Resolved::Elsewhere(query)) => query.answer(&message, Transport::Tcp).await,
+            None => return,
+        };
         if write_framed(&mut stream, &answer).await.is_err() {
             return;
         }
     }
 }
 
+/// Where the answer to a message comes from.
+enum Resolved {
+    Here(Vec<u8>),
+    Elsewhere(Forwarded),
+}
+
+/// A query for other name servers.
+struct Forwarded {
+    query: Query,
+    servers: Vec<IpAddr>,
+}
+
+impl Forwarded {
+    async fn answer(&self, message: &[u8], transport: Transport) -> Vec<u8> {
+        let answer = forward(&self.servers, message, transport).await;
+        answer.unwrap_or_else(|| self.query.empty(Code::ServerFailure))
+    }
+}
+
 /// The answer to a message; none to what is no query.
-async fn resolve(asked: &Asked, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
+fn resolve(asked: &Asked, message: &[u8], transport: Transport) -> Option<Resolved> {
     let (engine, container) = (asked.engine.upgrade()?, asked.container.upgrade()?);
-    let query = Query::parse(message)?;
+    let Some(query) = Query::parse(message) else { return refusal(message).map(Resolved::Here) };
     if let Some(answer) = super::answer(&engine, &container, &query) {
-        return Some(answer);
+        return Some(Resolved::Here(match transport {
+            Transport::Udp => query.fitting(answer),
+            Transport::Tcp => answer,
+        }));
     }
     let record = container.record();
     let leads_out = |name: &String| engine.networks.table.get(name).is_some_and(|known| !known.is_internal());
     // An island has no way to the world's names either.
     if !record.endpoints.keys().any(leads_out) {
-        return Some(query.empty(Code::ServerFailure));
+        return Some(Resolved::Here(query.empty(Code::ServerFailure)));
     }
     let servers = files::forwarders(&engine, &record).unwrap_or_default();
-    drop((engine, container));
-    Some(forward(&servers, message, transport).await.unwrap_or_else(|| query.empty(Code::ServerFailure)))
+    Some(Resolved::Elsewhere(Forwarded { query, servers }))
 }
