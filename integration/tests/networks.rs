@@ -179,6 +179,238 @@ fn containers_share_a_link_of_the_host() {
     ctl.call(["rm", "-f", "box"]).expect();
     ctl.call(["network", "rm", "wire"]).expect();
     let bad = ctl.call(["network", "create", "-d", "macvlan", "-o", "macvlan_mode=x", "bad"]).run().unwrap();
-    bad.expect_complaint("unknown macvlan option");
+    bad.expect_complaint("requested macvlan mode 'x' is not valid");
+    story.end();
+}
+
+/// Sends every datagram back, and says hello to every caller, on the container's port 80.
+const ECHO: &str = r#"
+import socket, threading
+def datagrams():
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("", 80))
+    while True:
+        data, peer = server.recvfrom(2048)
+        server.sendto(data, peer)
+threading.Thread(target=datagrams, daemon=True).start()
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("", 80))
+server.listen(100)
+while True:
+    caller, _ = server.accept()
+    caller.sendall(b"hello " + caller.recv(100))
+    caller.close()
+"#;
+
+const PYTHON: [&str; 6] = ["-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro"];
+
+/// What a server says to `word`, if it answers.
+fn say(address: &str, word: &str) -> Option<String> {
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(2))).ok()?;
+    std::io::Write::write_all(&mut stream, word.as_bytes()).ok()?;
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut said).ok()?;
+    (!said.is_empty()).then_some(said)
+}
+
+fn echo(address: &str, word: &str) -> Option<String> {
+    let socket = UdpSocket::bind("[::]:0").ok()?;
+    socket.set_read_timeout(Some(std::time::Duration::from_millis(300))).ok()?;
+    socket.send_to(word.as_bytes(), address).ok()?;
+    let mut buffer = [0; 2048];
+    let (length, _) = socket.recv_from(&mut buffer).ok()?;
+    Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+}
+
+#[test]
+fn a_container_of_ipv4_is_reached_by_the_hosts_ipv6() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    let (port, udp, only) = (
+        integration::peer::free_port().unwrap(),
+        integration::peer::free_port().unwrap(),
+        integration::peer::free_port().unwrap(),
+    );
+    ctl.call(["run", "-d", "--name", "web", "-p", &format!("{port}:80"), "-p", &format!("{udp}:80/udp")])
+        .args(["-p", &format!("[::1]:{only}:80")])
+        .args(PYTHON)
+        .args(["busybox", "/usr/bin/python3", "-c", ECHO])
+        .expect();
+    let bound = inspect(&ctl, "{{json .NetworkSettings.Ports}}", "web");
+    for binding in [("0.0.0.0", port), ("::", port), ("0.0.0.0", udp), ("::", udp), ("::1", only)] {
+        let shown = format!(r#"{{"HostIp":"{}","HostPort":"{}"}}"#, binding.0, binding.1);
+        assert!(bound.contains(&shown), "{bound}");
+    }
+    let works = || {
+        for address in [format!("127.0.0.1:{port}"), format!("[::1]:{port}"), format!("[::1]:{only}")] {
+            assert_eq!(until(&address, || say(&address, "you")), "hello you");
+        }
+        let long = "x".repeat(1500);
+        let address = format!("[::1]:{udp}");
+        assert_eq!(until("a datagram's echo", || echo(&address, &long)), long);
+    };
+    works();
+    // Many at once, each with its own answer.
+    std::thread::scope(|scope| {
+        for number in 0..50 {
+            scope.spawn(move || {
+                let word = number.to_string();
+                assert_eq!(say(&format!("[::1]:{port}"), &word).unwrap(), format!("hello {word}"));
+            });
+        }
+    });
+    story.stack.daemon("engined").unwrap().kill().unwrap();
+    assert_eq!(say(&format!("127.0.0.1:{port}"), "you").unwrap(), "hello you", "while the engine is dead");
+    story.stack.start_engined().unwrap();
+    works();
+    let taken =
+        ctl.call(["run", "--rm", "-p", &format!("[::1]:{port}:80"), "busybox", "true"]).run().unwrap();
+    taken.expect_code(125).expect_complaint("port is already allocated");
+    ctl.call(["stop", "-t", "0", "web"]).expect();
+    assert!(say(&format!("[::1]:{port}"), "you").is_none());
+    drop(std::net::TcpListener::bind(("::", port)).expect("the port is free"));
+    ctl.call(["start", "web"]).expect();
+    works();
+    ctl.call(["rm", "-f", "web"]).expect();
+    story.end();
+}
+
+#[test]
+fn without_a_firewall_ports_are_relayed() {
+    let story = Story::with(&["--iptables=false"]);
+    let ctl = story.ctl();
+    let port = integration::peer::free_port().unwrap();
+    ctl.call(["run", "-d", "--name", "web", "-p", &format!("{port}:80")])
+        .args(PYTHON)
+        .args(["busybox", "/usr/bin/python3", "-c", ECHO])
+        .expect();
+    for address in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+        assert_eq!(until(&address, || say(&address, "you")), "hello you");
+    }
+    ctl.call(["rm", "-f", "web"]).expect();
+    story.end();
+    let story = Story::with(&["--userland-proxy=false"]);
+    let ctl = story.ctl();
+    ctl.call(["run", "-d", "--name", "web", "-p", &format!("{port}:80"), "busybox", "sleep", "100"]).expect();
+    assert_eq!(ctl.call(["port", "web"]).expect(), format!("80/tcp -> 0.0.0.0:{port}"));
+    let refused = ctl.call(["run", "--rm", "-p", "[::1]::80", "busybox", "true"]).run().unwrap();
+    refused.expect_code(125).expect_complaint("the container has no IPv6 address");
+    ctl.call(["rm", "-f", "web"]).expect();
+    story.end();
+}
+
+#[test]
+fn links_and_long_answers() {
+    let story = Story::new();
+    for client in story.clients() {
+        let (net, web, asker) = (client.own("crew"), client.own("web"), client.own("asker"));
+        client.call(["network", "create", "--subnet", "10.233.1.0/24", &net]).expect();
+        client
+            .call(["run", "-d", "--name", &web, "--network", &net, "--ip", "10.233.1.9", "busybox"])
+            .args(["sleep", "100"])
+            .expect();
+        let asked = client
+            .call(["run", "--rm", "--name", &asker, "--network", &net, "--link", &format!("{web}:db")])
+            .args(PYTHON)
+            .args(["busybox", "/usr/bin/python3", "-c", ASK, "db", &format!("db.{net}"), &web])
+            .expect();
+        assert_eq!(asked, "10.233.1.9 10.233.1.9 10.233.1.9");
+        let others = client
+            .call(["run", "--rm", "--network", &net, "--dns", "127.0.0.79"])
+            .args(PYTHON)
+            .args(["busybox", "/usr/bin/python3", "-c", ASK, "db"])
+            .expect();
+        assert_eq!(others, "none", "a link is its container's own");
+        client.call(["rm", "-f", &web]).expect();
+        client.call(["network", "rm", &net]).expect();
+    }
+    story.end();
+}
+
+#[test]
+fn a_network_is_made_by_another_ones_configuration() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    ctl.call(["network", "create", "--config-only", "--subnet", "10.234.1.0/24", "pattern"])
+        .args(["-o", "com.docker.network.driver.mtu=1400", "--label", "sort=pattern"])
+        .expect();
+    let shown = inspect(&ctl, "{{.ConfigOnly}} {{.Driver}} {{(index .IPAM.Config 0).Subnet}}", "pattern");
+    assert_eq!(shown, "true null 10.234.1.0/24");
+    ctl.call(["network", "create", "--config-from", "pattern", "made"]).expect();
+    let shown = inspect(
+        &ctl,
+        "{{.ConfigFrom.Network}} {{(index .IPAM.Config 0).Subnet}} {{index .Labels \"sort\"}}",
+        "made",
+    );
+    assert_eq!(shown, "pattern 10.234.1.0/24 pattern");
+    let mtu =
+        ctl.call(["run", "--rm", "--network", "made", "busybox", "ip", "link", "show", "eth0"]).expect();
+    assert!(mtu.contains("mtu 1400"), "{mtu}");
+    let refused = |arguments: [&str; 5], complaint: &str| {
+        ctl.call(arguments).run().unwrap().expect_complaint(complaint);
+    };
+    refused(["network", "create", "--config-from", "nothing", "x"], "does not exist");
+    refused(
+        ["network", "create", "--config-from=pattern", "--ipv6", "x"],
+        "not supported if the network depends",
+    );
+    refused(["run", "--rm", "--network=pattern", "busybox", "true"], "configuration network");
+    ctl.call(["network", "rm", "pattern"]).run().unwrap().expect_code(1).expect_complaint("is in use");
+    ctl.call(["network", "rm", "made"]).expect();
+    ctl.call(["network", "rm", "pattern"]).expect();
+    story.end();
+}
+
+#[test]
+fn a_network_has_ipv6_alone_or_is_routed() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    ctl.call(["network", "create", "--ipv4=false", "--ipv6", "--subnet", "fd00:67::/64", "six"]).expect();
+    ctl.call(["run", "-d", "--name", "web", "--network", "six", "busybox"])
+        .args(["nc", "-ll", "-p", "80", "-e", "echo", "alone"])
+        .expect();
+    let shown = inspect(
+        &ctl,
+        "{{range .NetworkSettings.Networks}}<{{.IPAddress}}> {{.GlobalIPv6Address}}{{end}}",
+        "web",
+    );
+    assert_eq!(shown, "<> fd00:67::2");
+    assert_eq!(inspect(&ctl, "{{.EnableIPv4}} {{.EnableIPv6}} {{len .IPAM.Config}}", "six"), "false true 1");
+    let said = ctl
+        .call(["run", "--rm", "--network", "six", "busybox", "sh", "-c"])
+        .args(["cat /etc/hosts; ip -o addr show dev eth0; nc -w 3 web 80"])
+        .expect();
+    assert!(said.contains("fd00:67::3") && !said.contains("inet ") && said.ends_with("alone"), "{said}");
+    ctl.call(["rm", "-f", "web"]).expect();
+    ctl.call(["network", "rm", "six"]).expect();
+    ctl.call(["network", "create", "--ipv4=false", "x"]).run().unwrap().expect_complaint("must be enabled");
+    let mode = "com.docker.network.bridge.gateway_mode_ipv4=routed";
+    ctl.call(["network", "create", "-o", mode, "--subnet", "10.235.1.0/24", "route"]).expect();
+    ctl.call([
+        "run",
+        "-d",
+        "--name",
+        "web",
+        "--network",
+        "route",
+        "-p",
+        "8080:80",
+        "busybox",
+        "sleep",
+        "100",
+    ])
+    .expect();
+    let ports = inspect(&ctl, "{{json .NetworkSettings.Ports}}", "web");
+    assert_eq!(ports, r#"{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":""}]}"#);
+    ctl.call(["rm", "-f", "web"]).expect();
+    let complaint = ctl.call(["network", "rm", "bridge"]).run().unwrap();
+    complaint.expect_code(1).expect_complaint("pre-defined network");
+    ctl.call(["run", "-d", "--name", "user", "--network", "route", "busybox", "sleep", "100"]).expect();
+    let complaint = ctl.call(["network", "rm", "route"]).run().unwrap();
+    complaint.expect_code(1).expect_complaint("has active endpoints (name:\"user\" id:\"");
+    ctl.call(["rm", "-f", "user"]).expect();
+    ctl.call(["network", "rm", "route"]).expect();
     story.end();
 }

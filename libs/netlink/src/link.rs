@@ -24,7 +24,9 @@ const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const VETH_INFO_PEER: u16 = 1;
+const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_BRPORT_MODE: u16 = 4;
+const IFLA_BRPORT_FLUSH: u16 = 24;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 /// Of macvlan, ipvlan and vlan: the mode, or the number.
 const IFLA_CHILD_MODE: u16 = 1;
@@ -85,6 +87,9 @@ pub struct Change<'a> {
     pub master: Option<u32>,
     /// Settings as a bridge's port, which it already is.
     pub port: Option<BridgePort>,
+    /// Of a bridge's port: it takes and gives no packet any more, and the bridge forgets whom it
+    /// met there.
+    pub silenced: bool,
 }
 
 /// A pair of connected links, one of which begins its life in another namespace.
@@ -276,6 +281,13 @@ pub fn change_link(request: &mut Request, target: Target<'_>, change: Change<'_>
     if let Some(master) = change.master {
         message.u32(IFLA_MASTER, master);
     }
+    if change.silenced {
+        message.nest(IFLA_LINKINFO, |info| {
+            info.string(IFLA_INFO_SLAVE_KIND, "bridge").nest(IFLA_INFO_SLAVE_DATA, |data| {
+                data.u8(IFLA_BRPORT_STATE, LISTENING).bytes(IFLA_BRPORT_FLUSH, &[]);
+            });
+        });
+    }
     if let Some(port) = change.port {
         message.nest(IFLA_LINKINFO, |info| {
             info.string(IFLA_INFO_SLAVE_KIND, "bridge").nest(IFLA_INFO_SLAVE_DATA, |data| {
@@ -284,6 +296,11 @@ pub fn change_link(request: &mut Request, target: Target<'_>, change: Change<'_>
         });
     }
 }
+
+/// A port's state in which it neither learns nor forwards (`BR_STATE_LISTENING`). Without a spanning
+/// tree it lasts; of the two others like it, the kernel leaves one at the link's next event and one
+/// at once.
+const LISTENING: u8 = 1;
 
 /// Deletes a link; of a pair, the other end goes too.
 pub fn delete_link(request: &mut Request, target: Target<'_>) {

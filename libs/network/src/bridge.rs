@@ -40,14 +40,26 @@ pub struct BridgeConfig {
     pub internal: bool,
     /// Whether packets that leave the host carry the host's address (dockerd's `--ip-masq`).
     pub masquerade: bool,
-    /// IPv6 beside IPv4; `None` switches it off on the bridge and in its containers.
+    /// Whether there is IPv4 at all; without it there must be IPv6.
+    #[serde(default = "yes")]
+    pub v4: bool,
+    /// IPv6 beside IPv4 or in its place; `None` switches it off on the bridge and in its containers.
     #[serde(default)]
     pub v6: Option<V6Config>,
+    /// What the bridge is to packets of IPv4 that come from elsewhere or go there.
+    #[serde(default)]
+    pub gateway_v4: GatewayMode,
+    /// The same of IPv6.
+    #[serde(default)]
+    pub gateway_v6: GatewayMode,
+    /// The bridge has no IPv4 address itself: somebody else on it is the gateway.
+    #[serde(default)]
+    pub inhibit_v4: bool,
     /// Router of the containers, where it is not the bridge (dockerd's `--default-gateway`).
     #[serde(default)]
     pub router: Option<Ipv4Addr>,
     /// Whether other hosts may send to containers' own addresses: not at all, to published ports
-    /// (dockerd's `--allow-direct-routing`), or to every port (gateway mode `nat-unprotected`).
+    /// (dockerd's `--allow-direct-routing`), or to every port of either family.
     #[serde(default)]
     pub direct: Direct,
     /// Packets with this mark (of these bits) pass to containers.
@@ -63,6 +75,22 @@ pub struct BridgeConfig {
 
 fn yes() -> bool {
     true
+}
+
+/// What a bridge is to packets between its containers and the world, by family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GatewayMode {
+    /// Addresses are translated; from elsewhere containers are reached by published ports.
+    #[default]
+    Nat,
+    /// The same, and other hosts may send to every port of the containers' own addresses.
+    NatUnprotected,
+    /// Nothing is translated: other hosts have a route to the containers' own addresses, and
+    /// reach the published ports there.
+    Routed,
+    /// The host itself has no address on the bridge; the network must be internal.
+    Isolated,
 }
 
 /// Who may send to containers' own addresses from other hosts.
@@ -88,13 +116,22 @@ impl BridgeConfig {
             icc: true,
             internal: false,
             masquerade: true,
+            v4: true,
             v6: None,
+            gateway_v4: GatewayMode::Nat,
+            gateway_v6: GatewayMode::Nat,
+            inhibit_v4: false,
             router: None,
             direct: Direct::Nobody,
             accept_mark: None,
             forward: true,
             medium: Medium::Bridge,
         }
+    }
+
+    /// The bridge itself has an address of IPv4.
+    fn has_own_v4(&self) -> bool {
+        self.v4 && !self.inhibit_v4 && self.gateway_v4 != GatewayMode::Isolated
     }
 
     /// The same from dockerd's `--bip`: the bridge's own address with its prefix length.
@@ -110,10 +147,10 @@ impl BridgeConfig {
 pub struct Bridge {
     /// Link name.
     pub name: String,
-    /// Its subnet, host bits zero.
-    pub subnet: Ipv4Net,
-    /// The bridge's own address, the containers' default gateway.
-    pub gateway: Ipv4Addr,
+    /// Its subnet, host bits zero; none without IPv4.
+    pub subnet: Option<Ipv4Net>,
+    /// The bridge's own address, the containers' default gateway; none where it has none.
+    pub gateway: Option<Ipv4Addr>,
     /// Bytes of the largest packet.
     pub mtu: u32,
     /// Its link-layer address.
@@ -154,14 +191,26 @@ pub(crate) fn ensure(
     if let Some(v6) = &config.v6 {
         v6.check()?;
     }
+    check_modes(config)?;
     if let Some((_, parent)) = config.medium.child() {
         return ensure_parent(socket, stack, config, parent, pools, reserved);
     }
     let (link, made) = ensure_link(socket, stack, config)?;
-    let (subnet, gateway) = ensure_address(socket, config, link.index, pools, reserved)?;
+    let (subnet, gateway) = match config.has_own_v4() {
+        true => {
+            let (subnet, gateway) = ensure_address(socket, config, link.index, pools, reserved)?;
+            (Some(subnet), Some(gateway))
+        }
+        false => {
+            let (own, _) = used(socket, &config.name, link.index)?;
+            set_address(socket, &config.name, link.index, &own, None)?;
+            plan_address(socket, config, link.index, pools, reserved)?
+        }
+    };
     configure(config)?;
     if let Some(v6) = &config.v6 {
-        set_address_v6(socket, &config.name, link.index, v6)?;
+        let own = (config.gateway_v6 != GatewayMode::Isolated).then_some(v6);
+        set_address_v6(socket, &config.name, link.index, own)?;
     }
     let mut request = Request::new();
     let mtu = (link.mtu != config.mtu).then_some(config.mtu);
@@ -182,23 +231,53 @@ fn ensure_parent(
     pools: &[subnet::Pool],
     reserved: &[Ipv4Net],
 ) -> Result<Standing> {
+    let (subnet, gateway) = plan_address(socket, config, 0, pools, reserved)?;
+    let link = parent::ensure(socket, stack, parent, &config.name)?;
+    let mac = MacAddress::new(link.mac.unwrap_or_default()).or_else(|_| MacAddress::random())?;
+    let v6 = config.v6.clone();
+    let bridge = Bridge { name: config.name.clone(), subnet, gateway, mtu: link.mtu, mac, v6 };
+    Ok(Standing { bridge, config: config.clone(), mark: alias(stack), index: link.index, made: false })
+}
+
+/// The subnet and the gateway of a network whose bridge, if it has one, has no address.
+fn plan_address(
+    socket: &mut Socket,
+    config: &BridgeConfig,
+    index: u32,
+    pools: &[subnet::Pool],
+    reserved: &[Ipv4Net],
+) -> Result<(Option<Ipv4Net>, Option<Ipv4Addr>)> {
+    if !config.v4 {
+        return Ok((None, None));
+    }
     let subnet = match config.subnet {
         Some(subnet) => subnet,
         None => {
-            let (_, others) = used(socket, &config.name, 0)?;
+            let (_, others) = used(socket, &config.name, index)?;
             subnet::choose(
                 pools,
                 &[others.into_iter().map(|(net, _)| net).collect(), reserved.to_vec()].concat(),
             )?
         }
     };
-    let gateway = config.gateway.or_else(|| subnet.hosts().next()).unwrap_or(subnet.addr());
+    // Between two neighbours there is nobody else.
+    let has_gateway = config.gateway_v4 != GatewayMode::Isolated && subnet.prefix_len() <= 30;
+    let gateway = has_gateway.then(|| config.gateway.or_else(|| subnet.hosts().next())).flatten();
     subnet::check(subnet, gateway)?;
-    let link = parent::ensure(socket, stack, parent, &config.name)?;
-    let mac = MacAddress::new(link.mac.unwrap_or_default()).unwrap_or(MacAddress::of(gateway));
-    let v6 = config.v6.clone();
-    let bridge = Bridge { name: config.name.clone(), subnet, gateway, mtu: link.mtu, mac, v6 };
-    Ok(Standing { bridge, config: config.clone(), mark: alias(stack), index: link.index, made: false })
+    Ok((Some(subnet), gateway))
+}
+
+fn check_modes(config: &BridgeConfig) -> Result<()> {
+    if !config.v4 && config.v6.is_none() {
+        return Err(Error::InvalidNetwork("IPv4 or IPv6 must be enabled".to_owned()));
+    }
+    let is_isolated = [config.gateway_v4, config.gateway_v6].contains(&GatewayMode::Isolated);
+    if is_isolated && !config.internal {
+        return Err(Error::InvalidNetwork(
+            "gateway mode 'isolated' can only be used for an internal network".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -267,14 +346,14 @@ fn ensure_address(
         };
         let kept = own.iter().find(|own| own.trunc() == subnet).map(Ipv4Net::addr);
         let gateway = config.gateway.or(kept).or_else(|| subnet.hosts().next()).unwrap_or(subnet.addr());
-        subnet::check(subnet, gateway)?;
+        subnet::check(subnet, Some(gateway))?;
         if let Some(other) = reserved.iter().find(|other| subnet::overlap(other, &subnet)) {
             return Err(Error::InvalidSubnet {
                 subnet,
                 reason: format!("Pool overlaps with other one on this address space ({other})"),
             });
         }
-        set_address(socket, name, index, &own, Ipv4Net::new_assert(gateway, subnet.prefix_len()))?;
+        set_address(socket, name, index, &own, Some(Ipv4Net::new_assert(gateway, subnet.prefix_len())))?;
         // Two daemons that start at the same moment may choose the same: the older link keeps it.
         let lost = |(net, link): &(Ipv4Net, Option<u32>)| {
             subnet::overlap(net, &subnet) && link.is_some_and(|link| link < index)
@@ -316,32 +395,39 @@ fn used(socket: &mut Socket, name: &str, index: u32) -> Result<(Vec<Ipv4Net>, Ve
     Ok((own, by_link.chain(by_route).filter(|(net, _)| net.prefix_len() > 0).collect()))
 }
 
-/// Leaves the bridge with exactly this IPv4 address.
-fn set_address(socket: &mut Socket, name: &str, index: u32, own: &[Ipv4Net], wanted: Ipv4Net) -> Result<()> {
+/// Leaves the bridge with exactly this IPv4 address, or none.
+fn set_address(
+    socket: &mut Socket,
+    name: &str,
+    index: u32,
+    own: &[Ipv4Net],
+    wanted: Option<Ipv4Net>,
+) -> Result<()> {
     let address =
         |net: &Ipv4Net| Address { link: index, address: net.addr().into(), prefix_len: net.prefix_len() };
     let mut request = Request::new();
-    for other in own.iter().filter(|own| **own != wanted) {
+    for other in own.iter().filter(|own| Some(**own) != wanted) {
         delete_address(&mut request, &address(other));
     }
-    if !own.contains(&wanted) {
+    if let Some(wanted) = wanted.filter(|wanted| !own.contains(wanted)) {
         add_address(&mut request, &address(&wanted));
     }
     socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set address of bridge", name))
 }
 
-/// Leaves the bridge with this IPv6 address, and with none of a former subnet.
-fn set_address_v6(socket: &mut Socket, name: &str, index: u32, v6: &V6Config) -> Result<()> {
+/// Leaves the bridge with this IPv6 address or none, and with none of a former subnet.
+fn set_address_v6(socket: &mut Socket, name: &str, index: u32, v6: Option<&V6Config>) -> Result<()> {
     let all = Address::list(socket, true).map_err(Error::netlink("list addresses for bridge", name))?;
-    let wanted = Address { link: index, address: v6.gateway.into(), prefix_len: v6.subnet.prefix_len() };
+    let wanted =
+        v6.map(|v6| Address { link: index, address: v6.gateway.into(), prefix_len: v6.subnet.prefix_len() });
     let is_link_local =
         |address: &Address| matches!(address.address, IpAddr::V6(v6) if v6.is_unicast_link_local());
     let mut request = Request::new();
     let own = || all.iter().filter(|address| address.link == index && !is_link_local(address));
-    for other in own().filter(|address| **address != wanted) {
+    for other in own().filter(|address| Some(*address) != wanted.as_ref()) {
         delete_address(&mut request, other);
     }
-    if !own().any(|address| *address == wanted) {
+    if let Some(wanted) = wanted.filter(|wanted| !own().any(|address| address == wanted)) {
         add_address(&mut request, &wanted);
     }
     socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set IPv6 address of bridge", name))
@@ -360,8 +446,10 @@ fn configure(config: &BridgeConfig) -> Result<()> {
     }
     // Connections from 127.0.0.1 are translated on their way to a container and back: without
     // this the kernel takes their answers for forgeries. The firewall drops real forgeries.
-    sysctl::set(&format!("ipv4/conf/{name}/route_localnet"), "1")?;
-    if config.forward {
+    if config.v4 {
+        sysctl::set(&format!("ipv4/conf/{name}/route_localnet"), "1")?;
+    }
+    if config.forward && config.v4 {
         sysctl::set("ipv4/ip_forward", "1")?;
     }
     if config.forward && config.v6.is_some() {

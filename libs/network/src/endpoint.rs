@@ -25,6 +25,8 @@ pub struct ConnectRequest {
     pub address: Option<Ipv4Addr>,
     /// Fixed IPv6 address (`--ip6`).
     pub address_v6: Option<Ipv6Addr>,
+    /// Further addresses, of the link alone (`--link-local-ip`).
+    pub link_local: Vec<IpAddr>,
     /// Fixed link-layer address (`--mac-address`); else the one that belongs to the address.
     pub mac: Option<MacAddress>,
     /// Name of the link inside the namespace; else the first free of `eth0`, `eth1`, ...
@@ -46,6 +48,7 @@ impl ConnectRequest {
             container: container.to_owned(),
             address: None,
             address_v6: None,
+            link_local: Vec::new(),
             mac: None,
             interface: Some("eth0".to_owned()),
             default_route: true,
@@ -69,12 +72,14 @@ pub struct Endpoint {
     pub host_interface: String,
     /// Name of the pair's end inside the namespace.
     pub interface: String,
-    /// Address inside the namespace.
-    pub address: Ipv4Addr,
+    /// Address inside the namespace; none on a network without IPv4.
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
     /// Bits of the subnet.
     pub prefix_len: u8,
-    /// The bridge's address.
-    pub gateway: Ipv4Addr,
+    /// The bridge's address, where it has one.
+    #[serde(default)]
+    pub gateway: Option<Ipv4Addr>,
     /// Link-layer address inside the namespace.
     pub mac: MacAddress,
     /// Its place in the IPv6 subnet, where the network has one.
@@ -113,7 +118,7 @@ impl Endpoint {
         netns: &Netns,
         network: &Standing,
         default_route: bool,
-        sysctls: &[(String, String)],
+        request: &ConnectRequest,
     ) -> Result<()> {
         match network.config.medium.child() {
             Some((kind, _)) => self.make_child(host, netns, network, kind)?,
@@ -124,8 +129,8 @@ impl Endpoint {
             }
         }
         let set_up = self
-            .set_kernel(netns, sysctls)
-            .and_then(|()| netns.route(|inside| self.set_up(inside, default_route)));
+            .set_kernel(netns, request)
+            .and_then(|()| netns.route(|inside| self.set_up(inside, default_route, &request.link_local)));
         if set_up.is_err() {
             let mut host = host.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             let _ = match self.host_interface.is_empty() {
@@ -137,13 +142,15 @@ impl Endpoint {
     }
 
     /// Kernel settings of the link inside: IPv6 is off there until the network has it.
-    fn set_kernel(&self, netns: &Netns, sysctls: &[(String, String)]) -> Result<()> {
-        if self.v6.is_none() && sysctls.is_empty() {
+    fn set_kernel(&self, netns: &Netns, request: &ConnectRequest) -> Result<()> {
+        let sysctls = &request.sysctls;
+        let has_v6 = self.v6.is_some() || request.link_local.iter().any(IpAddr::is_ipv6);
+        if !has_v6 && sysctls.is_empty() {
             return Ok(());
         }
         let link = &self.interface;
         netns.run(|| {
-            if self.v6.is_some() {
+            if has_v6 {
                 sysctl::set(&format!("ipv6/conf/{link}/disable_ipv6"), "0")?;
             }
             sysctls.iter().try_for_each(|(name, value)| sysctl::set(&name.replace("IFNAME", link), value))
@@ -214,13 +221,14 @@ impl Endpoint {
         }
     }
 
-    fn set_up(&self, inside: &mut Socket, default_route: bool) -> Result<()> {
+    fn set_up(&self, inside: &mut Socket, default_route: bool, link_local: &[IpAddr]) -> Result<()> {
         let describe = || format!("{} of {}", self.interface, self.container);
         let link = Link::get(inside, Target::Name(&self.interface))
             .map_err(Error::netlink("look up", describe()))?;
         let mut request = Request::new();
         let mut verbs = Vec::new();
-        for (address, prefix_len) in self.addresses() {
+        let of_link = link_local.iter().map(|address| (*address, if address.is_ipv4() { 16 } else { 64 }));
+        for (address, prefix_len) in self.addresses().chain(of_link) {
             add_address(&mut request, &Address { link: link.index, address, prefix_len });
             verbs.push("add address to");
         }
@@ -240,13 +248,14 @@ impl Endpoint {
 
     fn addresses(&self) -> impl Iterator<Item = (IpAddr, u8)> {
         let v6 = self.v6.as_ref().map(|v6| (IpAddr::from(v6.address), v6.prefix_len));
-        [(IpAddr::from(self.address), self.prefix_len)].into_iter().chain(v6)
+        let v4 = self.address.map(|address| (IpAddr::from(address), self.prefix_len));
+        v4.into_iter().chain(v6)
     }
 
     /// Appends the ways out through this endpoint, one for each family; answers how many.
     pub(crate) fn add_default_routes(&self, request: &mut Request, link: u32) -> usize {
         let v6 = self.v6.as_ref().map(|v6| IpAddr::from(v6.gateway));
-        let gateways: Vec<IpAddr> = [IpAddr::from(self.gateway)].into_iter().chain(v6).collect();
+        let gateways: Vec<IpAddr> = self.gateway.map(IpAddr::from).into_iter().chain(v6).collect();
         for gateway in &gateways {
             match self.routed {
                 true => add_link_default_route(request, gateway.is_ipv6(), link),

@@ -47,7 +47,7 @@ mod stack;
 mod subnet;
 mod sysctl;
 
-pub use bridge::{Bridge, BridgeConfig, DEFAULT_BRIDGE, DEFAULT_MTU, Direct};
+pub use bridge::{Bridge, BridgeConfig, DEFAULT_BRIDGE, DEFAULT_MTU, Direct, GatewayMode};
 pub use dns::{RESOLVER, Resolver};
 pub use endpoint::{ConnectRequest, Endpoint, EndpointV6};
 pub use error::{Error, Result};
@@ -59,6 +59,6 @@ pub use netns::{Netns, NetnsPool};
 pub use parent::{IpvlanFlag, IpvlanMode, MacvlanMode, Medium};
 pub use pool::AddressPool;
 pub use pool_v6::V6Config;
-pub use ports::{HostPorts, PortBinding, PortRequest, Protocol};
+pub use ports::{HostPorts, PortBinding, PortRequest, Protocol, Relay};
 pub use stack::{Network, Options, Restored, Stack};
 pub use subnet::Pool;

@@ -153,6 +153,9 @@ impl Unbound {
             let mut socket = Socket::open(Family::Route).map_err(Error::netlink("open netlink in", what))?;
             // What joins later inherits it.
             sysctl::set_new("ipv6/conf/default/disable_ipv6", "1")?;
+            // Neighbours hear at once who has an address now: its last holder had another link.
+            sysctl::set_new("ipv4/conf/default/arp_notify", "1")?;
+            sysctl::set_new("ipv6/conf/default/ndisc_notify", "1")?;
             let mut request = Request::new();
             // lo is always the first link.
             change_link(&mut request, Target::Index(1), Change { up: Some(true), ..Change::default() });

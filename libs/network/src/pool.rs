@@ -27,10 +27,10 @@ impl AddressPool {
     pub fn new(subnet: Ipv4Net, range: Option<Ipv4Net>) -> Result<AddressPool> {
         let subnet = subnet.trunc();
         let range = range.unwrap_or(subnet).trunc();
-        if !(8..=30).contains(&subnet.prefix_len()) {
+        if !(8..=31).contains(&subnet.prefix_len()) {
             return Err(Error::InvalidSubnet {
                 subnet,
-                reason: "its length must be from 8 to 30 bits".to_owned(),
+                reason: "its length must be from 8 to 31 bits".to_owned(),
             });
         }
         if !subnet.contains(&range) {
@@ -41,8 +41,10 @@ impl AddressPool {
         }
         let addresses = 1usize << (32 - subnet.prefix_len());
         let mut pool = AddressPool { subnet, range, taken: vec![0; addresses.div_ceil(64)], first_free: 0 };
-        pool.mark(0, true);
-        pool.mark(addresses - 1, true);
+        if subnet.prefix_len() < 31 {
+            pool.mark(0, true);
+            pool.mark(addresses - 1, true);
+        }
         pool.first_free = pool.bit(range.network()) / 64;
         Ok(pool)
     }
@@ -87,10 +89,9 @@ impl AddressPool {
     /// Gives an address back. Releasing a free one changes nothing; the network and the broadcast
     /// address stay taken.
     pub fn release(&mut self, address: Ipv4Addr) {
-        if !self.subnet.contains(&address)
-            || address == self.subnet.network()
-            || address == self.subnet.broadcast()
-        {
+        let is_host = self.subnet.prefix_len() == 31
+            || (address != self.subnet.network() && address != self.subnet.broadcast());
+        if !self.subnet.contains(&address) || !is_host {
             return;
         }
         let bit = self.bit(address);
@@ -135,6 +136,16 @@ mod tests {
             std::iter::from_fn(|| pool.allocate().ok()).map(|address| address.octets()[3]).collect();
         assert_eq!(given, [2, 3, 4, 5, 6]);
         assert!(matches!(pool.allocate(), Err(Error::NoFreeAddress(_))));
+    }
+
+    #[test]
+    fn two_neighbours_have_both_addresses() {
+        let mut pool = AddressPool::new(net("10.0.0.0/31"), None).unwrap();
+        assert_eq!(pool.allocate().unwrap(), Ipv4Addr::new(10, 0, 0, 0));
+        assert_eq!(pool.allocate().unwrap(), Ipv4Addr::new(10, 0, 0, 1));
+        assert!(pool.allocate().is_err());
+        pool.release(Ipv4Addr::new(10, 0, 0, 0));
+        assert_eq!(pool.allocate().unwrap(), Ipv4Addr::new(10, 0, 0, 0));
     }
 
     #[test]

@@ -40,21 +40,26 @@ pub(crate) fn choose(pools: &[Pool], in_use: &[Ipv4Net]) -> Result<Ipv4Net> {
 }
 
 /// Checks that a subnet can serve a bridge.
-pub(crate) fn check(subnet: Ipv4Net, gateway: Ipv4Addr) -> Result<()> {
+pub(crate) fn check(subnet: Ipv4Net, gateway: Option<Ipv4Addr>) -> Result<()> {
     let invalid = |reason: &str| Err(Error::InvalidSubnet { subnet, reason: reason.to_owned() });
     if subnet != subnet.trunc() {
         return invalid(&format!("host bits are set, the subnet is {}", subnet.trunc()));
     }
-    if !(8..=30).contains(&subnet.prefix_len()) {
-        return invalid("its length must be from 8 to 30 bits");
+    // Without a gateway two addresses are enough (RFC 3021).
+    let longest = if gateway.is_some() { 30 } else { 31 };
+    if !(8..=longest).contains(&subnet.prefix_len()) {
+        return invalid(&format!("its length must be from 8 to {longest} bits"));
     }
     if subnet.addr().is_loopback() || subnet.addr().is_multicast() || subnet.addr().is_unspecified() {
         return invalid("it is not a subnet of hosts");
     }
-    if !subnet.contains(&gateway) || gateway == subnet.network() || gateway == subnet.broadcast() {
-        return invalid(&format!("the gateway {gateway} is none of its hosts"));
+    let is_host = |gateway: &Ipv4Addr| {
+        subnet.contains(gateway) && *gateway != subnet.network() && *gateway != subnet.broadcast()
+    };
+    match gateway.filter(|gateway| !is_host(gateway)) {
+        Some(gateway) => invalid(&format!("the gateway {gateway} is none of its hosts")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -95,8 +100,9 @@ mod tests {
             ("10.0.0.0/24", "10.0.1.1"),
             ("10.0.0.0/24", "10.0.0.255"),
         ] {
-            assert!(check(subnet.parse().unwrap(), gateway.parse().unwrap()).is_err(), "{subnet}");
+            assert!(check(subnet.parse().unwrap(), Some(gateway.parse().unwrap())).is_err(), "{subnet}");
         }
-        check("10.0.0.0/30".parse().unwrap(), "10.0.0.1".parse().unwrap()).unwrap();
+        check("10.0.0.0/30".parse().unwrap(), Some("10.0.0.1".parse().unwrap())).unwrap();
+        check("10.0.0.0/31".parse().unwrap(), None).unwrap();
     }
 }

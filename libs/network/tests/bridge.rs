@@ -14,9 +14,9 @@ fn a_container_has_its_place() {
     world(|world| {
         let stack = stack("t");
         let bridge = stack.bridge(BRIDGE).unwrap();
-        assert_eq!(bridge.subnet.to_string(), "172.18.0.0/16");
+        assert_eq!(bridge.subnet.unwrap().to_string(), "172.18.0.0/16");
         let web = world.container(&stack, "web", &[]);
-        assert_eq!(web.endpoint.address, Ipv4Addr::new(172, 18, 0, 2));
+        assert_eq!(web.address(), Ipv4Addr::new(172, 18, 0, 2));
         let inside = web
             .netns
             .run(|| {
@@ -62,15 +62,15 @@ fn containers_reach_each_other_the_host_and_the_outside() {
         world.outside.run(|| serve(82)).unwrap();
         a.netns
             .run(|| {
-                assert_eq!(tcp(b.endpoint.address, 80), a.endpoint.address);
-                assert_eq!(udp(b.endpoint.address, 80), Some(a.endpoint.address));
-                assert_eq!(tcp(a.endpoint.gateway, 81), a.endpoint.address);
-                assert_eq!(tcp(HOST, 81), a.endpoint.address);
+                assert_eq!(tcp(b.address(), 80), a.address());
+                assert_eq!(udp(b.address(), 80), Some(a.address()));
+                assert_eq!(tcp(a.gateway(), 81), a.address());
+                assert_eq!(tcp(HOST, 81), a.address());
                 assert_eq!(tcp(OUTSIDE, 82), HOST, "the outside sees the host");
                 assert_eq!(udp(OUTSIDE, 82), Some(HOST));
             })
             .unwrap();
-        assert_eq!(tcp(b.endpoint.address, 80), a.endpoint.gateway, "the host reaches containers");
+        assert_eq!(tcp(b.address(), 80), a.gateway(), "the host reaches containers");
     });
 }
 
@@ -91,7 +91,7 @@ fn published_ports(bridged_pass_firewall: &'static str) {
             world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80), port(Protocol::Udp, 8080, 80)]);
         let other = world.container(&stack, "other", &[]);
         web.netns.run(|| serve(80)).unwrap();
-        let gateway = web.endpoint.gateway;
+        let gateway = web.gateway();
         world
             .outside
             .run(|| {
@@ -135,9 +135,9 @@ fn only_what_is_published_is_reached() {
                 tcp_fails(HOST, 8081);
                 // A neighbour who makes the host its router.
                 run("ip", &["route", "add", "172.18.0.0/16", "via", "10.9.0.1"]);
-                tcp_fails(web.endpoint.address, 80);
-                tcp_fails(web.endpoint.address, 81);
-                assert_eq!(udp(web.endpoint.address, 80), None);
+                tcp_fails(web.address(), 80);
+                tcp_fails(web.address(), 81);
+                assert_eq!(udp(web.address(), 80), None);
                 // And for the host's loopback.
                 run("sysctl", &["-qw", "net.ipv4.conf.all.route_localnet=1"]);
                 run("ip", &["addr", "del", "127.0.0.1/8", "dev", "lo"]);
@@ -205,12 +205,12 @@ fn what_ended_is_not_reached_and_can_be_had_again() {
         );
         Netns::remove(netns.path()).unwrap();
 
-        let address = first.endpoint.address;
+        let address = first.address();
         world.end(&stack, first);
         assert!(!run("nft", &["list", "table", "ip", "wherry-t"]).contains("8080"));
         tcp_fails(Ipv4Addr::LOCALHOST, 8080);
         let second = world.container(&stack, "second", &ports);
-        assert_eq!(second.endpoint.address, address, "a released address is free");
+        assert_eq!(second.address(), address, "a released address is free");
         second.netns.run(|| serve(80)).unwrap();
         assert_eq!(udp_by(&client, HOST, 8080), Some(OUTSIDE), "a flow of the past is not in the way");
         world.outside.run(|| assert_eq!(tcp(HOST, 8080), OUTSIDE)).unwrap();
@@ -245,7 +245,7 @@ fn requests_for_addresses_and_ports() {
                 ..ConnectRequest::new(BRIDGE, "web")
             },
         );
-        assert_eq!(web.endpoint.address, fixed);
+        assert_eq!(web.address(), fixed);
         assert!(
             web.netns.run(|| run("ip", &["link", "show", "eth0"])).unwrap().contains("0a:00:00:00:00:07")
         );
@@ -274,7 +274,10 @@ fn requests_for_addresses_and_ports() {
                 },
             )
             .unwrap();
-        assert_eq!((second.interface.as_str(), second.address), ("eth1", Ipv4Addr::new(172, 18, 0, 2)));
+        assert_eq!(
+            (second.interface.as_str(), second.address.unwrap()),
+            ("eth1", Ipv4Addr::new(172, 18, 0, 2))
+        );
         stack.delete_link(&web.netns, &second).unwrap();
         stack.disconnect(&second).unwrap();
         stack.disconnect(&second).unwrap();
@@ -302,9 +305,8 @@ fn requests_for_addresses_and_ports() {
             .unwrap();
         assert!(more[1].host_port >= 32768 && endpoint.ports == more);
         web.netns.run(|| serve(80)).unwrap();
-        more.iter().for_each(|binding| {
-            assert_eq!(tcp(Ipv4Addr::LOCALHOST, binding.host_port), web.endpoint.gateway)
-        });
+        more.iter()
+            .for_each(|binding| assert_eq!(tcp(Ipv4Addr::LOCALHOST, binding.host_port), web.gateway()));
         stack.disconnect(&endpoint).unwrap();
         assert_eq!(run("ip", &["-o", "link"]).matches("veth").count(), 1, "only web's");
     });
@@ -342,7 +344,7 @@ fn namespaces_made_in_advance() {
             let netns = pool.create(&world.directory.path().join(name)).unwrap();
             let endpoint = stack.connect(&netns, ConnectRequest::new(BRIDGE, name)).unwrap();
             netns.run(|| serve(80)).unwrap();
-            tcp(endpoint.address, 80);
+            tcp(endpoint.address.unwrap(), 80);
             seen.push(netns.run(|| run("readlink", &["/proc/self/ns/net"])).unwrap());
         }
         seen.sort();
@@ -368,7 +370,7 @@ fn twenty_at_once() {
             let threads: Vec<_> = (0..20).map(|number| scope.spawn(connect(number))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        let mut addresses: Vec<_> = containers.iter().map(|container| container.endpoint.address).collect();
+        let mut addresses: Vec<_> = containers.iter().map(|container| container.address()).collect();
         addresses.sort();
         addresses.dedup();
         assert_eq!(addresses.len(), 20);
@@ -393,7 +395,7 @@ fn an_address_used_again_answers_at_once() {
         let stack = stack("t");
         for round in 0..10 {
             let web = world.container(&stack, "web", &[port(Protocol::Tcp, 8080, 80)]);
-            assert_eq!(web.endpoint.address, Ipv4Addr::new(172, 18, 0, 2));
+            assert_eq!(web.address(), Ipv4Addr::new(172, 18, 0, 2));
             web.netns.run(|| serve(80)).unwrap();
             let start = std::time::Instant::now();
             tcp(Ipv4Addr::LOCALHOST, 8080);

@@ -84,7 +84,7 @@ fn a_dockerd_that_starts_later_and_again() {
         second.destroy(None).unwrap();
         assert!(!run("iptables-nft", &["-S"]).contains("WHERRY"));
         let bridge = restore(&second, vec![]).bridges.remove(0);
-        assert_eq!(bridge.subnet.to_string(), "172.18.0.0/16");
+        assert_eq!(bridge.subnet.unwrap().to_string(), "172.18.0.0/16");
         second.destroy(None).unwrap();
     });
 }

@@ -20,7 +20,7 @@ fn subnets_come_from_pools() {
         let pools = vec![Pool { base: "10.9.0.0/16".parse().unwrap(), prefix_len: 24 }];
         let stack = open(Options { pools, ..Options::default() }, vec![BridgeConfig::new(BRIDGE)]);
         // The first of them is the host's own.
-        assert_eq!(stack.bridge(BRIDGE).unwrap().subnet.to_string(), "10.9.1.0/24");
+        assert_eq!(stack.bridge(BRIDGE).unwrap().subnet.unwrap().to_string(), "10.9.1.0/24");
         stack.destroy(None).unwrap();
         world.assert_clean();
     });
@@ -71,7 +71,7 @@ fn without_a_firewall_nothing_is_published() {
         let refused = stack.publish(&mut web.endpoint.clone(), &[port(Protocol::Tcp, 8080, 80)]).unwrap_err();
         assert!(matches!(refused, Error::Unsupported(_)), "{refused}");
         web.netns.run(|| serve(80)).unwrap();
-        tcp(web.endpoint.address, 80);
+        tcp(web.address(), 80);
         world.end(&stack, web);
         stack.destroy(None).unwrap();
         world.assert_clean();
@@ -93,8 +93,8 @@ fn containers_may_be_reached_directly() {
                 .run(|| {
                     run("ip", &["route", "replace", "172.30.0.0/24", "via", "10.9.0.1"]);
                     match is_published {
-                        true => drop(tcp(web.endpoint.address, 80)),
-                        false => tcp_fails(web.endpoint.address, 80),
+                        true => drop(tcp(web.address(), 80)),
+                        false => tcp_fails(web.address(), 80),
                     }
                 })
                 .unwrap();
@@ -131,8 +131,8 @@ fn on_the_wire(world: &World, medium: Medium, name: &str) {
     let peer = world.connect(&stack, ConnectRequest::new(name, "peer"));
     assert!(web.endpoint.ports.is_empty() && web.endpoint.host_interface.is_empty());
     web.netns.run(|| serve(80)).unwrap();
-    world.outside.run(|| assert_eq!(tcp(web.endpoint.address, 80), OUTSIDE)).unwrap();
-    peer.netns.run(|| assert_eq!(tcp(web.endpoint.address, 80), peer.endpoint.address)).unwrap();
+    world.outside.run(|| assert_eq!(tcp(web.address(), 80), OUTSIDE)).unwrap();
+    peer.netns.run(|| assert_eq!(tcp(web.address(), 80), peer.address())).unwrap();
     stack.delete_link(&peer.netns, &peer.endpoint).unwrap();
     peer.netns.run(|| assert!(!run("ip", &["-o", "link"]).contains("eth0"))).unwrap();
     world.end(&stack, web);

@@ -105,13 +105,12 @@ fn others<'a>(
                 other.name, record.name, link.alias
             ))));
         }
-        let Some(endpoint) = other.endpoints.get(BRIDGE) else {
+        let Some(address) = other.endpoints.get(BRIDGE).and_then(|endpoint| endpoint.address) else {
             return Some(Err(Error::failed_precondition(format!(
                 "Cannot link to /{}, as it does not belong to the default network",
                 other.name
             ))));
         };
-        let address = endpoint.address;
         Some(Ok((link, other, address)))
     })
 }

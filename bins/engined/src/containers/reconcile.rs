@@ -38,7 +38,7 @@ pub async fn all(engine: &Arc<Engine>) {
         drop(moving);
         if container.record().state.phase == Phase::Running && task.is_some() {
             super::health::follow(engine, &container);
-            crate::networks::dns::restore(engine, &container).await;
+            crate::networks::restore(engine, &container).await;
         }
         settle(engine, &container, task).await;
     }

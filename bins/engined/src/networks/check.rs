@@ -1,7 +1,7 @@
 //! What a new container, or a person, may ask of networks.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use engine_api::container::Config as ContainerConfig;
 use engine_api::host_config::HostConfig;
@@ -21,8 +21,13 @@ pub fn check(
     engine: &Engine,
     config: &ContainerConfig,
     host: &mut HostConfig,
-    asked: BTreeMap<String, EndpointSettings>,
+    mut asked: BTreeMap<String, EndpointSettings>,
 ) -> Result<BTreeMap<String, EndpointSettings>> {
+    if host.network_mode == "bridge" && engine.networks.bridge.is_none() {
+        // Who names no network gets none, as in Docker.
+        host.network_mode = "none".to_owned();
+        asked.retain(|name, _| !matches!(name.as_str(), "bridge" | "default"));
+    }
     if !matches!(host.network_mode.as_str(), "bridge" | "host" | "none")
         && Record::joined(&host.network_mode).is_none()
     {
@@ -30,17 +35,8 @@ pub fn check(
         host.network_mode = engine.networks.table.find(&host.network_mode)?.0;
     }
     let mode = host.network_mode.clone();
-    match mode.as_str() {
-        "bridge" if engine.networks.bridge.is_none() => {
-            return Err(Error::invalid_argument(
-                "the default bridge is switched off (--bridge=none): use --network none or host",
-            ));
-        }
-        other => {
-            if let Some(name) = Record::joined(other) {
-                engine.containers.find(name)?;
-            }
-        }
+    if let Some(name) = Record::joined(&mode) {
+        engine.containers.find(name)?;
     }
     let wishes = wishes(engine, &mode, asked)?;
     let is_private = matches!(mode.as_str(), "host" | "none") || Record::joined(&mode).is_some();
@@ -58,14 +54,30 @@ pub fn check(
             "conflicting options: port publishing and the container type network mode",
         ));
     }
-    if Record::joined(&mode).is_some()
-        && (!host.dns.is_empty() || host.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()))
-    {
-        return Err(Error::invalid_argument("conflicting options: dns and the network mode"));
-    }
     ports::requests(config, host, engine.config.flags.ip)?;
     files::extra_hosts(host, &[])?;
     Ok(wishes)
+}
+
+/// Checks that nothing is asked of a container in another's network that is the other's to say.
+///
+/// # Errors
+/// Something is; it is named.
+pub fn conflicts(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
+    if Record::joined(&host.network_mode).is_none() {
+        return Ok(());
+    }
+    let has_hosts = host.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty());
+    let all = [
+        (!config.hostname.is_empty(), "hostname and the network mode"),
+        (!host.dns.is_empty(), "dns and the network mode"),
+        (has_hosts, "custom host-to-IP mapping and the network mode"),
+        (!config.exposed_ports.is_empty(), "port exposing and the container type network mode"),
+    ];
+    match all.iter().find(|(is_asked, _)| *is_asked) {
+        Some((_, what)) => Err(Error::invalid_argument(format!("conflicting options: {what}"))),
+        None => Ok(()),
+    }
 }
 
 /// What is asked of each network, by its name; the network of the mode is always among them.
@@ -110,8 +122,20 @@ pub fn given(wish: EndpointSettings) -> EndpointSettings {
 /// The network cannot do it.
 pub fn wish_for(name: &str, known: &Known, wish: &EndpointSettings) -> Result<()> {
     let ipam = wish.ipam_config.clone().unwrap_or_default();
-    if !ipam.link_local_ips.is_empty() {
-        return Err(Error::unimplemented("link-local addresses of endpoints are not implemented"));
+    if known.is_config_only() {
+        return Err(Error::permission_denied(format!(
+            "network {name} is a configuration network: no container can be connected to it"
+        )));
+    }
+    for text in &ipam.link_local_ips {
+        let is_link_local = match text.parse::<IpAddr>() {
+            Ok(IpAddr::V4(address)) => address.is_link_local(),
+            Ok(IpAddr::V6(address)) => address.is_unicast_link_local(),
+            Err(_) => false,
+        };
+        if !is_link_local {
+            return Err(Error::invalid_argument(format!("invalid link-local IP address: {text}")));
+        }
     }
     if !ipam.ipv6_address.is_empty() {
         wish_for_v6(name, known, &ipam.ipv6_address)?;
@@ -144,8 +168,11 @@ pub fn wish_for(name: &str, known: &Known, wish: &EndpointSettings) -> Result<()
             "invalid endpoint settings:\nnetwork-scoped alias is supported only for containers in user defined networks",
         ));
     }
-    if wish.links.as_ref().is_some_and(|links| !links.is_empty()) {
-        return Err(Error::unimplemented("EndpointsConfig.Links is not implemented"));
+    for link in wish.links.iter().flatten() {
+        let parts: Vec<&str> = link.split(':').collect();
+        if parts.len() > 2 || parts.iter().any(|part| part.is_empty()) {
+            return Err(Error::invalid_argument(format!("bad format for links: {link}")));
+        }
     }
     endpoint::check(wish)?;
     if !wish.mac_address.is_empty() {

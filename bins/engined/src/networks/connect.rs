@@ -9,7 +9,7 @@ use errdefs::{Error, Result};
 use network::{ConnectRequest, Netns, PortRequest};
 
 use super::known::Known;
-use super::{dns, endpoint, files, ports, told};
+use super::{dns, endpoint, files, ports, relay, told};
 use crate::containers::{Container, Record};
 use crate::engine::Engine;
 
@@ -81,6 +81,7 @@ pub fn request(
     let ipam = wish.ipam_config.clone().unwrap_or_default();
     request.address = ipam.ipv4_address.parse().ok();
     request.address_v6 = ipam.ipv6_address.parse().ok();
+    request.link_local = ipam.link_local_ips.iter().filter_map(|text| text.parse().ok()).collect();
     request.sysctls = endpoint::sysctls(wish)?;
     let is_of_mode = *name == record.host_config.network_mode;
     let mac = match wish.mac_address.as_str() {
@@ -177,7 +178,8 @@ fn plug_in(
             request.ports = published(engine, &record, &network.1)?;
         }
         let endpoint = engine.networks.stack.connect(&netns, request).map_err(told)?;
-        container.update(|record| drop(record.endpoints.insert(network.0.clone(), endpoint)));
+        container.update(|record| drop(record.endpoints.insert(network.0.clone(), endpoint.clone())));
+        relay::serve(engine, &endpoint)?;
     }
     files::write(engine, container)?;
     let has_names = networks.iter().any(|(_, known)| known.is_custom());
@@ -212,6 +214,7 @@ pub async fn disconnect(engine: &Arc<Engine>, container: &Arc<Container>) {
             drop(netns);
             failures.extend(Netns::remove(std::path::Path::new(&record.netns)).err());
             for endpoint in record.endpoints.values() {
+                relay::end(&engine, endpoint);
                 failures.extend(engine.networks.stack.disconnect(endpoint).err());
             }
             for failure in failures {

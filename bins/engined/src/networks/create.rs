@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engine_api::network::{Ipam, IpamPool, NetworkCreate, NetworkCreated};
 use errdefs::{Error, Kind, Result};
-use network::{BridgeConfig, IpNet, Ipv4Net, Ipv6Net, V6Config};
+use network::{BridgeConfig, IpNet, Ipv4Net, Ipv6Net, Medium, V6Config};
 
 use super::known::{Known, PREDEFINED};
 use super::{media, options, told, ula};
@@ -20,6 +20,10 @@ use crate::time::Time;
 /// The name is taken or none, or a wish cannot be granted.
 pub async fn create(engine: &Arc<Engine>, wish: NetworkCreate) -> Result<NetworkCreated> {
     let id = identity::new_id();
+    if wish.config_only {
+        return config_network(engine, wish, id);
+    }
+    let wish = with_defaults(engine, inherited(engine, wish)?)?;
     let mut config = config(engine, &wish, &id)?;
     let made = {
         let (engine, wish, id) = (engine.clone(), wish.clone(), id.clone());
@@ -35,8 +39,7 @@ pub async fn create(engine: &Arc<Engine>, wish: NetworkCreate) -> Result<Network
             }
             refuse_overlap(&engine, &config)?;
             let bridge = engine.networks.stack.add_bridge(config.clone()).map_err(told)?;
-            let config =
-                BridgeConfig { subnet: Some(bridge.subnet), gateway: Some(bridge.gateway), ..config };
+            let config = BridgeConfig { subnet: bridge.subnet, gateway: bridge.gateway, ..config };
             let name = wish.name.clone();
             let known = Known { id, created: Time::now(), wish: Some(wish), bridge: Some(config) };
             engine.networks.table.add(&name, known).inspect_err(|_| {
@@ -66,7 +69,7 @@ fn subnets_v6(engine: &Engine) -> Vec<Ipv6Net> {
 }
 
 fn refuse_overlap(engine: &Engine, config: &BridgeConfig) -> Result<()> {
-    let default = engine.networks.default_bridge().map(|bridge| bridge.subnet);
+    let default = engine.networks.default_bridge().and_then(|bridge| bridge.subnet);
     let known: Vec<BridgeConfig> =
         engine.networks.table.all().into_values().filter_map(|known| known.bridge).collect();
     if known.iter().any(|other| other.name == config.name) {
@@ -96,11 +99,88 @@ fn refuse_overlap(engine: &Engine, config: &BridgeConfig) -> Result<()> {
     Ok(())
 }
 
-fn config(engine: &Engine, wish: &NetworkCreate, id: &str) -> Result<BridgeConfig> {
+/// A network that others are made by (`--config-only`).
+fn config_network(engine: &Engine, wish: NetworkCreate, id: String) -> Result<NetworkCreated> {
+    if !config_from(&wish).is_empty() {
+        return Err(Error::permission_denied(
+            "a network cannot both be a configuration network and depend on one",
+        ));
+    }
+    refuse(&wish)?;
+    let _making = engine.networks.making.lock().expect("no panic while held");
+    let name = wish.name.clone();
+    let known = Known { id: id.clone(), created: Time::now(), wish: Some(wish), bridge: None };
+    engine.networks.table.add(&name, known)?;
+    super::tell(engine, &name, "create", None);
+    Ok(NetworkCreated { id, warning: String::new() })
+}
+
+/// The configuration network that a wish depends on; empty for none.
+pub fn config_from(wish: &NetworkCreate) -> &str {
+    wish.config_from.as_ref().map_or("", |from| from.network.as_str())
+}
+
+/// The wish with what the configuration network says that it depends on.
+fn inherited(engine: &Engine, mut wish: NetworkCreate) -> Result<NetworkCreate> {
+    let from = config_from(&wish);
+    if from.is_empty() {
+        return Ok(wish);
+    }
+    let found = engine.networks.table.get(from).filter(Known::is_config_only);
+    let config = found
+        .and_then(|known| known.wish)
+        .ok_or_else(|| Error::not_found(format!("configuration network {from:?} does not exist")))?;
+    let has_own_pools = wish
+        .ipam
+        .iter()
+        .flat_map(|ipam| ipam.config.iter().flatten())
+        .any(|pool| *pool != IpamPool::default());
+    let has_own_options = wish.options.as_ref().is_some_and(|options| !options.is_empty());
+    if has_own_pools || has_own_options || wish.enable_ipv6 == Some(true) {
+        return Err(Error::permission_denied(
+            "user specified configurations are not supported if the network depends on a configuration network",
+        ));
+    }
+    wish.ipam = config.ipam;
+    wish.options = config.options;
+    wish.enable_ipv4 = config.enable_ipv4;
+    wish.enable_ipv6 = config.enable_ipv6;
+    let mut labels = config.labels.unwrap_or_default();
+    labels.extend(wish.labels.take().unwrap_or_default());
+    wish.labels = Some(labels);
+    Ok(wish)
+}
+
+fn driver(wish: &NetworkCreate) -> &str {
+    if matches!(wish.driver.as_str(), "" | "default") { "bridge" } else { wish.driver.as_str() }
+}
+
+/// The wish with what the engine's flags say of every network of its driver, as inspect shows it.
+fn with_defaults(engine: &Engine, mut wish: NetworkCreate) -> Result<NetworkCreate> {
     let flags = &engine.config.flags.net;
-    let driver = if matches!(wish.driver.as_str(), "" | "default") { "bridge" } else { wish.driver.as_str() };
-    let mut options: BTreeMap<String, String> = flags.default_options(driver).into_iter().collect();
-    options.extend(wish.options.clone().unwrap_or_default());
+    let mut all: BTreeMap<String, String> = flags.default_options(driver(&wish)).into_iter().collect();
+    // What a network says for itself leaves no trace of the default.
+    if wish.enable_ipv4.is_some() {
+        all.remove(options::ENABLE_V4);
+    }
+    if wish.enable_ipv6.is_some() {
+        all.remove(options::ENABLE_V6);
+    }
+    all.extend(wish.options.take().unwrap_or_default());
+    for (option, asked) in
+        [(options::ENABLE_V4, &mut wish.enable_ipv4), (options::ENABLE_V6, &mut wish.enable_ipv6)]
+    {
+        if let (None, Some(value)) = (&asked, all.get(option)) {
+            *asked = Some(options::truth(option, value)?);
+        }
+    }
+    wish.options = Some(all);
+    Ok(wish)
+}
+
+fn config(engine: &Engine, wish: &NetworkCreate, id: &str) -> Result<BridgeConfig> {
+    let driver = driver(wish);
+    let options = wish.options.clone().unwrap_or_default();
     let mut config = plain_config(wish, id, driver, &options)?;
     options::of_engine(&engine.config, &mut config);
     if driver == "bridge" {
@@ -120,6 +200,10 @@ fn plain_config(
     let prefix = if medium.is_some() { "dm" } else { "br" };
     let mut config = BridgeConfig::new(&format!("{prefix}-{}", identity::short(id)));
     config.internal = wish.internal;
+    config.v4 = wish.enable_ipv4 != Some(false);
+    if !config.v4 && wish.enable_ipv6 != Some(true) {
+        return Err(Error::invalid_argument("IPv4 or IPv6 must be enabled"));
+    }
     if let Some((medium, mtu)) = medium {
         config.medium = medium;
         config.mtu = mtu.unwrap_or(config.mtu);
@@ -138,10 +222,8 @@ fn refuse(wish: &NetworkCreate) -> Result<()> {
             "operation is not permitted on predefined {name} network"
         )));
     }
-    if !identity::is_name(name) {
-        return Err(Error::invalid_argument(format!(
-            "invalid network name {name:?}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-        )));
+    if name.trim().is_empty() {
+        return Err(Error::invalid_argument("invalid name: name is empty"));
     }
     match wish.driver.as_str() {
         "" | "default" | "bridge" | "macvlan" | "ipvlan" => {}
@@ -157,28 +239,25 @@ fn refuse(wish: &NetworkCreate) -> Result<()> {
             ));
         }
         other => {
-            return Err(Error::not_found(format!(
-                "could not find plugin {other} in v1 plugin registry: plugin \"{other}\" not found"
-            )));
+            return Err(Error::not_found(format!("plugin \"{other}\" not found")));
         }
     }
-    let refused = [
-        (wish.enable_ipv4 == Some(false), "EnableIPv4=false"),
-        (wish.ingress, "Ingress"),
-        (wish.config_only, "ConfigOnly"),
-        (wish.config_from.as_ref().is_some_and(|from| !from.network.is_empty()), "ConfigFrom"),
-        (!matches!(wish.scope.as_str(), "" | "local"), "Scope"),
-    ];
-    match refused.iter().find(|(is_asked, _)| *is_asked) {
-        Some((_, field)) => Err(Error::unimplemented(format!("{field} of a network is not implemented"))),
-        None => Ok(()),
+    if wish.scope == "swarm" {
+        return Err(Error::invalid_argument("cannot create a swarm scoped network when swarm is not active"));
+    }
+    if wish.ingress {
+        return Err(Error::permission_denied("Ingress network can only be global scope network"));
+    }
+    match wish.scope.as_str() {
+        "" | "local" => Ok(()),
+        other => Err(Error::unimplemented(format!("scope {other:?} of a network is not implemented"))),
     }
 }
 
 /// Subnet, gateway, range and reserved addresses, of either family.
 fn addresses(ipam: &Ipam, config: &mut BridgeConfig, enable_ipv6: Option<bool>) -> Result<()> {
     if !matches!(ipam.driver.as_str(), "" | "default") {
-        return Err(Error::not_found(format!("IPAM driver {} not found", ipam.driver)));
+        return Err(Error::not_found(format!("plugin \"{}\" not found", ipam.driver)));
     }
     if ipam.options.as_ref().is_some_and(|options: &BTreeMap<_, _>| !options.is_empty()) {
         return Err(Error::unimplemented("IPAM options are not implemented"));
@@ -200,11 +279,12 @@ fn addresses(ipam: &Ipam, config: &mut BridgeConfig, enable_ipv6: Option<bool>) 
             return Err(invalid(&format!("invalid subnet {typed}: it should be {}", typed.trunc())));
         }
         match typed {
-            IpNet::V4(_) if config.subnet.is_some() => {
-                return Err(Error::unimplemented("a network with several IPv4 subnets is not implemented"));
-            }
-            IpNet::V6(_) if config.v6.is_some() => {
-                return Err(Error::unimplemented("a network with several IPv6 subnets is not implemented"));
+            IpNet::V4(_) if config.subnet.is_some() => return Err(several(config, "IPv4")),
+            IpNet::V6(_) if config.v6.is_some() => return Err(several(config, "IPv6")),
+            IpNet::V4(_) if !config.v4 => {
+                return Err(invalid(&format!(
+                    "invalid subnet {typed}: IPv4 has not been enabled for this network"
+                )));
             }
             IpNet::V6(_) if enable_ipv6 != Some(true) => {
                 return Err(invalid(&format!(
@@ -216,6 +296,16 @@ fn addresses(ipam: &Ipam, config: &mut BridgeConfig, enable_ipv6: Option<bool>) 
         }
     }
     Ok(())
+}
+
+/// A bridge has one address of a family, in Docker too.
+fn several(config: &BridgeConfig, family: &str) -> Error {
+    match config.medium {
+        Medium::Bridge => {
+            Error::permission_denied(format!("bridge driver doesn't support multiple {family} subnets"))
+        }
+        _ => Error::unimplemented(format!("a network with several {family} subnets is not implemented")),
+    }
 }
 
 fn invalid(text: &str) -> Error {
@@ -304,7 +394,16 @@ mod tests {
         );
         assert_eq!(
             kind(NetworkCreate { enable_ipv4: Some(false), name: "xx".into(), ..NetworkCreate::default() }),
-            Kind::Unimplemented
+            Kind::InvalidArgument,
+            "no family is left"
+        );
+        assert_eq!(
+            kind(NetworkCreate {
+                enable_ipv4: Some(false),
+                enable_ipv6: Some(true),
+                ..wish("10.9.0.0/24", "")
+            }),
+            Kind::InvalidArgument
         );
     }
 

@@ -65,13 +65,13 @@ fn host_gateways(engine: &Engine) -> Vec<IpAddr> {
     }
     let bridge = engine.networks.default_bridge();
     let v6 = bridge.as_ref().and_then(|bridge| bridge.v6.as_ref()).map(|v6| IpAddr::from(v6.gateway));
-    bridge.iter().map(|bridge| IpAddr::from(bridge.gateway)).chain(v6).collect()
+    bridge.iter().filter_map(|bridge| bridge.gateway.map(IpAddr::from)).chain(v6).collect()
 }
 
 /// Addresses of an endpoint, of either family.
 fn addresses(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> + use<> {
     let v6 = endpoint.v6.as_ref().map(|v6| IpAddr::from(v6.address));
-    [IpAddr::from(endpoint.address)].into_iter().chain(v6)
+    endpoint.address.map(IpAddr::from).into_iter().chain(v6)
 }
 
 fn own_names(record: &Record) -> Vec<String> {

@@ -34,11 +34,17 @@ impl Known {
         self.wish.is_some()
     }
 
+    /// Only what others are made by: it has no bridge, and nobody is on it.
+    pub fn is_config_only(&self) -> bool {
+        self.wish.as_ref().is_some_and(|wish| wish.config_only)
+    }
+
     /// The driver behind it.
     pub fn driver(&self, name: &str) -> &str {
         match (name, self.wish.as_ref().map(|wish| wish.driver.as_str())) {
             ("host", _) => "host",
             ("none", _) => "null",
+            _ if self.is_config_only() => "null",
             (_, Some(driver @ ("macvlan" | "ipvlan"))) => driver,
             _ => "bridge",
         }

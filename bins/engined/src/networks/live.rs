@@ -8,7 +8,7 @@ use errdefs::{Error, Result};
 use network::Netns;
 
 use super::known::Known;
-use super::{check, connect as start, dns, endpoint, files, told};
+use super::{check, connect as start, dns, endpoint, files, relay, told};
 use crate::containers::{Container, Record};
 use crate::engine::Engine;
 use crate::files::Promise;
@@ -53,7 +53,9 @@ fn refuse(name: &str, record: &Record) -> Result<()> {
         ));
     }
     if name == "host" {
-        return Err(Error::permission_denied("container cannot be connected to host network"));
+        return Err(Error::permission_denied(
+            "container cannot be disconnected from host network or connected to host network",
+        ));
     }
     Ok(())
 }
@@ -81,6 +83,7 @@ async fn plug(
                 record.endpoints.insert(network.0.clone(), made.clone());
                 record.networks.insert(network.0.clone(), settings);
             });
+            relay::serve(&engine, &made)?;
             if let Some((before, _)) = before {
                 turn(&engine, &container, &netns, &before)?;
             }
@@ -117,13 +120,14 @@ fn turn(engine: &Engine, container: &Container, netns: &Netns, before: &str) -> 
     netns.leave_route(&old).and_then(|()| netns.route_by(&new)).map_err(told)?;
     let stack = &engine.networks.stack;
     let wanted = start::published(engine, &record, &known)?;
+    relay::end(engine, &old);
     stack.unpublish(&mut old).map_err(told)?;
-    let published = stack.publish(&mut new, &wanted).map_err(told);
+    let published = stack.publish(&mut new, &wanted).map_err(told).and_then(|_| relay::serve(engine, &new));
     container.update(|record| {
         record.endpoints.insert(before.to_owned(), old);
         record.endpoints.insert(now, new);
     });
-    published.map(drop)
+    published
 }
 
 /// `POST /networks/{id}/disconnect`.
@@ -133,8 +137,9 @@ fn turn(engine: &Engine, container: &Container, netns: &Netns, before: &str) -> 
 pub async fn disconnect(engine: &Arc<Engine>, typed: &str, wish: NetworkDisconnect) -> Result<()> {
     let (name, _) = engine.networks.table.find(typed)?;
     let container = match engine.containers.find(&wish.container) {
-        // What is gone is disconnected.
-        Err(_) if wish.force => return Ok(()),
+        Err(_) if wish.force => {
+            return Err(Error::not_found(format!("endpoint {} not found", wish.container)));
+        }
         other => other?,
     };
     let _moving = container.moving.lock().await;
@@ -170,6 +175,7 @@ fn unplug(engine: &Arc<Engine>, container: &Arc<Container>, name: &str) -> Resul
     let mut record = container.record();
     let netns = Netns::open(Path::new(&record.netns)).map_err(told)?;
     engine.networks.stack.delete_link(&netns, &gone).map_err(told)?;
+    relay::end(engine, &gone);
     engine.networks.stack.disconnect(&gone).map_err(told)?;
     files::amend(engine, container, None, Some(&gone))?;
     record = container.record();
@@ -180,6 +186,7 @@ fn unplug(engine: &Arc<Engine>, container: &Arc<Container>, name: &str) -> Resul
     if !gone.ports.is_empty() {
         let wanted = start::published(engine, &record, &known)?;
         engine.networks.stack.publish(&mut endpoint, &wanted).map_err(told)?;
+        relay::serve(engine, &endpoint)?;
         container.update(|record| drop(record.endpoints.insert(next, endpoint)));
     }
     Ok(())

@@ -21,11 +21,18 @@ pub fn medium(driver: &str, options: &BTreeMap<String, String>) -> Result<Option
     let (mut flag, mut mtu) = (IpvlanFlag::default(), None);
     for (key, value) in options {
         let bad = || Error::invalid_argument(format!("unknown {driver} option {key}={value}"));
+        let no_mode = |usual: &str| {
+            Error::invalid_argument(format!(
+                "requested {driver} mode '{value}' is not valid, '{usual}' mode is the {driver} driver default"
+            ))
+        };
         match (driver, key.as_str()) {
             (_, "parent") => parent = name(value)?,
+            // What they say was heard before.
+            (_, super::options::ENABLE_V4 | super::options::ENABLE_V6) => {}
             (_, MTU) => mtu = Some(value.parse().map_err(|_| bad())?),
-            ("macvlan", "macvlan_mode") => macvlan = macvlan_mode(value).ok_or_else(bad)?,
-            ("ipvlan", "ipvlan_mode") => ipvlan = ipvlan_mode(value).ok_or_else(bad)?,
+            ("macvlan", "macvlan_mode") => macvlan = macvlan_mode(value).ok_or_else(|| no_mode("bridge"))?,
+            ("ipvlan", "ipvlan_mode") => ipvlan = ipvlan_mode(value).ok_or_else(|| no_mode("l2"))?,
             ("ipvlan", "ipvlan_flag") => flag = ipvlan_flag(value).ok_or_else(bad)?,
             _ => return Err(bad()),
         }

@@ -12,6 +12,7 @@ pub mod live;
 mod media;
 mod options;
 pub mod ports;
+mod relay;
 pub mod remove;
 mod show;
 mod ula;
@@ -26,7 +27,7 @@ use crate::config::Config;
 use crate::containers::{Container, Index};
 use crate::engine::Engine;
 
-pub use check::check;
+pub use check::{check, conflicts};
 pub use connect::{connect, disconnect, namespace_of, prepare};
 pub use show::{FILTERS, endpoints, inspect, list};
 
@@ -41,6 +42,7 @@ pub struct Networks {
     /// Name of the default bridge; `None` with `--bridge=none`.
     bridge: Option<String>,
     pub table: known::Table,
+    relays: relay::Relays,
     /// Held by whoever makes or removes a network.
     making: Mutex<()>,
 }
@@ -63,6 +65,7 @@ impl Networks {
         };
         let options = network::Options {
             firewall: config.flags.iptables != Some(false),
+            relays: config.flags.userland_proxy != Some(false),
             pools: pools.iter().filter_map(of_v4).collect(),
         };
         let stack = Stack::open_with(&config.stack_name(), options).map_err(told)?;
@@ -92,7 +95,8 @@ impl Networks {
             tracing::warn!(warning, "the network is not as it should be");
         }
         let (stack, pool) = (Arc::new(stack), NetnsPool::new(READY_NAMESPACES));
-        Ok(Networks { stack, pool, bridge, table, making: Mutex::new(()) })
+        let (relays, making) = (relay::Relays::default(), Mutex::new(()));
+        Ok(Networks { stack, pool, bridge, table, relays, making })
     }
 
     /// The default bridge as it stands.
@@ -131,6 +135,12 @@ fn bridge_config(config: &Config, name: &str) -> Result<BridgeConfig> {
     }
     options::of_engine(config, &mut bridge);
     Ok(bridge)
+}
+
+/// Does again what this process does for the network of a container that runs since before its life.
+pub async fn restore(engine: &Arc<Engine>, container: &Arc<Container>) {
+    relay::restore(engine, container);
+    dns::restore(engine, container).await;
 }
 
 /// Makes the namespaces of the next containers, a little later: now others are in a hurry.

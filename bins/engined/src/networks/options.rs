@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use errdefs::{Error, Result};
-use network::{BridgeConfig, Direct};
+use network::{BridgeConfig, Direct, GatewayMode};
 
 use crate::config::Config;
 
@@ -14,6 +14,10 @@ const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 const MTU: &str = "com.docker.network.driver.mtu";
 const GATEWAY_MODES: [&str; 2] =
     ["com.docker.network.bridge.gateway_mode_ipv4", "com.docker.network.bridge.gateway_mode_ipv6"];
+const INHIBIT_V4: &str = "com.docker.network.bridge.inhibit_ipv4";
+/// Whether there is IPv4, and IPv6, where a network does not say.
+pub const ENABLE_V4: &str = "com.docker.network.enable_ipv4";
+pub const ENABLE_V6: &str = "com.docker.network.enable_ipv6";
 /// Host address of ports published by containers on the network.
 pub const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 /// Beginning of the names that links of the network have in containers.
@@ -36,11 +40,7 @@ pub fn of_engine(config: &Config, bridge: &mut BridgeConfig) {
 pub fn of_network(options: &BTreeMap<String, String>, bridge: &mut BridgeConfig) -> Result<()> {
     for (key, value) in options {
         let bad = || Error::invalid_argument(format!("invalid value of {key}: {value:?}"));
-        let truth = || match value.as_str() {
-            "true" | "1" | "True" | "TRUE" | "t" | "T" => Ok(true),
-            "false" | "0" | "False" | "FALSE" | "f" | "F" => Ok(false),
-            _ => Err(bad()),
-        };
+        let truth = || truth(key, value);
         match key.as_str() {
             NAME => bridge.name.clone_from(value),
             ICC => bridge.icc = truth()?,
@@ -50,19 +50,38 @@ pub fn of_network(options: &BTreeMap<String, String>, bridge: &mut BridgeConfig)
             }
             HOST_BINDING => drop(value.parse::<Ipv4Addr>().map_err(|_| bad())?),
             INTERFACE_PREFIX if is_prefix(value) => {}
-            key if GATEWAY_MODES.contains(&key) => match value.as_str() {
-                "nat" => {}
-                "nat-unprotected" => bridge.direct = Direct::Everything,
-                "routed" | "isolated" => {
-                    return Err(Error::unimplemented(format!("gateway mode {value} is not implemented")));
-                }
-                _ => return Err(bad()),
-            },
+            INHIBIT_V4 => bridge.inhibit_v4 = truth()?,
+            // What they say was heard before.
+            ENABLE_V4 | ENABLE_V6 => drop(truth()?),
+            key if key == GATEWAY_MODES[0] => bridge.gateway_v4 = gateway_mode(value).ok_or_else(bad)?,
+            key if key == GATEWAY_MODES[1] => bridge.gateway_v6 = gateway_mode(value).ok_or_else(bad)?,
             INTERFACE_PREFIX => return Err(bad()),
             _ => return Err(Error::unimplemented(format!("network option {key} is not implemented"))),
         }
     }
     Ok(())
+}
+
+/// A value that is true or false, in Go's words.
+///
+/// # Errors
+/// It is neither.
+pub fn truth(key: &str, value: &str) -> Result<bool> {
+    match value {
+        "true" | "1" | "True" | "TRUE" | "t" | "T" => Ok(true),
+        "false" | "0" | "False" | "FALSE" | "f" | "F" => Ok(false),
+        _ => Err(Error::invalid_argument(format!("invalid value of {key}: {value:?}"))),
+    }
+}
+
+fn gateway_mode(text: &str) -> Option<GatewayMode> {
+    Some(match text {
+        "nat" | "" => GatewayMode::Nat,
+        "nat-unprotected" => GatewayMode::NatUnprotected,
+        "routed" => GatewayMode::Routed,
+        "isolated" => GatewayMode::Isolated,
+        _ => return None,
+    })
 }
 
 fn is_prefix(text: &str) -> bool {
@@ -81,9 +100,13 @@ mod tests {
         };
         assert!(!read(ICC, "false").unwrap().icc);
         assert_eq!(read(MTU, "1400").unwrap().mtu, 1400);
-        assert_eq!(read(GATEWAY_MODES[0], "nat-unprotected").unwrap().direct, Direct::Everything);
+        assert_eq!(
+            read(GATEWAY_MODES[0], "nat-unprotected").unwrap().gateway_v4,
+            GatewayMode::NatUnprotected
+        );
+        assert_eq!(read(GATEWAY_MODES[1], "routed").unwrap().gateway_v6, GatewayMode::Routed);
         for (key, value) in
-            [(ICC, "x"), (MTU, "1"), (HOST_BINDING, "::1"), (GATEWAY_MODES[0], "routed"), ("x", "y")]
+            [(ICC, "x"), (MTU, "1"), (HOST_BINDING, "::1"), (GATEWAY_MODES[0], "direct"), ("x", "y")]
         {
             assert!(read(key, value).is_err(), "{key}={value}");
         }

@@ -93,8 +93,9 @@ pub fn shown(record: &Record) -> PortMap {
     }
     for port in record.endpoints.values().flat_map(|endpoint| &endpoint.ports) {
         let key = format!("{}/{}", port.container_port, port.protocol);
-        let binding =
-            PortBinding { host_ip: port.host_address.to_string(), host_port: port.host_port.to_string() };
+        // Open at the container's own address: no port of the host leads to it.
+        let host_port = if port.is_routed() { String::new() } else { port.host_port.to_string() };
+        let binding = PortBinding { host_ip: port.host_address.to_string(), host_port };
         map.entry(key).or_default().get_or_insert_default().push(binding);
     }
     map

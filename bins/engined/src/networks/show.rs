@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use engine_api::network::{EndpointResource, EndpointSettings, Ipam, IpamPool, Network};
-use errdefs::Result;
+use errdefs::{Error, Result};
 
 use super::known::Known;
 use crate::containers::Record;
@@ -31,8 +31,8 @@ pub fn endpoints(engine: &Engine, record: &Record) -> BTreeMap<String, EndpointS
         }
         if let Some(endpoint) = record.endpoints.get(name) {
             settings.endpoint_id.clone_from(&endpoint.id);
-            settings.gateway = endpoint.gateway.to_string();
-            settings.ip_address = endpoint.address.to_string();
+            settings.gateway = shown(endpoint.gateway);
+            settings.ip_address = shown(endpoint.address);
             settings.ip_prefix_len = i64::from(endpoint.prefix_len);
             settings.mac_address = endpoint.mac.to_string();
             if let Some(v6) = &endpoint.v6 {
@@ -52,6 +52,11 @@ pub fn endpoints(engine: &Engine, record: &Record) -> BTreeMap<String, EndpointS
 /// A filter's value is malformed.
 pub fn list(engine: &Engine, filters: &Filters) -> Result<Vec<Network>> {
     let dangling = filters.truth("dangling")?;
+    if let Some(kind) =
+        filters.values("type").iter().flat_map(|kinds| kinds.iter()).find(|kind| !is_kind(kind))
+    {
+        return Err(Error::invalid_argument(format!("invalid filter: 'type'='{kind}'")));
+    }
     let known = engine.networks.table.all();
     let passes = |name: &String, known: &Known| {
         let labels = known.wish.as_ref().and_then(|wish| wish.labels.clone()).unwrap_or_default();
@@ -65,7 +70,8 @@ pub fn list(engine: &Engine, filters: &Filters) -> Result<Vec<Network>> {
             && filters.labels("label", &labels)
             && dangling.is_none_or(|dangling| dangling == is_dangling)
     };
-    let passing = known.iter().filter(|(name, known)| passes(name, known));
+    let is_off = |name: &String| name == "bridge" && engine.networks.bridge.is_none();
+    let passing = known.iter().filter(|(name, known)| !is_off(name) && passes(name, known));
     Ok(passing.map(|(name, known)| show(engine, name, known, false)).collect())
 }
 
@@ -82,9 +88,9 @@ fn show(engine: &Engine, name: &str, known: &Known, with_containers: bool) -> Ne
     let bridge = (name == "bridge").then(|| engine.networks.default_bridge()).flatten();
     let wish = known.wish.clone().unwrap_or_default();
     let mut pools = Vec::new();
-    pools.extend(bridge.as_ref().map(|bridge| IpamPool {
-        subnet: bridge.subnet.to_string(),
-        gateway: bridge.gateway.to_string(),
+    pools.extend(bridge.as_ref().filter(|bridge| bridge.subnet.is_some()).map(|bridge| IpamPool {
+        subnet: shown(bridge.subnet),
+        gateway: shown(bridge.gateway),
         ..IpamPool::default()
     }));
     pools.extend(bridge.as_ref().and_then(|bridge| bridge.v6.as_ref()).map(pool_v6));
@@ -93,15 +99,18 @@ fn show(engine: &Engine, name: &str, known: &Known, with_containers: bool) -> Ne
             let all = wish.ipam.as_ref().and_then(|ipam| ipam.config.clone()).unwrap_or_default();
             all.into_iter().find(|pool| !pool.subnet.is_empty() && pool.subnet.contains(':') == is_v6)
         };
-        pools.push(IpamPool {
-            subnet: config.subnet.map(|subnet| subnet.to_string()).unwrap_or_default(),
-            gateway: config.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+        pools.extend(config.subnet.map(|subnet| IpamPool {
+            subnet: subnet.to_string(),
+            gateway: shown(config.gateway),
             ..asked(false).unwrap_or_default()
-        });
+        }));
         pools.extend(config.v6.as_ref().map(|v6| {
             let made = pool_v6(v6);
             IpamPool { subnet: made.subnet, gateway: made.gateway, ..asked(true).unwrap_or_default() }
         }));
+    }
+    if known.is_config_only() {
+        pools = wish.ipam.as_ref().and_then(|ipam| ipam.config.clone()).unwrap_or_default();
     }
     let mut network = Network {
         name: name.to_owned(),
@@ -109,10 +118,12 @@ fn show(engine: &Engine, name: &str, known: &Known, with_containers: bool) -> Ne
         created: known.created.rfc3339(),
         scope: "local".into(),
         driver: known.driver(name).into(),
-        enable_ipv4: true,
+        enable_ipv4: known.bridge.as_ref().map_or(wish.enable_ipv4 != Some(false), |config| config.v4),
         enable_ipv6: bridge.as_ref().map_or(known.has_v6(), |bridge| bridge.v6.is_some()),
         ipam: Ipam { driver: "default".into(), options: Some(BTreeMap::new()), config: Some(pools) },
-        internal: known.is_internal(),
+        internal: known.is_internal() || (known.is_config_only() && wish.internal),
+        config_only: wish.config_only,
+        config_from: wish.config_from.clone().unwrap_or_default(),
         attachable: wish.attachable,
         options: Some(
             bridge.as_ref().map(|bridge| options(engine, bridge)).or(wish.options).unwrap_or_default(),
@@ -127,6 +138,15 @@ fn show(engine: &Engine, name: &str, known: &Known, with_containers: bool) -> Ne
     network
 }
 
+fn is_kind(text: &str) -> bool {
+    matches!(text, "builtin" | "custom")
+}
+
+/// What is not there is empty.
+fn shown(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
 fn pool_v6(v6: &network::V6Config) -> IpamPool {
     IpamPool { subnet: v6.subnet.to_string(), gateway: v6.gateway.to_string(), ..IpamPool::default() }
 }
@@ -139,7 +159,8 @@ fn resource(record: &Record, name: &str) -> Option<(String, EndpointResource)> {
     if let Some(endpoint) = record.endpoints.get(name) {
         resource.endpoint_id.clone_from(&endpoint.id);
         resource.mac_address = endpoint.mac.to_string();
-        resource.ipv4_address = format!("{}/{}", endpoint.address, endpoint.prefix_len);
+        resource.ipv4_address =
+            shown(endpoint.address.map(|address| format!("{address}/{}", endpoint.prefix_len)));
         if let Some(v6) = &endpoint.v6 {
             resource.ipv6_address = format!("{}/{}", v6.address, v6.prefix_len);
         }

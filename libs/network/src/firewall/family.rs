@@ -1,9 +1,10 @@
 //! What differs between the tables of the two families.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use netlink::nft::{DataType, Table, TableFamily};
 
+use crate::GatewayMode;
 use crate::bridge::Standing;
 
 /// IPv4 or IPv6.
@@ -85,6 +86,22 @@ impl Family {
         }
     }
 
+    /// What a network's bridge is to packets of the family.
+    pub fn mode(self, standing: &Standing) -> GatewayMode {
+        match self {
+            Family::V4 => standing.config.gateway_v4,
+            Family::V6 => standing.config.gateway_v6,
+        }
+    }
+
+    /// The protocol of the family's own messages, such as that nobody is there.
+    pub fn icmp(self) -> u8 {
+        match self {
+            Family::V4 => 1,
+            Family::V6 => 58,
+        }
+    }
+
     /// What a network has of the family; none where it has nothing, or where no bridge leads to it.
     pub fn of(self, standing: &Standing) -> Option<Net> {
         if standing.config.medium.child().is_some() {
@@ -96,11 +113,11 @@ impl Family {
         };
         match self {
             Family::V4 => {
-                let bridge = &standing.bridge;
+                let (subnet, gateway) = (standing.bridge.subnet?, standing.bridge.gateway);
                 Some(Net {
-                    network: bytes(bridge.subnet.network().into()),
-                    mask: bytes(bridge.subnet.netmask().into()),
-                    gateway: bytes(bridge.gateway.into()),
+                    network: bytes(subnet.network().into()),
+                    mask: bytes(subnet.netmask().into()),
+                    gateway: bytes(gateway.unwrap_or(Ipv4Addr::UNSPECIFIED).into()),
                 })
             }
             Family::V6 => standing.config.v6.as_ref().map(|v6| Net {

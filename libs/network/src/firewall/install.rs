@@ -51,7 +51,11 @@ pub(super) fn change(
     rules::encode(&mut batch, family, table, bridges);
     for (map, elements) in by_map(published) {
         let mut there = existing(socket, table, map)?;
-        let is_there = |element: &Element| matches!(&element.value, ElementValue::Data(data) if there.get(&element.key) == Some(data));
+        let is_there = |element: &Element| match &element.value {
+            ElementValue::Data(data) => there.get(&element.key) == Some(data),
+            // They accept, one and all.
+            _ => there.contains_key(&element.key),
+        };
         let (kept, missing): (Vec<_>, Vec<_>) = elements.into_iter().partition(is_there);
         for element in kept {
             there.remove(&element.key);

@@ -11,7 +11,7 @@ mod rules;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
-use netlink::nft::{Batch, Element, ElementValue, Table, generation};
+use netlink::nft::{Batch, Element, ElementValue, Table, Verdict, generation};
 use netlink::{Family, Socket, conntrack};
 use rustix::io::Errno;
 
@@ -27,6 +27,8 @@ fn of_family(family: IpFamily, published: &[Published]) -> Vec<Published> {
 
 /// Published ports on every host address: `protocol . port : address . port`.
 pub(crate) const PUBLISHED: &str = "published";
+/// Ports that are open at containers' own addresses: `protocol . address . port : accept`.
+pub(crate) const OPENED: &str = "opened";
 /// Published ports on one host address: `protocol . address . port : address . port`.
 pub(crate) const PUBLISHED_ON: &str = "published-on";
 
@@ -36,6 +38,8 @@ pub(crate) struct Firewall {
     stack: String,
     /// Whether there are rules at all (dockerd's `--iptables`).
     is_on: bool,
+    /// Without rules somebody carries what comes to published ports.
+    is_relayed: bool,
     inner: Mutex<Inner>,
 }
 
@@ -83,11 +87,12 @@ pub(crate) type Published = (PortBinding, IpAddr);
 
 impl Firewall {
     /// The firewall of a stack; without rules when it is not to be `on`.
-    pub fn open(stack: &str, is_on: bool) -> Result<Firewall> {
+    pub fn open(stack: &str, is_on: bool, is_relayed: bool) -> Result<Firewall> {
         let socket = Socket::open(Family::Netfilter).map_err(Error::netlink("open", "a netfilter socket"))?;
         Ok(Firewall {
             stack: stack.to_owned(),
             is_on,
+            is_relayed,
             inner: Mutex::new(Inner { socket, admitted: None, warnings: Vec::new() }),
         })
     }
@@ -158,9 +163,13 @@ impl Firewall {
         if published.is_empty() {
             return Ok(());
         }
+        if !self.is_on && self.is_relayed {
+            return Ok(());
+        }
         if !self.is_on {
             return Err(Error::Unsupported(
-                "ports cannot be published: the firewall is switched off (--iptables=false)".to_owned(),
+                "ports cannot be published: neither firewall (--iptables=false) nor proxy (--userland-proxy=false)"
+                    .to_owned(),
             ));
         }
         let mut batch = Batch::new();
@@ -257,13 +266,25 @@ fn remove_table(socket: &mut Socket, table: &Table) -> Result<()> {
 }
 
 /// The elements that make these ports published, by the map that they belong in.
-fn by_map(published: &[Published]) -> [(&'static str, Vec<Element>); 2] {
+fn by_map(published: &[Published]) -> [(&'static str, Vec<Element>); 3] {
+    let (routed, translated): (Vec<&Published>, Vec<&Published>) =
+        published.iter().partition(|(binding, _)| binding.is_routed());
     let (any, on): (Vec<&Published>, Vec<&Published>) =
-        published.iter().partition(|(binding, _)| binding.host_address.is_unspecified());
+        translated.into_iter().partition(|(binding, _)| binding.host_address.is_unspecified());
     [
         (PUBLISHED, any.into_iter().map(element).collect()),
         (PUBLISHED_ON, on.into_iter().map(element).collect()),
+        (OPENED, routed.into_iter().map(opened).collect()),
     ]
+}
+
+fn opened((binding, address): &Published) -> Element {
+    let key = [
+        Element::protocol(binding.protocol.number()).to_vec(),
+        Element::address(*address).to_vec(),
+        Element::service(binding.container_port).to_vec(),
+    ];
+    Element { key: key.concat(), value: ElementValue::Verdict(Verdict::Accept) }
 }
 
 fn element((binding, address): &Published) -> Element {

@@ -20,6 +20,9 @@
 //!                          oifname wherry0 ip saddr 172.18.0.0/16 ct status dnat masquerade
 //!                          oifname != wherry0 ip saddr 172.18.0.0/16 masquerade }
 //! ```
+//!
+//! In gateway mode `routed` nothing of it is translated nor dropped in raw-prerouting, and instead
+//! `to-wherry0` accepts `meta l4proto . ip daddr . th dport vmap @opened` and control messages.
 
 use netlink::Socket;
 use netlink::nft::{
@@ -27,9 +30,9 @@ use netlink::nft::{
     Set, Table, Value, Verdict, ct, meta,
 };
 
-use super::{IpFamily, PUBLISHED, PUBLISHED_ON};
+use super::{IpFamily, OPENED, PUBLISHED, PUBLISHED_ON};
 use crate::bridge::Standing;
-use crate::{Direct, Error, Result};
+use crate::{Direct, Error, GatewayMode, Result};
 
 const RAW: &str = "raw-prerouting";
 const PREROUTING: &str = "nat-prerouting";
@@ -79,6 +82,7 @@ fn sets(batch: &mut Batch, family: IpFamily, table: &Table) {
     for (name, key, value) in [
         (PUBLISHED, vec![DataType::Protocol, DataType::Service], target()),
         (PUBLISHED_ON, vec![DataType::Protocol, family.address(), DataType::Service], target()),
+        (OPENED, vec![DataType::Protocol, family.address(), DataType::Service], Value::Verdict),
         (TO_BRIDGE, vec![DataType::LinkName], Value::Verdict),
         (FROM_BRIDGE, vec![DataType::LinkName], Value::Verdict),
     ] {
@@ -165,7 +169,12 @@ fn bridge(batch: &mut Batch, family: IpFamily, table: &Table, standing: &Standin
         vec![iif(name, true), at_loopback(destination), verdict(Verdict::Drop)],
     );
     let marked = config.accept_mark.map(|(bits, mask)| mark(bits, mask));
-    if config.direct == Direct::Nobody || config.internal {
+    let (direct, is_routed) = match family.mode(standing) {
+        GatewayMode::NatUnprotected => (Direct::Everything, false),
+        GatewayMode::Routed => (Direct::Published, true),
+        GatewayMode::Nat | GatewayMode::Isolated => (config.direct, false),
+    };
+    if direct == Direct::Nobody || config.internal {
         if let Some(marked) = &marked {
             add(RAW, "marked", vec![marked.clone(), at_subnet(destination), verdict(Verdict::Accept)]);
         }
@@ -191,7 +200,11 @@ fn bridge(batch: &mut Batch, family: IpFamily, table: &Table, standing: &Standin
         return;
     }
     add(&to, "published ports", vec![dnat(), verdict(Verdict::Accept)]);
-    match config.direct {
+    if is_routed {
+        add(&to, "open ports", vec![opened(family)]);
+        add(&to, "control messages", vec![protocol(family.icmp()), verdict(Verdict::Accept)]);
+    }
+    match direct {
         Direct::Everything => {
             // From elsewhere, but not from a neighbour that icc=false keeps apart.
             add(&to, "every port", vec![iif(name, false), verdict(Verdict::Accept)]);
@@ -201,11 +214,32 @@ fn bridge(batch: &mut Batch, family: IpFamily, table: &Table, standing: &Standin
     }
     add(&from, "to the outside", vec![verdict(Verdict::Accept)]);
 
+    if is_routed {
+        return;
+    }
     add(POSTROUTING, "host by loopback", vec![oif(name, true), at_loopback(source), masquerade()]);
     add(POSTROUTING, "hairpin", vec![oif(name, true), at_subnet(source), dnat(), masquerade()]);
     if config.masquerade {
         add(POSTROUTING, "to the outside", vec![oif(name, false), at_subnet(source), masquerade()]);
     }
+}
+
+/// The verdict on the packet's protocol, destination and port.
+fn opened(family: IpFamily) -> Vec<Expression> {
+    let words = family.length() / 4;
+    vec![
+        Expression::Meta { key: meta::L4PROTO, to: Register::word(0) },
+        Expression::Network { offset: family.destination(), length: family.length(), to: Register::word(1) },
+        Expression::Transport { offset: 2, length: 2, to: Register::word(1 + words) },
+        Expression::VerdictMap { map: OPENED.to_owned(), register: Register::word(0) },
+    ]
+}
+
+fn protocol(number: u8) -> Vec<Expression> {
+    vec![
+        Expression::Meta { key: meta::L4PROTO, to: Register::FIRST },
+        Expression::Compare { register: Register::FIRST, equal: true, bytes: vec![number] },
+    ]
 }
 
 /// Whether the packet's mark has these bits, of those that the mask names.

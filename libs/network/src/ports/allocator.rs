@@ -24,8 +24,32 @@ pub(crate) struct Owner<'a> {
     pub name: &'a str,
     /// Identifier of the endpoint.
     pub id: &'a str,
+    /// It has an IPv4 address.
+    pub has_v4: bool,
     /// It has an IPv6 address, which ports of IPv6 lead to.
     pub has_v6: bool,
+    /// Somebody carries to it what the kernel does not: IPv6 to a container of IPv4.
+    pub is_relayed: bool,
+    /// Of IPv4, and of IPv6: packets go to its own addresses, and no host port is taken.
+    pub is_routed: [bool; 2],
+}
+
+impl Owner<'_> {
+    /// Ports on IPv6 addresses of the host lead to it, one way or the other.
+    fn takes_v6(&self, protocol: Protocol) -> bool {
+        // Nobody carries SCTP.
+        let is_carried = self.is_relayed && !self.is_routed[0] && protocol != Protocol::Sctp;
+        self.has_v6 || (is_carried && host_has_v6())
+    }
+
+    fn is_routed(&self, address: IpAddr) -> bool {
+        self.is_routed[usize::from(address.is_ipv6())]
+    }
+}
+
+/// The host has IPv6, if only on its loopback.
+fn host_has_v6() -> bool {
+    std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
 /// The host ports of one stack.
@@ -57,6 +81,9 @@ impl Drop for Held {
     }
 }
 
+/// Connections that wait to be taken by whoever carries them.
+const BACKLOG: i32 = 1024;
+
 /// How long a copy of a dropped socket may live in a child.
 const SHADOW: Duration = Duration::from_secs(2);
 
@@ -79,9 +106,17 @@ impl Ports {
     /// A port for a request: one binding, or one for each family of addresses.
     fn allocate_one(&mut self, owner: Owner<'_>, request: &PortRequest) -> Result<Vec<PortBinding>> {
         let addresses: Vec<IpAddr> = match request.host_address {
-            None if owner.has_v6 => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
-            None => vec![Ipv4Addr::UNSPECIFIED.into()],
-            Some(IpAddr::V6(address)) if !owner.has_v6 => {
+            None => {
+                let v4 = owner.has_v4.then_some(Ipv4Addr::UNSPECIFIED.into());
+                let v6 = owner.takes_v6(request.protocol).then_some(Ipv6Addr::UNSPECIFIED.into());
+                v4.into_iter().chain(v6).collect()
+            }
+            Some(IpAddr::V4(address)) if !owner.has_v4 => {
+                return Err(Error::Unsupported(format!(
+                    "cannot publish a port on {address}: the container has no IPv4 address"
+                )));
+            }
+            Some(IpAddr::V6(address)) if !owner.takes_v6(request.protocol) => {
                 return Err(Error::Unsupported(format!(
                     "cannot publish a port on [{address}]: the container has no IPv6 address"
                 )));
@@ -121,12 +156,17 @@ impl Ports {
     ) -> Result<Vec<PortBinding>> {
         let mut taken = Vec::with_capacity(addresses.len());
         for address in addresses {
+            let is_routed = owner.is_routed(*address);
             let binding = PortBinding {
                 protocol: request.protocol,
                 host_address: *address,
-                host_port: port,
+                host_port: if is_routed { 0 } else { port },
                 container_port: request.container_port,
             };
+            if is_routed {
+                taken.push(binding);
+                continue;
+            }
             if let Err(error) = self.take(owner, binding) {
                 self.release(owner.id, &taken);
                 return Err(error);
@@ -164,6 +204,9 @@ impl Ports {
     /// when a process took the socket meanwhile, for the rules come first; that is the error.
     /// A socket that `former` still holds for it is kept.
     pub fn restore(&mut self, owner: Owner<'_>, binding: PortBinding, former: &mut Ports) -> Result<()> {
+        if binding.is_routed() {
+            return Ok(());
+        }
         if !self.is_allocated(&binding)
             && let Some(socket) = former.hand_over(owner.id, &binding)
         {
@@ -183,7 +226,7 @@ impl Ports {
 
     /// Gives ports back; those of other endpoints stay.
     pub fn release(&mut self, endpoint: &str, bindings: &[PortBinding]) {
-        for binding in bindings {
+        for binding in bindings.iter().filter(|binding| !binding.is_routed()) {
             let key = (binding.protocol, binding.host_port);
             self.released.retain(|_, released| released.elapsed() < SHADOW);
             self.released.insert(key, Instant::now());
@@ -203,6 +246,24 @@ impl Ports {
             .find(|taken| taken.address == binding.host_address && taken.endpoint == endpoint)?
             .socket
             .take()
+    }
+
+    /// A copy of the socket that holds a port for an endpoint, listening if it is one that can.
+    pub fn listener(&self, endpoint: &str, binding: &PortBinding) -> io::Result<Option<OwnedFd>> {
+        let taken = self.taken.get(&(binding.protocol, binding.host_port));
+        let own = taken
+            .iter()
+            .flat_map(|taken| taken.iter())
+            .find(|taken| taken.address == binding.host_address && taken.endpoint == endpoint);
+        let Some(Held(socket)) = own.and_then(|taken| taken.socket.as_ref()) else { return Ok(None) };
+        if binding.protocol == Protocol::Tcp {
+            // Connections that ended here are not in the way of whoever binds the port next.
+            set_socket_reuseaddr(socket, true)?;
+            listen(socket, BACKLOG)?;
+        }
+        let copy = socket.try_clone()?;
+        rustix::io::ioctl_fionbio(&copy, true)?;
+        Ok(Some(copy))
     }
 
     fn is_allocated(&self, binding: &PortBinding) -> bool {
@@ -290,8 +351,10 @@ mod tests {
 
     use super::*;
 
-    const A: Owner<'_> = Owner { name: "a", id: "ida", has_v6: false };
-    const B: Owner<'_> = Owner { name: "b", id: "idb", has_v6: false };
+    const A: Owner<'_> =
+        Owner { name: "a", id: "ida", has_v4: true, has_v6: false, is_relayed: false, is_routed: [false; 2] };
+    const B: Owner<'_> =
+        Owner { name: "b", id: "idb", has_v4: true, has_v6: false, is_relayed: false, is_routed: [false; 2] };
 
     fn request(host_address: Option<&str>, host_ports: HostPorts) -> PortRequest {
         PortRequest {

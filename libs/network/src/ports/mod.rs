@@ -3,7 +3,8 @@
 mod allocator;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -74,8 +75,8 @@ pub struct PortRequest {
     pub protocol: Protocol,
     /// Port inside the container.
     pub container_port: u16,
-    /// Host address; `None` is every address: `0.0.0.0`, and `::` for a container with IPv6. An
-    /// IPv6 one needs such a container.
+    /// Host address; `None` is every address: `0.0.0.0`, and `::` for a container with IPv6, or
+    /// where ports are relayed. An IPv6 one needs one of the two.
     pub host_address: Option<IpAddr>,
     /// Host ports that would do.
     pub host_ports: HostPorts,
@@ -88,8 +89,28 @@ pub struct PortBinding {
     pub protocol: Protocol,
     /// Host address, `0.0.0.0` for every one of IPv4, `::` of IPv6.
     pub host_address: IpAddr,
-    /// Host port.
+    /// Host port; zero where none is taken, because packets go to the container's own address.
     pub host_port: u16,
     /// Port inside the container.
     pub container_port: u16,
+}
+
+impl PortBinding {
+    /// The port is open at the container's own address, and nowhere on the host.
+    pub fn is_routed(&self) -> bool {
+        self.host_port == 0
+    }
+}
+
+/// A published port that the kernel does not lead to its container: IPv6 to a container of IPv4,
+/// the host's own `::1`, or everything without a firewall. Somebody has to carry what comes.
+#[derive(Debug)]
+pub struct Relay {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The host port's socket, which does not block: of TCP it listens. It goes on to hold the port
+    /// until it is dropped.
+    pub socket: OwnedFd,
+    /// The container's port.
+    pub to: SocketAddr,
 }

@@ -4,10 +4,10 @@ mod remove;
 mod restore;
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard};
 
-use netlink::{Family, Socket, Watch};
+use netlink::{Change, Family, Request, Socket, Target, Watch, change_link};
 
 use crate::bridge::{self, Standing};
 use crate::endpoint::{free_interface, host_name, identifier};
@@ -15,8 +15,8 @@ use crate::firewall::{Firewall, Published};
 use crate::pool_v6::PoolV6;
 use crate::ports::{Owner, Ports};
 use crate::{
-    AddressPool, Bridge, ConnectRequest, Endpoint, EndpointV6, Error, MacAddress, Medium, Netns, Pool,
-    PortBinding, PortRequest, Result,
+    AddressPool, Bridge, BridgeConfig, ConnectRequest, Endpoint, EndpointV6, Error, GatewayMode, MacAddress,
+    Medium, Netns, Pool, PortBinding, PortRequest, Protocol, Relay, Result,
 };
 
 pub use restore::{Network, Restored};
@@ -24,16 +24,18 @@ pub use restore::{Network, Restored};
 /// What holds for a whole stack.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Whether there are firewall rules (dockerd's `--iptables`); without them no port can be
-    /// published and nothing is translated.
+    /// Whether there are firewall rules (dockerd's `--iptables`); without them nothing is
+    /// translated, and published ports are relayed or refused.
     pub firewall: bool,
+    /// Whether the caller carries what comes to [`Stack::relays`] (dockerd's `--userland-proxy`).
+    pub relays: bool,
     /// Where subnets that nobody names come from; empty means Docker's.
     pub pools: Vec<Pool>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { firewall: true, pools: Vec::new() }
+        Options { firewall: true, relays: false, pools: Vec::new() }
     }
 }
 
@@ -44,6 +46,8 @@ pub struct Stack {
     pools: Vec<Pool>,
     route: Mutex<Socket>,
     firewall: Firewall,
+    has_firewall: bool,
+    has_relays: bool,
     state: Mutex<State>,
 }
 
@@ -57,7 +61,7 @@ struct State {
 #[derive(Debug)]
 struct Attached {
     standing: Standing,
-    addresses: AddressPool,
+    addresses: Option<AddressPool>,
     addresses_v6: Option<PoolV6>,
     endpoints: HashSet<String>,
     published: Vec<(String, Published)>,
@@ -111,7 +115,9 @@ impl Stack {
         Ok(Stack {
             name: name.to_owned(),
             route: Mutex::new(route),
-            firewall: Firewall::open(name, options.firewall)?,
+            firewall: Firewall::open(name, options.firewall, options.relays)?,
+            has_firewall: options.firewall,
+            has_relays: options.relays,
             pools: options.pools,
             state: Mutex::default(),
         })
@@ -136,7 +142,7 @@ impl Stack {
         let (mut endpoint, standing) = self.reserve(&request, interface)?;
         let default_route = request.default_route && !standing.config.internal;
         let connected =
-            endpoint.attach(&self.route, netns, &standing, default_route, &request.sysctls).and_then(|()| {
+            endpoint.attach(&self.route, netns, &standing, default_route, &request).and_then(|()| {
                 let open = self.admit().and_then(|_| self.firewall.publish(&published(&endpoint)));
                 open.inspect_err(|_| {
                     let _ = self.delete_link(netns, &endpoint);
@@ -166,12 +172,10 @@ impl Stack {
                 request.bridge
             )));
         }
-        let address = match request.address {
-            Some(address) => attached.addresses.reserve(address).map(|()| address)?,
-            None => attached.addresses.allocate()?,
-        };
-        let v6 = attached.place_v6(request).inspect_err(|_| attached.addresses.release(address))?;
-        let endpoint = endpoint(ports, attached, request, interface, (address, v6.clone()));
+        let address = attached.place_v4(request)?;
+        let v6 = attached.place_v6(request).inspect_err(|_| attached.release(address, &None))?;
+        let relays = self.has_relays;
+        let endpoint = endpoint(ports, attached, request, interface, (address, v6.clone()), relays);
         let endpoint = endpoint.inspect_err(|_| attached.release(address, &v6))?;
         attached.endpoints.insert(endpoint.id.clone());
         attached
@@ -191,6 +195,7 @@ impl Stack {
         } else {
             return Ok(());
         }
+        self.silence(endpoint);
         // Only then are they free for others: they do not lead here any more.
         let withdrawn = self.firewall.withdraw(&published(endpoint));
         let mut state = self.state();
@@ -199,6 +204,18 @@ impl Stack {
             attached.release(endpoint.address, &endpoint.v6);
         }
         withdrawn
+    }
+
+    /// The kernel takes its time to end a namespace, which until then answers for its addresses to
+    /// whoever asks on the bridge: it is not heard any more. A link that is gone says nothing.
+    fn silence(&self, endpoint: &Endpoint) {
+        if endpoint.host_interface.is_empty() {
+            return;
+        }
+        let mut request = Request::new();
+        let silenced = Change { silenced: true, ..Change::default() };
+        change_link(&mut request, Target::Name(&endpoint.host_interface), silenced);
+        let _ = self.route().exchange(&mut request, |_, _| {});
     }
 
     /// Deletes the link by hand (14 to 31 ms): for a live `network disconnect`, or a namespace
@@ -223,7 +240,7 @@ impl Stack {
                 endpoint.bridge
             )));
         }
-        let owner = Owner { name: &endpoint.container, id: &endpoint.id, has_v6: endpoint.v6.is_some() };
+        let owner = self.owner(endpoint, &attached.standing.config);
         let bindings = state.ports.allocate(owner, ports)?;
         let added: Vec<Published> =
             bindings.iter().filter_map(|binding| behind(endpoint, *binding)).collect();
@@ -237,6 +254,56 @@ impl Stack {
             .extend(added.into_iter().map(|published| (endpoint.id.clone(), published)));
         endpoint.ports.extend(&bindings);
         Ok(bindings)
+    }
+
+    fn owner<'a>(&self, endpoint: &'a Endpoint, config: &BridgeConfig) -> Owner<'a> {
+        Owner {
+            name: &endpoint.container,
+            id: &endpoint.id,
+            has_v4: endpoint.address.is_some(),
+            has_v6: endpoint.v6.is_some(),
+            is_relayed: self.has_relays,
+            is_routed: routed(config),
+        }
+    }
+
+    /// The ports of a connected endpoint that the caller has to carry. Their sockets end with the
+    /// endpoint's ports; the caller drops its own first.
+    ///
+    /// # Errors
+    /// The kernel refuses to listen.
+    pub fn relays(&self, endpoint: &Endpoint) -> Result<Vec<Relay>> {
+        if !self.has_relays {
+            return Ok(Vec::new());
+        }
+        let state = self.state();
+        let mut relays = Vec::new();
+        for binding in endpoint.ports.iter().filter(|binding| self.is_relayed(endpoint, binding)) {
+            let to = match (binding.host_address, &endpoint.v6) {
+                (IpAddr::V6(_), Some(v6)) => Some(v6.address.into()),
+                _ => endpoint.address.map(IpAddr::from),
+            };
+            let Some(to) = to else { continue };
+            let socket = state.ports.listener(&endpoint.id, binding).map_err(|source| Error::PortBind {
+                name: endpoint.container.clone(),
+                id: endpoint.id.clone(),
+                address: binding.host_address,
+                port: binding.host_port,
+                protocol: binding.protocol,
+                source,
+            })?;
+            let to = SocketAddr::new(to, binding.container_port);
+            relays.extend(socket.map(|socket| Relay { protocol: binding.protocol, socket, to }));
+        }
+        Ok(relays)
+    }
+
+    fn is_relayed(&self, endpoint: &Endpoint, binding: &PortBinding) -> bool {
+        let host = binding.host_address;
+        // The kernel lets no packet for ::1 leave the host.
+        let is_for_v6 =
+            host.is_ipv6() && (endpoint.v6.is_none() || host.is_unspecified() || host.is_loopback());
+        binding.protocol != Protocol::Sctp && (is_for_v6 || !self.has_firewall)
     }
 
     /// Withdraws all ports of a connected endpoint; others may have them at once.
@@ -292,6 +359,16 @@ impl Stack {
 }
 
 impl Attached {
+    /// An IPv4 address, where the network has IPv4.
+    fn place_v4(&mut self, request: &ConnectRequest) -> Result<Option<Ipv4Addr>> {
+        match (&mut self.addresses, request.address) {
+            (Some(pool), Some(address)) => pool.reserve(address).map(|()| Some(address)),
+            (Some(pool), None) => pool.allocate().map(Some),
+            (None, Some(address)) => Err(Error::AddressOutside(address.into())),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// An IPv6 address, where the network has IPv6.
     fn place_v6(&mut self, request: &ConnectRequest) -> Result<Option<EndpointV6>> {
         let Some((pool, config)) = self.addresses_v6.as_mut().zip(self.standing.config.v6.as_ref()) else {
@@ -307,8 +384,10 @@ impl Attached {
         Ok(Some(EndpointV6 { address, prefix_len: config.subnet.prefix_len(), gateway: config.gateway }))
     }
 
-    fn release(&mut self, address: Ipv4Addr, v6: &Option<EndpointV6>) {
-        self.addresses.release(address);
+    fn release(&mut self, address: Option<Ipv4Addr>, v6: &Option<EndpointV6>) {
+        if let (Some(pool), Some(address)) = (&mut self.addresses, address) {
+            pool.release(address);
+        }
         if let (Some(pool), Some(v6)) = (&mut self.addresses_v6, v6) {
             pool.release(v6.address);
         }
@@ -321,16 +400,28 @@ fn endpoint(
     attached: &Attached,
     request: &ConnectRequest,
     interface: String,
-    (address, v6): (Ipv4Addr, Option<EndpointV6>),
+    (address, v6): (Option<Ipv4Addr>, Option<EndpointV6>),
+    is_relayed: bool,
 ) -> Result<Endpoint> {
     let Standing { bridge, config, .. } = &attached.standing;
     let id = identifier()?;
-    let owner = Owner { name: &request.container, id: &id, has_v6: v6.is_some() };
+    let owner = Owner {
+        name: &request.container,
+        id: &id,
+        has_v4: address.is_some(),
+        has_v6: v6.is_some(),
+        is_relayed,
+        is_routed: routed(config),
+    };
     let is_bridge = config.medium.child().is_none();
     // On a link of the host containers are reached by their own addresses: nothing is published.
     let ports = if is_bridge { ports.allocate(owner, &request.ports)? } else { Vec::new() };
     let own_mac = match config.medium {
-        Medium::Bridge => request.mac.unwrap_or(MacAddress::of(address)),
+        Medium::Bridge => match (request.mac, address) {
+            (Some(mac), _) => mac,
+            (None, Some(address)) => MacAddress::of(address),
+            (None, None) => MacAddress::random()?,
+        },
         // On a shared link an address is taken until its former holder's namespace is quite gone.
         Medium::Macvlan { .. } => request.mac.map_or_else(MacAddress::random, Ok)?,
         Medium::Ipvlan { .. } => bridge.mac,
@@ -342,13 +433,18 @@ fn endpoint(
         host_interface: if is_bridge { host_name()? } else { String::new() },
         interface,
         address,
-        prefix_len: bridge.subnet.prefix_len(),
-        gateway: config.router.unwrap_or(bridge.gateway),
+        prefix_len: bridge.subnet.filter(|_| address.is_some()).map_or(0, |subnet| subnet.prefix_len()),
+        gateway: config.router.or(bridge.gateway).filter(|_| address.is_some()),
         mac: own_mac,
         v6,
         routed: config.medium.is_routed(),
         ports,
     })
+}
+
+/// The families whose packets go to containers' own addresses.
+fn routed(config: &BridgeConfig) -> [bool; 2] {
+    [config.gateway_v4, config.gateway_v6].map(|mode| mode == GatewayMode::Routed)
 }
 
 fn published(endpoint: &Endpoint) -> Vec<Published> {
@@ -358,7 +454,7 @@ fn published(endpoint: &Endpoint) -> Vec<Published> {
 /// The address of the endpoint that a host port leads to: that of its own family.
 fn behind(endpoint: &Endpoint, binding: PortBinding) -> Option<Published> {
     match binding.host_address {
-        IpAddr::V4(_) => Some((binding, endpoint.address.into())),
+        IpAddr::V4(_) => Some((binding, endpoint.address?.into())),
         IpAddr::V6(_) => Some((binding, endpoint.v6.as_ref()?.address.into())),
     }
 }

@@ -8,7 +8,6 @@ use super::{Attached, Stack, State};
 use crate::bridge::{self, Standing};
 use crate::endpoint;
 use crate::pool_v6::PoolV6;
-use crate::ports::Owner;
 use crate::{AddressPool, Bridge, BridgeConfig, Endpoint, Error, Result};
 
 /// A network to bring back, with the endpoints of the containers that still run on it.
@@ -57,7 +56,6 @@ impl Stack {
 
     /// Takes into the books what an endpoint has.
     fn adopt(&self, state: &mut State, endpoint: &Endpoint, former: &mut State, warnings: &mut Vec<String>) {
-        let owner = Owner { name: &endpoint.container, id: &endpoint.id, has_v6: endpoint.v6.is_some() };
         let State { bridges, ports } = state;
         let Some(attached) =
             bridges.iter_mut().find(|attached| attached.standing.bridge.name == endpoint.bridge)
@@ -69,10 +67,13 @@ impl Stack {
             ));
             return;
         };
-        if let Err(error) = attached.addresses.reserve(endpoint.address) {
+        let owner = self.owner(endpoint, &attached.standing.config);
+        if let (Some(pool), Some(address)) = (&mut attached.addresses, endpoint.address)
+            && let Err(error) = pool.reserve(address)
+        {
             warnings.push(format!(
-                "{} has the address {} on bridge {}: {error}",
-                endpoint.container, endpoint.address, endpoint.bridge
+                "{} has the address {address} on bridge {}: {error}",
+                endpoint.container, endpoint.bridge
             ));
             return;
         }
@@ -138,17 +139,21 @@ impl Stack {
     }
 
     fn attach_bridge(&self, state: &mut State, config: &BridgeConfig) -> Result<Bridge> {
-        let reserved: Vec<_> = state.bridges.iter().map(|attached| attached.standing.bridge.subnet).collect();
+        let reserved: Vec<_> =
+            state.bridges.iter().filter_map(|attached| attached.standing.bridge.subnet).collect();
         let standing = bridge::ensure(&mut self.route(), &self.name, config, &self.pools, &reserved)?;
-        let mut addresses = AddressPool::new(standing.bridge.subnet, config.range)?;
-        addresses.reserve(standing.bridge.gateway)?;
-        if let Some(router) = config.router.filter(|router| *router != standing.bridge.gateway) {
-            addresses.reserve(router)?;
-        }
+        let of_subnet = |subnet| {
+            let mut addresses = AddressPool::new(subnet, config.range)?;
+            let router = config.router.filter(|router| Some(*router) != standing.bridge.gateway);
+            let taken =
+                standing.bridge.gateway.into_iter().chain(router).chain(config.reserved.iter().copied());
+            for address in taken {
+                addresses.reserve(address)?;
+            }
+            Ok::<_, Error>(addresses)
+        };
+        let addresses = standing.bridge.subnet.map(of_subnet).transpose()?;
         let addresses_v6 = config.v6.as_ref().map(PoolV6::new).transpose()?;
-        for address in &config.reserved {
-            addresses.reserve(*address)?;
-        }
         let bridge = standing.bridge.clone();
         state.bridges.push(Attached {
             standing,

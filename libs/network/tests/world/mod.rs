@@ -33,6 +33,16 @@ pub struct Container {
     pub endpoint: Endpoint,
 }
 
+impl Container {
+    pub fn address(&self) -> Ipv4Addr {
+        self.endpoint.address.unwrap()
+    }
+
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.endpoint.gateway.unwrap()
+    }
+}
+
 /// Runs a test in its own host.
 pub fn world(test: impl FnOnce(&World) + Send + 'static) {
     let thread = std::thread::spawn(move || {

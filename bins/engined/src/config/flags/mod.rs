@@ -81,7 +81,8 @@ pub struct Flags {
     /// Firewall rules are made, in nftables; without them no port can be published
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub iptables: Option<bool>,
-    /// Taken and without effect: no port ever needs a proxy
+    /// The engine itself carries what the kernel does not lead to a published port: IPv6 of the host to
+    /// a container of IPv4, ::1, and everything where --iptables=false
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub userland_proxy: Option<bool>,
     /// Containers survive the daemon; they always do

@@ -40,6 +40,7 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest, ol
     if config.image.is_empty() {
         return Err(Error::invalid_argument("no image specified"));
     }
+    crate::networks::conflicts(&config, &host)?;
     let image = engine.images.find(engine, &config.image).await?;
     complete(&mut config, &image.config)?;
     complete_host(engine, &mut host)?;
@@ -51,7 +52,15 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest, ol
         config.hostname = match host.network_mode.as_str() {
             "host" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
             mode => match Record::joined(mode) {
-                Some(other) => engine.containers.find(other)?.record().config.hostname.clone(),
+                // Told as a wrong wish: to a client, "not found" would mean the image.
+                Some(other) => engine
+                    .containers
+                    .find(other)
+                    .map_err(|cause| Error::invalid_argument(cause.to_string()))?
+                    .record()
+                    .config
+                    .hostname
+                    .clone(),
                 None => identity::short(&id).to_owned(),
             },
         };

@@ -61,19 +61,39 @@ fn networks<'a>(engine: &Engine, own: &'a Record) -> Vec<&'a String> {
     own.endpoints.keys().filter(has_names).collect()
 }
 
+/// Whether a container is called `asked` on a network.
+fn is_called(record: &Record, network: &str, asked: &str) -> bool {
+    let aliases = record.networks.get(network).and_then(|wish| wish.aliases.as_deref()).unwrap_or_default();
+    let is_meant = |own: &str| !own.is_empty() && own.eq_ignore_ascii_case(asked);
+    is_meant(&record.name)
+        || is_meant(crate::identity::short(&record.id))
+        || is_meant(&record.config.hostname)
+        || aliases.iter().any(|alias| is_meant(alias))
+}
+
+/// What a container means by a name that it alone has for another (`--link NAME:ALIAS`).
+fn linked<'a>(own: &'a Record, network: &str, asked: &str) -> Option<&'a str> {
+    let links = own.networks.get(network)?.links.as_deref()?;
+    let halves = links.iter().map(|link| link.split_once(':').unwrap_or((link, link)));
+    halves.into_iter().find(|(_, alias)| alias.eq_ignore_ascii_case(asked)).map(|(name, _)| name)
+}
+
 fn find_addresses(engine: &Engine, own: &Record, asked: &str) -> Vec<IpAddr> {
-    let networks = networks(engine, own);
+    // On each network `asked` and `asked` without the network's name are meant.
+    let meant = |network: &str| {
+        let suffix = format!(".{}", network.to_lowercase());
+        let bare = asked.strip_suffix(&suffix).unwrap_or(asked);
+        [asked, bare].map(|name| linked(own, network, name).unwrap_or(name).to_owned())
+    };
+    let networks: Vec<(&String, [String; 2])> =
+        networks(engine, own).into_iter().map(|network| (network, meant(network))).collect();
     let mut found = Vec::new();
     for other in engine.containers.all() {
         let other = other.record();
-        for network in &networks {
+        for (network, names) in &networks {
             let Some(endpoint) = other.endpoints.get(*network) else { continue };
-            let wish = other.networks.get(*network).cloned().unwrap_or_default();
-            let suffix = format!(".{}", network.to_lowercase());
-            let name = asked.strip_suffix(&suffix).unwrap_or(asked);
-            let is_meant = |own: &String| own.eq_ignore_ascii_case(asked) || own.eq_ignore_ascii_case(name);
-            if names(&other, &wish).iter().any(is_meant) {
-                found.push(endpoint.address.into());
+            if names.iter().any(|name| is_called(&other, network, name)) {
+                found.extend(endpoint.address.map(IpAddr::from));
                 found.extend(endpoint.v6.as_ref().map(|v6| IpAddr::from(v6.address)));
             }
         }
@@ -90,7 +110,7 @@ fn find_name(engine: &Engine, own: &Record, address: IpAddr) -> Option<String> {
         for other in engine.containers.all() {
             let other = other.record();
             let has = |endpoint: &network::Endpoint| {
-                IpAddr::from(endpoint.address) == address
+                endpoint.address.map(IpAddr::from) == Some(address)
                     || endpoint.v6.as_ref().is_some_and(|v6| IpAddr::from(v6.address) == address)
             };
             if other.endpoints.get(network).is_some_and(has) {
