@@ -25,7 +25,10 @@ impl Dice {
             0 => "null".into(),
             1 => self.pick(&["true", "false"]).into(),
             2 => self.pick(&["0", "-1", "1e99", "18446744073709551616", "0.5", "-0"]).into(),
-            3 => format!("{:?}", self.pick(&["", "busybox", "../..", "/", "container:", "80/tcp", "a=b", "\u{fffd}"])),
+            3 => format!(
+                "{:?}",
+                self.pick(&["", "busybox", "../..", "/", "container:", "80/tcp", "a=b", "\u{fffd}"])
+            ),
             4 => format!("\"{}\"", "x".repeat(self.roll(300))),
             5 | 6 => {
                 let fields: Vec<String> = (0..self.roll(6)).map(|_| self.field(depth)).collect();
@@ -40,9 +43,30 @@ impl Dice {
 
     fn field(&mut self, depth: usize) -> String {
         const NAMES: [&str; 24] = [
-            "Image", "Cmd", "Env", "HostConfig", "Mounts", "Binds", "Memory", "RestartPolicy", "Name", "PortBindings",
-            "NetworkingConfig", "EndpointsConfig", "IPAM", "Config", "Healthcheck", "Test", "Ulimits", "LogConfig",
-            "Labels", "Container", "Driver", "Devices", "Sysctls", "NetworkMode",
+            "Image",
+            "Cmd",
+            "Env",
+            "HostConfig",
+            "Mounts",
+            "Binds",
+            "Memory",
+            "RestartPolicy",
+            "Name",
+            "PortBindings",
+            "NetworkingConfig",
+            "EndpointsConfig",
+            "IPAM",
+            "Config",
+            "Healthcheck",
+            "Test",
+            "Ulimits",
+            "LogConfig",
+            "Labels",
+            "Container",
+            "Driver",
+            "Devices",
+            "Sysctls",
+            "NetworkMode",
         ];
         let name = self.pick(&NAMES);
         let value = self.value(depth + 1);
@@ -132,7 +156,9 @@ fn send(story: &Story, manner: Manner, line: &str, kind: &str, body: &str) -> Op
         Manner::BrokenChunks => format!("{:x}\r\n{body}\r\nzz\r\n", body.len()),
         _ => body.to_owned(),
     };
-    let head = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {kind}\r\n{length}\r\n\r\n");
+    let head = format!(
+        "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {kind}\r\n{length}\r\n\r\n"
+    );
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
     if manner == Manner::Leaving {
         return None;
@@ -162,7 +188,8 @@ fn ten_thousand_malformed_requests_are_refused() {
         let method = dice.pick(&["POST", "POST", "POST", "PUT", "GET", "DELETE", "BREW"]);
         let line = format!("{method} {}", dice.pick(&PATHS));
         let body = if dice.roll(3) == 0 { dice.value(0) } else { dice.pick(&BODIES).to_owned() };
-        let kind = dice.pick(&["application/json", "application/json", "application/json", "text/plain", ";;"]);
+        let kind =
+            dice.pick(&["application/json", "application/json", "application/json", "text/plain", ";;"]);
         let manner = match dice.roll(16) {
             0 => Manner::Leaving,
             1 | 2 => Manner::CutOff,
@@ -202,7 +229,11 @@ fn bytes_that_are_no_requests_end_their_connection() {
         let _ = stream.shutdown(Shutdown::Write);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&answer));
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
     }
     // A head without end is not read for ever.
     let mut stream = connect(&story);
@@ -226,7 +257,8 @@ fn huge_bodies_are_refused_before_they_are_kept() {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
     };
     let before = memory();
-    for path in ["/containers/create", "/volumes/create", "/networks/create", "/commit?container=x", "/auth"] {
+    for path in ["/containers/create", "/volumes/create", "/networks/create", "/commit?container=x", "/auth"]
+    {
         let mut stream = connect(&story);
         let length = 200 << 20;
         let head = format!(

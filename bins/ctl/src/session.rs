@@ -38,7 +38,7 @@ impl Session {
         let context = context_name(globals, &config)?;
         let engine = match engine(globals, &config, &context) {
             Err(_) if !engine_needed => {
-                Client::new(Endpoint::parse(DEFAULT_HOST, false).map_err(|error| Failure::new(error))?)
+                Client::new(Endpoint::parse(DEFAULT_HOST, false).map_err(Failure::new)?)
             }
             engine => engine?,
         };

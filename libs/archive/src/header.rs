@@ -81,7 +81,7 @@ impl<'a> Header<'a> {
     }
 
     /// The sparse map that old GNU headers hold: four pairs, a flag for more, the real size.
-    pub(crate) fn gnu_sparse(&self) -> Result<(Vec<(u64, u64)>, bool, u64)> {
+    pub(crate) fn gnu_sparse(&self) -> Result<(Pairs, bool, u64)> {
         let pairs = sparse_pairs(&self.0[386..386 + 96])?;
         let size = number(&self.0[483..495])?;
         let size = u64::try_from(size).map_err(|_| Error::invalid("negative size"))?;
@@ -89,8 +89,11 @@ impl<'a> Header<'a> {
     }
 }
 
+/// Where the pieces of a sparse file are: offset and length of each.
+pub(crate) type Pairs = Vec<(u64, u64)>;
+
 /// Reads pairs of 12-byte numbers up to the first empty one.
-pub(crate) fn sparse_pairs(bytes: &[u8]) -> Result<Vec<(u64, u64)>> {
+pub(crate) fn sparse_pairs(bytes: &[u8]) -> Result<Pairs> {
     let mut pairs = Vec::new();
     for pair in bytes.chunks_exact(24) {
         if pair[0] == 0 {

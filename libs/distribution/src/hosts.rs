@@ -29,7 +29,7 @@ impl HostsConfig {
     /// InvalidArgument: a configuration file is malformed; the text names it.
     pub fn hosts(&self, domain: &str) -> Result<Vec<Host>> {
         for directory in &self.directories {
-            if let Some(hosts) = self.from_directory(directory, domain)? {
+            if let Some(hosts) = self.read_directory(directory, domain)? {
                 return Ok(hosts);
             }
         }
@@ -70,7 +70,7 @@ impl HostsConfig {
             })
     }
 
-    fn from_directory(&self, root: &Path, domain: &str) -> Result<Option<Vec<Host>>> {
+    fn read_directory(&self, root: &Path, domain: &str) -> Result<Option<Vec<Host>>> {
         let Some(directory) = host_directory(root, domain) else { return Ok(None) };
         let file = directory.join("hosts.toml");
         match std::fs::read_to_string(&file) {
@@ -79,7 +79,7 @@ impl HostsConfig {
                     Error::invalid_argument(format!("cannot read {}: {cause}", file.display()))
                 };
                 let table = text.parse::<Table>().map_err(|error| bad(error.to_string()))?;
-                self.from_table(&table, &directory, domain).map(Some).map_err(|error| bad(error.chain()))
+                self.read_table(&table, &directory, domain).map(Some).map_err(|error| bad(error.chain()))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let mut host = self.origin(domain)?;
@@ -90,7 +90,7 @@ impl HostsConfig {
         }
     }
 
-    fn from_table(&self, table: &Table, directory: &Path, domain: &str) -> Result<Vec<Host>> {
+    fn read_table(&self, table: &Table, directory: &Path, domain: &str) -> Result<Vec<Host>> {
         let mut hosts = Vec::new();
         for (url, settings) in table.get("host").and_then(Value::as_table).into_iter().flatten() {
             let settings = settings

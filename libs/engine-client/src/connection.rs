@@ -20,11 +20,15 @@ pub enum Stream {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     /// `ssh HOST docker system dial-stdio`; the child lives as long as the stream.
-    Ssh {
-        stdin: Option<ChildStdin>,
-        stdout: ChildStdout,
-        child: Child,
-    },
+    Ssh(Box<Ssh>),
+}
+
+/// A child that speaks for an engine far away.
+pub struct Ssh {
+    stdin: Option<ChildStdin>,
+    stdout: ChildStdout,
+    /// Ended when the stream is dropped.
+    _child: Child,
 }
 
 impl Stream {
@@ -71,7 +75,7 @@ fn spawn_ssh(destination: &str, port: Option<u16>) -> io::Result<Stream> {
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::other("ssh has no pipes"));
     };
-    Ok(Stream::Ssh { stdin: Some(stdin), stdout, child })
+    Ok(Stream::Ssh(Box::new(Ssh { stdin: Some(stdin), stdout, _child: child })))
 }
 
 impl AsyncRead for Stream {
@@ -84,7 +88,7 @@ impl AsyncRead for Stream {
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Ssh { stdout, .. } => Pin::new(stdout).poll_read(cx, buffer),
+            Self::Ssh(ssh) => Pin::new(&mut ssh.stdout).poll_read(cx, buffer),
         }
     }
 }
@@ -95,8 +99,10 @@ impl AsyncWrite for Stream {
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Ssh { stdin: Some(stdin), .. } => Pin::new(stdin).poll_write(cx, bytes),
-            Self::Ssh { stdin: None, .. } => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Self::Ssh(ssh) => match &mut ssh.stdin {
+                Some(stdin) => Pin::new(stdin).poll_write(cx, bytes),
+                None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            },
         }
     }
 
@@ -105,8 +111,10 @@ impl AsyncWrite for Stream {
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Ssh { stdin: Some(stdin), .. } => Pin::new(stdin).poll_flush(cx),
-            Self::Ssh { stdin: None, .. } => Poll::Ready(Ok(())),
+            Self::Ssh(ssh) => match &mut ssh.stdin {
+                Some(stdin) => Pin::new(stdin).poll_flush(cx),
+                None => Poll::Ready(Ok(())),
+            },
         }
     }
 
@@ -116,9 +124,9 @@ impl AsyncWrite for Stream {
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Ssh { stdin, .. } => {
+            Self::Ssh(ssh) => {
                 // A pipe is half-closed by closing it.
-                stdin.take();
+                ssh.stdin.take();
                 Poll::Ready(Ok(()))
             }
         }

@@ -9,7 +9,7 @@ use crate::spec::{Config, Index, Manifest};
 /// A document that points to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Document {
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     Index(Index),
 }
 
@@ -62,7 +62,7 @@ pub fn parse(bytes: &[u8], media_type: &str) -> Result<Document> {
                 "manifest contains index fields: expected manifest but found index",
             ));
         }
-        return read(bytes, "manifest").map(Document::Manifest);
+        return read(bytes, "manifest").map(|manifest| Document::Manifest(Box::new(manifest)));
     }
     Err(Error::not_found(format!("encountered unknown type {media_type}; children may not be fetched")))
 }

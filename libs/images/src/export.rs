@@ -109,7 +109,8 @@ impl Plan<'_> {
         for layer in &manifest.layers {
             let foreign = is_foreign(&layer.media_type);
             let absent = foreign && self.content.info(&layer.digest).is_err();
-            if !absent && !(foreign && self.options.skip_foreign) {
+            let skipped = foreign && self.options.skip_foreign;
+            if !absent && !skipped {
                 self.blob(layer);
             }
         }

@@ -72,7 +72,7 @@ pub fn manifests(
                 None => config(content, &manifest).ok().map(|config| config.platform),
             };
             let fits = matcher.rank(platform.as_ref()).is_some();
-            Ok(fits.then(|| (descriptor.clone(), manifest, platform)).into_iter().collect())
+            Ok(fits.then(|| (descriptor.clone(), *manifest, platform)).into_iter().collect())
         }
         Ok(Document::Index(index)) => {
             let mut found = Vec::new();

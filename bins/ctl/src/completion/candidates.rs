@@ -206,7 +206,8 @@ fn of_command(command: &'static Command, before: &[String], current: &str) -> Pl
         return value_of(flag, prefix);
     }
     let given = grammar::parse(&all, command.stops_at_positional, before).unwrap_or_default().args;
-    if current.starts_with('-') && !(command.stops_at_positional && !given.is_empty()) {
+    let are_flags_over = command.stops_at_positional && !given.is_empty();
+    if current.starts_with('-') && !are_flags_over {
         return Place::Listed(flags(&all));
     }
     positional(command, given.len())

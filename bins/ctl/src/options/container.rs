@@ -38,8 +38,8 @@ pub fn request(matches: &Matches) -> Result<CreateRequest, String> {
 
 fn check_mac_address(text: &str) -> Result<(), String> {
     let parts: Vec<&str> = text.split([':', '-']).map(str::trim).collect();
-    let is_hex = |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if text.is_empty() || matches!(parts.len(), 6 | 8 | 20) && parts.iter().all(|part| is_hex(part)) {
+    let is_hex = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if text.is_empty() || matches!(parts.len(), 6 | 8 | 20) && parts.iter().copied().all(is_hex) {
         return Ok(());
     }
     Err(format!("{text} is not a valid mac address"))

@@ -18,8 +18,11 @@ use side::{Pair, Side};
 use std::path::PathBuf;
 use table::Table;
 
+/// Fills a part of the table.
+type Measure = fn(&mut Table, &Pair);
+
 /// What is measured, a part of the table each, in the order of the table.
-const GROUPS: &[(&str, fn(&mut Table, &Pair))] = &[
+const GROUPS: &[(&str, Measure)] = &[
     ("daemons", rows::daemons::measure),
     ("lives", rows::lives::measure),
     ("running", rows::running::measure),

@@ -85,7 +85,7 @@ fn blobs(namespace: &Namespace, round: usize) {
 fn layer(namespace: &Namespace, round: usize) {
     let snapshots = namespace.snapshots("overlayfs").unwrap();
     let (name, parent) = (format!("layer-{round}"), format!("layer-{}", round.wrapping_sub(1)));
-    let parent = if round % 4 == 0 { "" } else { &parent };
+    let parent = if round.is_multiple_of(4) { "" } else { &parent };
     let root = labels(&[("containerd.io/gc.root", "1")]);
     let mounts = snapshots.prepare("unpack", parent, &root).unwrap();
     let upper = upper(&mounts);

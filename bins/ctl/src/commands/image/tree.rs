@@ -65,9 +65,8 @@ fn show(text: &mut String, image: &ImageSummary) {
             } else {
                 Default::default()
             };
-            let row =
-                [&short_id(&manifest.id).to_owned(), &total, &content, used(!data.containers.is_empty())]
-                    .map(str::to_owned);
+            let row = [short_id(&manifest.id), &total, &content, used(!data.containers.is_empty())]
+                .map(str::to_owned);
             text.push_str(&format!("{branch} {}\t{}\n", platform.join("/"), row.join("\t")));
         }
     }

@@ -210,7 +210,8 @@ fn check_gelf(options: &Options) -> Result<()> {
     if !matches!(scheme, "udp" | "tcp") {
         return Err(bad("gelf: endpoint needs to be TCP or UDP"));
     }
-    if !host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if !has_port {
         return Err(bad("gelf: please provide gelf-address as proto://host:port"));
     }
     for (key, value) in options {

@@ -102,7 +102,7 @@ impl Pull {
             let bytes = self.fetch_document(&descriptor, &parents).await?;
             match document::parse(&bytes, &descriptor.media_type)? {
                 Document::Index(index) => self.index(descriptor, index.manifests, whole).await,
-                Document::Manifest(manifest) => self.manifest(descriptor, manifest, whole).await,
+                Document::Manifest(manifest) => self.manifest(descriptor, *manifest, whole).await,
             }
         })
     }
