@@ -184,11 +184,12 @@ async fn copy_input(
     let record = container.record();
     let mut escape = Escape::new(if record.is_tty() { keys.clone() } else { DetachKeys::none() });
     let mut buffer = vec![0; 32 << 10];
-    loop {
+    let left = loop {
         let length = match read.read(&mut buffer).await {
-            Ok(0) => break,
+            Ok(0) => break Left::Ended,
             Ok(length) => length,
-            Err(_) => return Left::Detached,
+            // A client that goes without reading what it was sent breaks the connection: its input has ended, too.
+            Err(_) => break Left::Detached,
         };
         let (bytes, is_detached) = escape.pass(&buffer[..length]);
         if let Some(stdin) = &stdin
@@ -199,7 +200,7 @@ async fn copy_input(
         if is_detached {
             return Left::Detached;
         }
-    }
+    };
     if record.config.stdin_once && !record.is_tty() {
         if let Some(stdin) = stdin {
             stdin.close().await;
@@ -210,7 +211,7 @@ async fn copy_input(
             tracing::debug!(container = %container.id, %status, "cannot close standard input");
         }
     }
-    Left::Ended
+    left
 }
 
 /// Resolves when the client breaks off; a client that only half-closes stays.

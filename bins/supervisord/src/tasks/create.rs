@@ -46,8 +46,11 @@ pub enum Restored {
     /// A directory with the images of a checkpoint.
     From(String),
     /// What this brings into a directory.
-    Filled(Box<dyn FnOnce(&Path) -> Result<()> + Send>),
+    Filled(Fill),
 }
+
+/// Puts the images of a checkpoint into a directory.
+pub type Fill = Box<dyn FnOnce(&Path) -> Result<()> + Send>;
 
 /// A runtime's name or path, and its options.
 pub struct Runtime {
