@@ -86,6 +86,18 @@ for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
     assert attached.is_raw()
     os.kill(attached.child.pid, number)
     attached.ends(128 + number, -number)
+# A copy tells how much it was; lists and streams end with their terminal, however narrow.
+copy = Terminal("cp", "boat:/etc/passwd", "/tmp/" + "copied-by-terminal-test")
+copy.until(r"Successfully copied 2\.05kB to /tmp/copied-by-terminal-test")
+copy.ends(0)
+os.unlink("/tmp/copied-by-terminal-test")
+for words in (["events"], ["stats"], ["logs", "-f", "boat"]):
+    for columns in (0, 20):
+        left = Terminal(*words)
+        fcntl.ioctl(left.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 5, columns, 0, 0))
+        os.close(left.slave)
+        os.close(left.master)
+        left.child.wait(20)
 gone = Terminal("attach", "boat")
 gone.type("\r")
 gone.until(r"# ")

@@ -10,6 +10,8 @@ mod lines;
 mod normal;
 #[path = "cli/person.rs"]
 mod person;
+#[path = "cli/plugins.rs"]
+mod plugins;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
