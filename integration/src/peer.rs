@@ -75,6 +75,22 @@ pub fn require_containerd_2() -> bool {
     require_unpacked(&containerd_2(), "2")
 }
 
+/// What `deploy/needs test` installs of npm, PyPI and crates.io, for the tests alone; said loudly if it is missing.
+#[track_caller]
+pub fn client(path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients").join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(
+        std::env::var_os("WHERRY_REQUIRE_PEERS").is_none(),
+        "{} is missing: deploy/needs test",
+        path.display()
+    );
+    eprintln!("NOT RUN: {} is missing: deploy/needs test", path.display());
+    None
+}
+
 /// Debian's docker-registry on a loopback port of its own.
 pub struct Registry {
     daemon: Daemon,

@@ -5,26 +5,10 @@
 #[path = "../clients/bollard_story.rs"]
 mod bollard_story;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use integration::Story;
-use integration::peer::require;
-
-/// What `deploy/needs test` installs of npm and PyPI, for these tests alone.
-fn installed(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients").join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(
-        std::env::var_os("WHERRY_REQUIRE_PEERS").is_none(),
-        "{} is missing: deploy/needs test",
-        path.display()
-    );
-    eprintln!("NOT RUN: {} is missing: deploy/needs test", path.display());
-    None
-}
+use integration::peer::{client as installed, require};
 
 fn script(name: &str) -> String {
     format!("{}/clients/{name}", env!("CARGO_MANIFEST_DIR"))

@@ -189,6 +189,23 @@ fn a_python_client_drives_our_supervisord() {
     story.end();
 }
 
+/// The containerd-client crate on our supervisord.
+#[test]
+fn the_containerd_client_crate_drives_our_supervisord() {
+    let Some(program) = integration::peer::client("cargo/debug/containerd-client-story") else { return };
+    let story = Story::new();
+    let address = story.stack.containerd_address().display().to_string();
+    let (archive, image) = (story.path("image.tar"), "docker.io/library/boat:latest");
+    std::fs::write(&archive, integration::image::Image::busybox().unwrap().docker_archive(image).unwrap())
+        .unwrap();
+    for runtime in ["io.containerd.wherry.v1", "io.containerd.runc.v2"] {
+        // Runtimes keep their state by namespace and id for the whole host.
+        let name = format!("crate-{}", story.stack.name);
+        story.stack.client(&program, [&address, archive.to_str().unwrap(), image, runtime, &name]).expect();
+    }
+    story.end();
+}
+
 /// Our rt, and our shim over it, under Debian's dockerd.
 #[test]
 fn our_rt_serves_under_dockerd() {
