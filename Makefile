@@ -64,7 +64,7 @@ down: $(OUT)/stack ## stop it and leave nothing: make down STATE=DIR
 	@test -n "$(STATE)" || { echo "make down needs STATE=DIR" >&2; exit 2; }
 	@$(OUT)/stack down $(STATE)
 
-bench: ## measure side by side with Debian's dockerd
+bench: ## measure side by side with Debian's dockerd (ROWS=words of rows, MIB=size)
 	deploy/needs test
 	$(MAKE) build
 	$(CARGO) run --release -p integration --bin bench
