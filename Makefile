@@ -41,11 +41,11 @@ test: ## install what the tests need, build, run every test
 	$(MAKE) unit integration guest-smoke
 
 unit: ## the tests beside the code
-	$(CARGO) nextest run --workspace --exclude integration
+	$(CARGO) nextest run --workspace -E 'not package(integration)'
 	$(CARGO) test --workspace --doc -q
 
 integration: ## user stories and the interoperability matrix, on private stacks
-	WHERRY_REQUIRE_PEERS=1 $(CARGO) nextest run -p integration
+	WHERRY_REQUIRE_PEERS=1 $(CARGO) nextest run --workspace -E 'package(integration)'
 
 soak: ## kill every daemon a hundred times and more, cut the power a thousand times (half an hour)
 	deploy/needs test

@@ -182,7 +182,10 @@ fn signals_reach_the_container(engine: &Engine) {
 
 fn errors_in_dockers_words(engine: &Engine) {
     for (words, error) in [
-        (&["rm", "nosuch"][..], "Error response from daemon: No such container: nosuch\n"),
+        (
+            &["rm", "nosuch"][..],
+            "Error response from daemon: No such container: nosuch\nhint: 'ctl ps -a' lists all containers.\n",
+        ),
         (&["inspect", "nosuch"], "Error: No such object: nosuch\n"),
         (&["cp", "a", "b"], "must specify at least one container source\n"),
     ] {

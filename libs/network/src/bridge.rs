@@ -436,6 +436,9 @@ fn set_address_v6(socket: &mut Socket, name: &str, index: u32, v6: Option<&V6Con
 fn configure(config: &BridgeConfig) -> Result<()> {
     let name = &config.name;
     if config.v6.is_some() {
+        // Before a link-local address has passed its check for duplicates, a second or two, the host asks for no
+        // neighbour on behalf of others: the first packets from outside to a published port would go nowhere.
+        sysctl::set(&format!("ipv6/conf/{name}/accept_dad"), "0")?;
         sysctl::set(&format!("ipv6/conf/{name}/disable_ipv6"), "0")?;
         sysctl::set(&format!("ipv6/conf/{name}/accept_ra"), "0")?;
     } else {

@@ -9,6 +9,7 @@ use errdefs::{Error, Result};
 use super::stats;
 use super::wait::Condition;
 use crate::api::versions::Version;
+use serde_json::value::RawValue;
 
 /// What a create request of an old client means today, beyond what stands in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -245,23 +246,22 @@ const BRIDGE_FIELDS: [&str; 14] = [
 ///
 /// # Errors
 /// It cannot be encoded.
-pub fn inspect(version: Version, mut shown: Inspect) -> Result<serde_json::Value> {
+pub fn inspect(version: Version, mut shown: Inspect) -> Result<Box<RawValue>> {
+    let failed = |cause| Error::internal("cannot encode a container").with_source(cause);
     amend(version, &mut shown);
+    if version < Version(1, 52) {
+        // As it is written: its fields in their own order, which clients show.
+        return serde_json::value::to_raw_value(&shown).map_err(failed);
+    }
     let has_on_build = shown.config.on_build.as_ref().is_some_and(|all| !all.is_empty());
-    let mut json = serde_json::to_value(&shown)
-        .map_err(|cause| Error::internal("cannot encode a container").with_source(cause))?;
-    if version >= Version(1, 52)
-        && let Some(settings) = json.get_mut("NetworkSettings").and_then(serde_json::Value::as_object_mut)
-    {
+    let mut json = serde_json::to_value(&shown).map_err(failed)?;
+    if let Some(settings) = json.get_mut("NetworkSettings").and_then(serde_json::Value::as_object_mut) {
         settings.retain(|key, _| !BRIDGE_FIELDS.contains(&key.as_str()));
     }
-    if version >= Version(1, 52)
-        && !has_on_build
-        && let Some(config) = json.get_mut("Config").and_then(serde_json::Value::as_object_mut)
-    {
+    if !has_on_build && let Some(config) = json.get_mut("Config").and_then(serde_json::Value::as_object_mut) {
         config.remove("OnBuild");
     }
-    Ok(json)
+    serde_json::value::to_raw_value(&json).map_err(failed)
 }
 
 fn amend(version: Version, shown: &mut Inspect) {

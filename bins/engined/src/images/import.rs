@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine_api::container::Config;
-use errdefs::{Error, Result};
+use errdefs::{Error, Kind, Result};
 use reference::Reference;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -84,7 +84,11 @@ async fn import_file(
     })
     .await
     .map_err(|cause| Error::internal("cannot import an archive").with_source(cause))??;
-    let names = super::load::import(&engine, feed(archive), &[], &report).await?;
+    let imported = super::load::import(&engine, feed(archive), &[], &report).await;
+    let names = imported.map_err(|cause| match cause.kind() {
+        Kind::DataLoss => Error::invalid_argument("cannot read the archive").with_source(cause),
+        _ => cause,
+    })?;
     report.status(format!("sha256:{id}")).await;
     engine.events.tell(
         "image",

@@ -5,19 +5,29 @@ use engine_api::system::Info;
 use errdefs::{Error, Result};
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::df::Usage;
 use crate::api::versions::Version;
 
 fn json(value: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(value).map_err(|cause| Error::internal("cannot encode an answer").with_source(cause))
+    serde_json::to_value(value).map_err(failed)
+}
+
+/// As it is written: its fields in their own order, which clients show.
+fn written(value: &impl Serialize) -> Result<Box<RawValue>> {
+    serde_json::value::to_raw_value(value).map_err(failed)
+}
+
+fn failed(cause: serde_json::Error) -> Error {
+    Error::internal("cannot encode an answer").with_source(cause)
 }
 
 /// The state of the engine as a client of this version knows it.
 ///
 /// # Errors
 /// It cannot be encoded.
-pub fn info(version: Version, mut info: Info) -> Result<Value> {
+pub fn info(version: Version, mut info: Info) -> Result<Box<RawValue>> {
     if version < Version(1, 46) {
         info.containerd = None;
     }
@@ -33,15 +43,16 @@ pub fn info(version: Version, mut info: Info) -> Result<Value> {
             commit.expected.clone_from(&commit.id);
         }
     }
+    if version >= Version(1, 49) {
+        return written(&info);
+    }
     let mut shown = json(&info)?;
-    if version < Version(1, 49)
-        && let Some(registries) = shown.get_mut("RegistryConfig").and_then(Value::as_object_mut)
-    {
+    if let Some(registries) = shown.get_mut("RegistryConfig").and_then(Value::as_object_mut) {
         for field in ["AllowNondistributableArtifactsCIDRs", "AllowNondistributableArtifactsHostnames"] {
             registries.insert(field.to_owned(), Value::Null);
         }
     }
-    Ok(shown)
+    written(&shown)
 }
 
 /// Whether a client of this version may ask for some kinds alone.
@@ -98,7 +109,9 @@ mod tests {
             registry_config: Some(engine_api::system::RegistryConfig::default()),
             ..Info::default()
         };
-        let shown = |version| info(version, engine.clone()).unwrap();
+        let shown = |version| -> Value {
+            serde_json::from_str(info(version, engine.clone()).unwrap().get()).unwrap()
+        };
         assert_eq!(shown(Version(1, 49))["BridgeNfIptables"], false);
         assert!(shown(Version(1, 50)).get("BridgeNfIptables").is_none());
         assert!(shown(Version(1, 45)).get("Containerd").is_none());

@@ -194,10 +194,13 @@ impl Story {
         refused(containers.create(with_namespace!(create, self.namespace)).await, Code::AlreadyExists);
         let rootfs = self.prepare(id, chain).await?;
         let out = std::env::temp_dir().join(id);
+        // Both are named, as containerd's own clients do: Debian's shim needs it.
+        let file = format!("file://{}", out.display());
         let create = CreateTaskRequest {
             container_id: id.to_owned(),
             rootfs,
-            stdout: format!("file://{}", out.display()),
+            stdout: file.clone(),
+            stderr: file,
             ..Default::default()
         };
         let mut tasks = self.client.tasks();

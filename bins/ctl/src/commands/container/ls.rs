@@ -1,6 +1,7 @@
 //! `ps`, `container ls`.
 
 use engine_api::container::Summary;
+use engine_api::image::Platform;
 use gotmpl::Value;
 use reference::Reference;
 
@@ -8,7 +9,7 @@ use crate::commands::container::port_ranges;
 use crate::commands::listing::{FILTER, FORMAT, Listing, NO_TRUNC, ellipsis, joined, short_id};
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
 use crate::options::filter;
-use crate::output::{self, Fault, Row, cell, labelled, time, units};
+use crate::output::{self, Fault, Row, cell, inspect, labelled, time, units};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
@@ -77,7 +78,15 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let containers: Vec<Summary> =
         request.query_flag("size", size).query_some("filters", filters).fetch().await?;
     let whole = matches.flag("no-trunc");
-    let rows: Vec<Row> = containers.iter().map(|container| row(container, whole)).collect();
+    let mut rows: Vec<Row> = containers.iter().map(|container| row(container, whole)).collect();
+    if format.contains("json") {
+        for (row, container) in rows.iter_mut().zip(&containers) {
+            // As text a platform is a word, as JSON an object.
+            if let Some(platform) = platform(container) {
+                row.insert("Platform".into(), inspect::value_of(&serde_json::to_value(platform)?));
+            }
+        }
+    }
     let (table, raw) = if matches.flag("size") { (TABLE_WITH_SIZE, RAW_WITH_SIZE) } else { (TABLE, RAW) };
     let listing = Listing { columns: COLUMNS, table, quiet: "{{.ID}}", setting: "psFormat", raw };
     if matches.flag("quiet") && !format.is_empty() {
@@ -121,9 +130,23 @@ pub fn row(container: &Summary, whole: bool) -> Row {
     );
     let networks: Vec<&str> = container.network_settings.networks.keys().map(String::as_str).collect();
     cell(cells, "Networks", networks.join(","));
-    row.insert("Platform".into(), Value::Nil);
+    row.insert(
+        "Platform".into(),
+        platform(container).map_or(Value::Nil, |one| Value::String(shown(one).into())),
+    );
     labelled(&mut row, &container.labels);
     row
+}
+
+/// What the container's image was made for, where the engine tells.
+fn platform(container: &Summary) -> Option<&Platform> {
+    container.image_manifest_descriptor.as_ref()?.platform.as_ref()
+}
+
+fn shown(platform: &Platform) -> String {
+    let parts = [&platform.os, &platform.architecture, &platform.variant];
+    let parts: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    parts.join("/")
 }
 
 fn names(container: &Summary, whole: bool) -> String {
