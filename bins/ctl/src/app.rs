@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::IsTerminal;
 use std::path::Path;
 
 use crate::advice;
@@ -47,7 +48,7 @@ pub fn run(argv: Vec<String>) -> Exit {
             if !failure.message.is_empty() {
                 output::note(&failure.message);
             }
-            if let Some(hint) = failure.hint.or_else(|| advice::on(&program, &failure.message)) {
+            if let Some(hint) = failure.hint.or_else(|| advice(&program, &failure.message)) {
                 output::note(format!("hint: {hint}"));
             }
             Exit(failure.code)
@@ -125,6 +126,11 @@ fn dispatch(program: &str, argv: &[String]) -> Result<Exit, Failure> {
             run_command(program, &parsed, command, &path, &words[depth..])
         }
     }
+}
+
+/// What a person may do about a failure; scripts get Docker's words and no more.
+fn advice(program: &str, message: &str) -> Option<String> {
+    std::io::stderr().is_terminal().then(|| advice::on(program, message)).flatten()
 }
 
 /// Refuses a flag that the engine would not understand, and so ignore.

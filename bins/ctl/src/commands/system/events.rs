@@ -44,7 +44,10 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         format => format,
     };
     let fail = |reason: String| Failure::new(format!("Error parsing format: {reason}")).with_code(64);
-    Template::parse(format, KeyOrder::default()).map_err(fail)?;
+    if !format.is_empty() {
+        // A template that is wrong for every event is wrong even if there is none.
+        by_template(&RawValue::from_string(EMPTY.to_owned())?, format).map_err(fail)?;
+    }
     while let Some(raw) = stream.next_raw().await? {
         let line = if format.is_empty() {
             plain(&serde_json::from_str(raw.get())?)
@@ -55,6 +58,10 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     }
     Ok(Exit::OK)
 }
+
+/// An event that tells nothing.
+const EMPTY: &str =
+    r#"{"Type":"","Action":"","Actor":{"ID":"","Attributes":{}},"scope":"","time":0,"timeNano":0}"#;
 
 fn by_template(raw: &RawValue, format: &str) -> Result<String, String> {
     let template = Template::parse(format, KeyOrder::of(raw.get()))?.typed();
