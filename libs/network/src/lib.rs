@@ -15,7 +15,7 @@
 //! let stack = Stack::open("default")?;
 //! // Once at start, with what the last life left; an empty list the first time.
 //! let restored = stack.restore(vec![Network { bridge: BridgeConfig::new("wherry0"), endpoints: vec![] }])?;
-//! println!("bridge {}", restored.bridges[0].subnet);
+//! println!("bridge {:?}", restored.bridges[0].subnet);
 //!
 //! // Per container: a namespace before it starts, named by path in its spec.
 //! let netns = Netns::create("/run/wherry/engined/netns/ID".as_ref())?;
