@@ -1,10 +1,11 @@
 //! Entering the container's root.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use mount::Tree;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use rustix::process::{chdir, chroot, fchdir};
@@ -29,6 +30,18 @@ pub fn propagation_of(word: &str) -> Option<MountPropagationFlags> {
     })
 }
 
+/// How the host's mounts in a new mount namespace stand to the host.
+fn apart_from_host(propagation: Option<MountPropagationFlags>) -> MountPropagationFlags {
+    // What cannot be bound cannot be copied either: the root becomes so at the end.
+    propagation
+        .filter(|kind| !kind.intersects(MountPropagationFlags::UNBINDABLE))
+        .unwrap_or(MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
+}
+
+fn slave() -> Change {
+    Change { propagation: MountPropagationFlags::DOWNSTREAM.bits().into(), ..Change::default() }
+}
+
 /// Makes the root a mount of its own in this mount namespace, attached where it was found, cut
 /// off from the host as `propagation` says, and opens it.
 ///
@@ -41,10 +54,7 @@ pub fn enter_tree(
     propagation: Option<MountPropagationFlags>,
 ) -> Result<Root, Error> {
     let step = || format!("error preparing rootfs {rootfs:?}");
-    let apart = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
-    // What cannot be bound cannot be copied either: the root becomes so at the end.
-    let host =
-        propagation.filter(|kind| !kind.intersects(MountPropagationFlags::UNBINDABLE)).unwrap_or(apart);
+    let host = apart_from_host(propagation);
     mount_change("/", host).at(step)?;
     if host.intersects(MountPropagationFlags::SHARED) {
         // A shared parent would pass our root on to the host, and pivot_root refuses it, and a
@@ -54,9 +64,7 @@ pub fn enter_tree(
     let tree = match tree {
         Some(tree) => {
             // Copied from the host's mounts, which may be shared.
-            let slave =
-                Change { propagation: MountPropagationFlags::DOWNSTREAM.bits().into(), ..Change::default() };
-            tree.change(slave, true).at(step)?;
+            tree.change(slave(), true).at(step)?;
             tree
         }
         None => Tree::copy_of(found, true).at(step)?,
@@ -111,19 +119,32 @@ fn cut_off_parent(path: &Path) -> Result<(), rustix::io::Errno> {
 }
 
 /// Changes the root by pivot_root(2) and forgets the old one; then the root is as `propagation`
-/// says.
+/// says, which is what [`enter_tree`] was told.
 pub fn change_root(root: &Root, propagation: Option<MountPropagationFlags>) -> Result<(), Error> {
     let step = || "error changing the root".to_owned();
+    let host = apart_from_host(propagation);
+    let is_apart =
+        host.contains(MountPropagationFlags::REC) && !host.intersects(MountPropagationFlags::SHARED);
+    // Opened while it has a name: once it lies on the new root, "/" and "." are the new one.
+    let old = if is_apart { None } else { Some(Tree::from(open_root().at(step)?)) };
     fchdir(root).at(step)?;
     pivot_to_current_directory().at(|| "pivot_root .".to_owned())?;
-    // The old root lies on top now, and "." is in it. As a slave its unmounting stays here.
-    mount_change(".", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC).at(step)?;
+    if let Some(old) = old {
+        // Some of it may be shared with the host: as slaves their unmounting stays here.
+        old.change(slave(), true).at(step)?;
+    }
+    // The one on top, which is the old root.
     unmount(".", UnmountFlags::DETACH).at(step)?;
     chdir("/").at(step)?;
     match propagation {
         Some(propagation) => mount_change("/", propagation).at(step),
         None => Ok(()),
     }
+}
+
+fn open_root() -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open("/", flags, Mode::empty())
 }
 
 /// Changes the root without pivot_root, for a root that cannot be left (an initramfs): the new

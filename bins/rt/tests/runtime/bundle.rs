@@ -209,7 +209,7 @@ fn collect(directory: &Path, name: &str, depth: u32, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn answer(output: Output) -> Answer {
+pub fn answer(output: Output) -> Answer {
     Answer {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

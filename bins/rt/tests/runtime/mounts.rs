@@ -1,10 +1,52 @@
-//! Mounts of a container that runs.
+//! Mounts: whom they propagate to, whose ids they show, changes while the container runs.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::json;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, answer};
+
+/// The container's mounts as it sees them, below `/mnt`.
+const SHOW: &str = "grep ' /mnt' /proc/self/mountinfo";
+
+fn bind(source: &str, options: &[&str]) -> serde_json::Value {
+    json!({"destination": "/mnt", "type": "bind", "source": source, "options": options})
+}
+
+#[test]
+fn a_shared_mount_stays_shared_whatever_the_root_is() {
+    for root in ["", "shared", "rslave", "private"] {
+        let bundle = Bundle::script(SHOW).with(|spec| {
+            spec["linux"]["rootfsPropagation"] = json!(root);
+            spec["mounts"].as_array_mut().unwrap().push(bind("given", &["bind", "shared"]));
+        });
+        fs::create_dir(bundle.path().join("given")).unwrap();
+        let text = bundle.run().ok();
+        // Told of the whole tree, the root's word comes last.
+        assert_eq!(text.contains(" shared:"), root != "rslave", "{root:?}: {text}");
+    }
+}
+
+/// On a host whose mounts are all shared, as systemd leaves them.
+#[test]
+fn the_hosts_mounts_outlive_the_old_root() {
+    for root in ["", "shared", "rshared", "slave", "private"] {
+        let bundle = Bundle::new(&["true"]).with(|spec| spec["linux"]["rootfsPropagation"] = json!(root));
+        let outer = bundle.path().join("outer");
+        fs::create_dir(&outer).unwrap();
+        let script = r#"mount --make-rshared / && mount -t tmpfs outer "$OUTER" && mkdir "$OUTER/inner" &&
+            mount -t tmpfs inner "$OUTER/inner" && before=$(cat /proc/self/mountinfo) && "$@" &&
+            test "$before" = "$(cat /proc/self/mountinfo)""#;
+        let runtime = bundle.command(&["run", &bundle.id]);
+        let mut host = Command::new("unshare");
+        host.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
+        host.arg(runtime.get_program()).args(runtime.get_args());
+        host.env("OUTER", &outer).current_dir(bundle.path());
+        answer(host.output().unwrap()).ok();
+        bundle.assert_clean();
+    }
+}
 
 #[test]
 fn mounts_come_and_go() {
