@@ -17,7 +17,7 @@ pub use cgroup::Hierarchy;
 pub use console::Console;
 pub use devices::{make_devices, make_links};
 pub use error::Error;
-pub use mounts::{Mounter, Prepared};
+pub use mounts::{Mapper, Mounter, Prepared};
 pub use pivot::{
     change_root, chroot_into, chroot_shared, enter_shared, enter_tree, leave_shared, mount_id, propagation_of,
 };

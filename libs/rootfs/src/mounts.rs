@@ -1,5 +1,7 @@
 //! The mounts of a configuration, in order.
 
+use std::fmt;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -81,10 +83,19 @@ impl Prepared {
         let source = Path::new(&self.source);
         let tree = Tree::copy(source, options.bind_recursive, !options.source_nofollow).at(step)?;
         if let Some(user_namespace) = user_namespace {
-            tree.map_ids(user_namespace, options.idmap == Some(true)).at(step)?;
+            map_ids(&tree, user_namespace, options).at(step)?;
         }
         self.tree = Some(tree);
         Ok(())
+    }
+
+    /// Maps the ids of a tree that another process copied for this mount.
+    pub fn map_ids(&self, tree: OwnedFd) -> Result<(), Error> {
+        let step = || error_text(&self.source, &self.destination);
+        let Some(namespace) = &self.user_namespace else {
+            return Err(Cause::Refused("its ids are not to be mapped".to_owned())).at(step);
+        };
+        map_ids(&Tree::from(tree), namespace.as_fd(), &self.options).at(step)
     }
 }
 
@@ -98,6 +109,15 @@ pub struct Mounter<'a> {
     pub label_option: &'a str,
     /// The host's v1 hierarchies; empty where there is only the unified one.
     pub hierarchies: &'a [Hierarchy],
+    /// Has [`Prepared::map_ids`] called by who may, for a process whose user namespace does not own
+    /// the filesystems; none for one that may itself.
+    pub mapper: Option<&'a dyn Mapper>,
+}
+
+/// The way to a process that may map ids.
+pub trait Mapper: fmt::Debug {
+    /// Passes a tree that is attached nowhere to it, and returns when its ids are mapped.
+    fn map_ids(&self, tree: BorrowedFd<'_>) -> io::Result<()>;
 }
 
 fn error_text(source: &str, destination: &Path) -> String {
@@ -167,8 +187,10 @@ impl Mounter<'_> {
             false => self.root.find(path)?,
         };
         let tree = Tree::copy_of(&source, mount.options.bind_recursive)?;
-        if let Some(namespace) = &mount.user_namespace {
-            tree.map_ids(namespace.as_fd(), mount.options.idmap == Some(true))?;
+        match (&mount.user_namespace, self.mapper) {
+            (None, _) => {}
+            (Some(_), Some(mapper)) => mapper.map_ids(tree.as_fd())?,
+            (Some(namespace), None) => map_ids(&tree, namespace.as_fd(), &mount.options)?,
         }
         Ok(tree)
     }
@@ -284,6 +306,10 @@ impl Mounter<'_> {
 /// Whether read-only has to wait until devices are made.
 fn waits(mount: &Prepared) -> bool {
     mount.destination == Path::new("/dev") && mount.options.is_readonly()
+}
+
+fn map_ids(tree: &Tree, namespace: BorrowedFd<'_>, options: &Options) -> Result<(), mount::Error> {
+    tree.map_ids(namespace, options.idmap == Some(true))
 }
 
 fn alter(tree: &Tree, options: &Options) -> Result<(), Cause> {

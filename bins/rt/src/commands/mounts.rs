@@ -60,7 +60,7 @@ fn add(container: &Container, mounts: &[Mount]) -> Result<(), Failure> {
         prepared.push(one);
     }
     let root = enter(container)?;
-    let mounter = Mounter { root: &root, label: "", label_option: "", hierarchies: &[] };
+    let mounter = Mounter { root: &root, label: "", label_option: "", hierarchies: &[], mapper: None };
     for mount in &prepared {
         mounter.mount(mount)?;
         mounter.finish(mount)?;

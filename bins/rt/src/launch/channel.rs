@@ -20,6 +20,8 @@ pub enum Note {
     WantsIds,
     /// The process is in its network namespace and needs devices.
     WantsDevices,
+    /// The tree copied for the mount of this place in the list needs its ids mapped.
+    WantsMapping(usize, OwnedFd),
     /// Namespaces and mounts are made, the root is not changed yet.
     WantsHooks,
     /// The agent at the listener's path needs this descriptor.
@@ -58,6 +60,7 @@ impl Channel {
             Note::Pid(pid) => (b'P', pid.to_string(), None),
             Note::WantsIds => (b'I', String::new(), None),
             Note::WantsDevices => (b'D', String::new(), None),
+            Note::WantsMapping(place, tree) => (b'M', place.to_string(), Some(tree.as_fd())),
             Note::WantsHooks => (b'H', String::new(), None),
             Note::Listener(fd) => (b'L', String::new(), Some(fd.as_fd())),
             Note::Ready => (b'R', String::new(), None),
@@ -81,6 +84,7 @@ impl Channel {
             b'P' => Note::Pid(text().parse().map_err(|_| unclear())?),
             b'I' => Note::WantsIds,
             b'D' => Note::WantsDevices,
+            b'M' => Note::WantsMapping(text().parse().map_err(|_| unclear())?, fd.ok_or_else(unclear)?),
             b'H' => Note::WantsHooks,
             b'L' => Note::Listener(fd.ok_or_else(unclear)?),
             b'R' => Note::Ready,

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use namespaces::Kind;
+use rootfs::Prepared;
 use runtime_spec::{Linux, Status};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
@@ -20,6 +21,7 @@ pub struct Conversation<'a> {
     pub linux: &'a Linux,
     pub channel: &'a Channel,
     pub net_devices: &'a [Moving],
+    pub mounts: &'a [Prepared],
     /// Whether the first child is only a step towards init.
     pub has_intermediate: bool,
 }
@@ -59,6 +61,11 @@ impl Conversation<'_> {
                 }
                 Some(Note::WantsDevices) => {
                     net_devices::give(self.net_devices, pid)?;
+                    self.channel.send(&Note::Go)?;
+                }
+                Some(Note::WantsMapping(place, tree)) => {
+                    let unclear = || Failure::new(format!("init asks for mount {place}, which there is not"));
+                    self.mounts.get(place).ok_or_else(unclear)?.map_ids(tree)?;
                     self.channel.send(&Note::Go)?;
                 }
                 Some(Note::WantsHooks) => {

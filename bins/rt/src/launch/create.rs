@@ -132,11 +132,17 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
     seal::let_go();
     // The child's end of the channel, whose closing has to be the child's death. The rest of the
     // child's side costs nothing until this process ends.
-    let Init { channel, net_devices, .. } = init;
+    let Init { channel, net_devices, mounts, .. } = init;
     drop(channel);
     let has_intermediate = plan.needs_intermediate();
-    let conversation =
-        Conversation { request, linux, channel: &ours, net_devices: &net_devices, has_intermediate };
+    let conversation = Conversation {
+        request,
+        linux,
+        channel: &ours,
+        net_devices: &net_devices,
+        mounts: &mounts,
+        has_intermediate,
+    };
     let (pid, record) = conversation.hold(pid, &mut undo, record).map_err(|f| f.within(STEP))?;
     if let Some(path) = annotations::pidfd_receiver(annotated) {
         send_pidfd(Path::new(path), pid).map_err(|failure| failure.within(STEP))?;

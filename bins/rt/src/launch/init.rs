@@ -2,13 +2,13 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use cgroups::{Join, UnifiedBy};
 use mount::Tree;
 use namespaces::{Kind, Plan};
-use rootfs::{Console, Hierarchy, Mounter, Prepared, Protector, Root};
+use rootfs::{Console, Hierarchy, Mapper, Mounter, Prepared, Protector, Root};
 use runtime_spec::{Linux, Spec, State, Status};
 use rustix::fs::OFlags;
 use syscalls::clone;
@@ -76,6 +76,22 @@ const STEPS: &[Step] = &[
     |init| init.change_root(),
     |init| init.policies(),
 ];
+
+/// The runtime maps ids for an init in a user namespace.
+#[derive(Debug)]
+struct ByRuntime<'a> {
+    channel: &'a Channel,
+    /// Of the mount in the list.
+    place: usize,
+}
+
+impl Mapper for ByRuntime<'_> {
+    fn map_ids(&self, tree: BorrowedFd<'_>) -> io::Result<()> {
+        let note = Note::WantsMapping(self.place, tree.try_clone_to_owned()?);
+        let told = self.channel.send(&note).and_then(|()| self.channel.await_go());
+        told.map_err(|failure| io::Error::other(failure.message))
+    }
+}
 
 /// Paths without those that came before.
 fn each_once(paths: &[String]) -> impl Iterator<Item = &Path> {
@@ -211,15 +227,17 @@ impl Init<'_> {
         Ok(())
     }
 
-    fn mounter<'a>(&'a self, root: &'a Root) -> Mounter<'a> {
+    fn mounter<'a>(&'a self, root: &'a Root, mapper: Option<&'a dyn Mapper>) -> Mounter<'a> {
         let label_option = annotations::mount_context_type(&self.spec.annotations);
-        Mounter { root, label: &self.linux.mount_label, label_option, hierarchies: &self.hierarchies }
+        Mounter { root, label: &self.linux.mount_label, label_option, hierarchies: &self.hierarchies, mapper }
     }
 
     fn mounts(&mut self) -> Result<(), Failure> {
         let root = self.found_root()?;
-        for mount in &self.mounts {
-            self.mounter(root).mount(mount)?;
+        for (place, mount) in self.mounts.iter().enumerate() {
+            let runtime = ByRuntime { channel: &self.channel, place };
+            let mapper: &dyn Mapper = &runtime;
+            self.mounter(root, self.plan.has(Kind::User).then_some(mapper)).mount(mount)?;
         }
         Ok(())
     }
@@ -251,7 +269,7 @@ impl Init<'_> {
         }
         let root = self.found_root()?;
         for mount in &self.mounts {
-            self.mounter(root).finish(mount)?;
+            self.mounter(root, None).finish(mount)?;
         }
         Ok(())
     }

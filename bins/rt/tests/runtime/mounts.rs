@@ -49,6 +49,30 @@ fn the_hosts_mounts_outlive_the_old_root() {
 }
 
 #[test]
+fn ids_of_the_containers_own_tree_are_mapped_in_a_user_namespace_too() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    for (options, shown) in [(&["rbind", "idmap"], "0:0\n"), (&["rbind", "rprivate"], "65534:65534\n")] {
+        let bundle = Bundle::script("busybox stat -c %u:%g /mnt/file").with(|spec| {
+            spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+            spec["linux"]["uidMappings"] = map.clone();
+            spec["linux"]["gidMappings"] = map.clone();
+        });
+        let inside = bundle.rootfs().join("tmp/own");
+        let bundle = bundle.with(|spec| {
+            let mount = bind(inside.to_str().unwrap(), options);
+            spec["mounts"].as_array_mut().unwrap().push(mount);
+        });
+        fs::set_permissions(bundle.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(&inside).unwrap();
+        fs::write(inside.join("file"), "").unwrap();
+        chown(inside.join("file"), Some(0), Some(0)).unwrap();
+        assert_eq!(bundle.run().ok(), shown, "{options:?}");
+        bundle.assert_clean();
+    }
+}
+
+#[test]
 fn mounts_come_and_go() {
     let bundle = Bundle::new(&["sleep", "100"]);
     bundle.run_detached();
