@@ -110,11 +110,9 @@ const PREDECESSOR: Duration = Duration::from_secs(1);
 
 fn open(path: &Path) -> Result<Database> {
     let start = Instant::now();
-    let is_new = !path.exists();
     loop {
-        match Database::builder().set_cache_size(CACHE_BYTES).create(path) {
-            // The file's name must be as durable as what is in it.
-            Ok(database) if is_new => return sync_parent(path).map(|()| database),
+        let opened = if path.exists() { create(path) } else { make(path) };
+        match opened {
             // Its lock goes with it; nobody tells when.
             Err(redb::DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < PREDECESSOR => {
                 std::thread::sleep(Duration::from_millis(10));
@@ -124,10 +122,37 @@ fn open(path: &Path) -> Result<Database> {
     }
 }
 
-fn sync_parent(path: &Path) -> Result<()> {
+fn create(path: &Path) -> std::result::Result<Database, redb::DatabaseError> {
+    Database::builder().set_cache_size(CACHE_BYTES).create(path)
+}
+
+/// Makes the file under another name, and gives it its own when it is whole: one that the power left half made
+/// would be refused for ever.
+fn make(path: &Path) -> std::result::Result<Database, redb::DatabaseError> {
+    let new = path.with_extension("new");
+    let database = match create(&new) {
+        Err(redb::DatabaseError::DatabaseAlreadyOpen) => Err(redb::DatabaseError::DatabaseAlreadyOpen),
+        // What is left of one that was not finished.
+        Err(_) if new.exists() => {
+            std::fs::remove_file(&new).map_err(redb::StorageError::Io)?;
+            create(&new)
+        }
+        made => made,
+    }?;
+    if path.exists() {
+        // Another process was first: what this one has made nobody needs.
+        drop(database);
+        let _ = std::fs::remove_file(&new);
+        return Err(redb::DatabaseError::DatabaseAlreadyOpen);
+    }
+    std::fs::rename(&new, path).and_then(|()| sync_parent(path)).map_err(redb::StorageError::Io)?;
+    Ok(database)
+}
+
+/// The file's name must be as durable as what is in it.
+fn sync_parent(path: &Path) -> std::io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let synced = std::fs::File::open(parent).and_then(|directory| directory.sync_all());
-    synced.map_err(|cause| Error::unknown(format!("cannot sync {}", parent.display())).with_source(cause))
+    std::fs::File::open(parent)?.sync_all()
 }
 
 fn cannot_open(path: &Path, cause: redb::DatabaseError) -> Error {
