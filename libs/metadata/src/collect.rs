@@ -121,8 +121,9 @@ impl Db {
     pub(crate) fn recover(&self) -> Result<()> {
         self.inner.content.remove_torn_ingests()?;
         self.inner.settle_ingests()?;
-        self.inner.heal_snapshots()?;
+        // Before the healing: a removal that was cut short lacks files, too, and nobody has lost anything by it.
         self.inner.remove_orphan_snapshots();
+        self.inner.heal_snapshots()?;
         Ok(())
     }
 }

@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use support::{container, image, labels, open};
+use support::{Fixture, container, fixture, image, labels, open};
+use tracing::span::{Attributes, Id, Record};
 use wherry_metadata::SharingPolicy;
 
 /// How often it is killed.
@@ -105,4 +108,63 @@ fn what_was_acknowledged_is_there_after_a_kill() {
         containers.retain(|id, _| namespace.containers().get(id).is_ok());
     }
     assert!(!containers.is_empty());
+}
+
+/// Counts what is logged that somebody should worry about.
+#[derive(Clone, Default)]
+struct Alarms(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Alarms {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// What a kill at this instant leaves, and how many alarms its recovery raises.
+fn recovered(fixture: &Fixture) -> (Fixture, usize) {
+    let alarms = Alarms::default();
+    let found = tracing::subscriber::with_default(alarms.clone(), || fixture.reopen());
+    (found, alarms.0.load(Ordering::Relaxed))
+}
+
+#[test]
+fn a_removal_that_is_cut_short_alarms_nobody() {
+    let directories = "overlayfs/snapshots";
+    for commits in [false, true] {
+        let fixture = fixture();
+        let snapshots = fixture.ns("a").snapshots("overlayfs").unwrap();
+        snapshots.prepare("one", "", &labels(&[])).unwrap();
+        if commits {
+            snapshots.commit("layer", "one", "", &labels(&[])).unwrap();
+        }
+        let name = if commits { "layer" } else { "one" };
+        // The namespace's record is gone for good, and the files are; the snapshotter's record goes with the next
+        // change.
+        snapshots.remove(name).unwrap();
+        assert_eq!(fixture.files(directories), 0);
+        let (found, alarms) = recovered(&fixture);
+        assert_eq!((alarms, found.files(directories)), (0, 0), "{name}");
+        assert!(found.ns("a").snapshots("overlayfs").unwrap().list(&[]).unwrap().is_empty());
+    }
+    // The files of what is named are missed.
+    let fixture = fixture();
+    let snapshots = fixture.ns("a").snapshots("overlayfs").unwrap();
+    snapshots.prepare("one", "", &labels(&[])).unwrap();
+    snapshots.commit("layer", "one", "", &labels(&[])).unwrap();
+    std::fs::remove_dir_all(fixture.root.path().join(directories)).unwrap();
+    std::fs::create_dir(fixture.root.path().join(directories)).unwrap();
+    assert_eq!(recovered(&fixture).1, 1);
 }
