@@ -205,19 +205,20 @@ async fn records(subject: &Subject, client: &Client) {
 
 /// A namespace takes what another has by naming it, and sees it only then.
 async fn sharing(subject: &Subject, client: &Client) {
-    let elsewhere = format!("{}-other", subject.namespace);
+    // What it takes is kept by a lease there: the first one's keeps nothing in another namespace.
+    let elsewhere = &subject.elsewhere().keeping().await;
     let blob = b"shared between namespaces";
     let name = put(client, subject.of(blob.as_slice()), &[]).await;
     let mut other = client.clone();
-    let info = || in_namespace(&elsewhere, InfoRequest { digest: name.clone() });
+    let info = || elsewhere.of(InfoRequest { digest: name.clone() });
     refused(other.info(info()).await, Code::NotFound);
     let mut commit = message(WriteAction::Commit, "share");
     commit.expected.clone_from(&name);
     commit.total = blob.len() as i64;
     commit.offset = blob.len() as i64;
-    send(client, in_namespace(&elsewhere, vec![commit])).await.unwrap();
+    send(client, elsewhere.of(vec![commit])).await.unwrap();
     other.info(info()).await.unwrap();
     other.delete(subject.of(DeleteContentRequest { digest: name.clone() })).await.unwrap();
     other.info(info()).await.unwrap();
-    other.delete(in_namespace(&elsewhere, DeleteContentRequest { digest: name.clone() })).await.unwrap();
+    other.delete(elsewhere.of(DeleteContentRequest { digest: name.clone() })).await.unwrap();
 }

@@ -64,6 +64,16 @@ impl Subject {
         }
     }
 
+    /// The same daemon, another namespace.
+    pub fn elsewhere(&self) -> Subject {
+        Subject {
+            channel: self.channel.clone(),
+            namespace: format!("{}-other", self.namespace),
+            dir: self.dir.clone(),
+            lease: None,
+        }
+    }
+
     /// A request in the subject's namespace.
     pub fn of<T>(&self, message: T) -> Request<T> {
         let mut request = in_namespace(&self.namespace, message);
