@@ -16,6 +16,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// The descriptor of the listening socket, for a server that is started as such.
 const LISTENER: i32 = 3;
+/// How long a thread that waits for disks is kept for the next wait; it is memory of a container that is quiet.
+const IDLE_THREADS: Duration = Duration::from_secs(1);
 /// How long the last events may take at the end.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
 
@@ -37,7 +39,8 @@ pub(crate) fn serve_on(
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(|e| cannot(e.into()))?;
     let socket = listener.local_addr().ok().and_then(|address| address.as_pathname().map(PathBuf::from));
     listener.set_nonblocking(true).map_err(cannot)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().thread_keep_alive(IDLE_THREADS).build().map_err(cannot)?;
     let served = runtime.block_on(run(arguments, target, listener, socket));
     // Threads that unmount are not waited for: nobody asked for what they do.
     runtime.shutdown_background();

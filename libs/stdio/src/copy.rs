@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -18,6 +19,8 @@ const CHUNK_BYTES: usize = 32 * 1024;
 pub struct Output {
     task: JoinHandle<()>,
     drains: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    /// Bytes were read that their place has not taken.
+    held: Arc<AtomicBool>,
 }
 
 impl Output {
@@ -26,8 +29,9 @@ impl Output {
         crate::pipe::set_nonblocking(&from)?;
         let from = watched(from, Interest::READABLE)?;
         let (drains, requests) = mpsc::unbounded_channel();
-        let task = tokio::spawn(copy_output(from, to, requests));
-        Ok(Output { task, drains })
+        let held = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(copy_output(from, Place { to, held: held.clone() }, requests));
+        Ok(Output { task, drains, held })
     }
 
     /// Resolves when the bytes that are in the pipe now have reached their place, or `limit` is up.
@@ -37,6 +41,11 @@ impl Output {
             // An error means that the copying has ended: all is drained.
             let _ = tokio::time::timeout(limit, drained).await;
         }
+    }
+
+    /// Whether its place does not take what was read: what is still to come would be lost with this.
+    pub fn is_held_up(&self) -> bool {
+        !self.task.is_finished() && self.held.load(Ordering::Relaxed)
     }
 
     /// Resolves when the stream has ended or `limit` is up.
@@ -53,36 +62,52 @@ impl Drop for Output {
     }
 }
 
+/// Where output goes, and whether it waits there.
+struct Place {
+    to: Sink,
+    held: Arc<AtomicBool>,
+}
+
+impl Place {
+    /// Takes all the bytes; true if it takes no more.
+    async fn take(&self, bytes: &[u8]) -> bool {
+        self.held.store(true, Ordering::Relaxed);
+        let taken = self.to.write_all(bytes).await;
+        self.held.store(false, Ordering::Relaxed);
+        taken.is_err()
+    }
+}
+
 async fn copy_output(
     from: AsyncFd<OwnedFd>,
-    to: Sink,
+    place: Place,
     mut requests: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
 ) {
     loop {
         tokio::select! {
             biased;
             Some(done) = requests.recv() => {
-                let ends = drain(&from, &to).await;
+                let ends = drain(&from, &place).await;
                 let _ = done.send(());
                 if ends { break }
             }
             ready = wait_readable(&from) => {
-                if ready.is_err() || copy_some(&from, &to, usize::MAX).await { break }
+                if ready.is_err() || copy_some(&from, &place, usize::MAX).await { break }
             }
         }
     }
-    to.finish();
+    place.to.finish();
 }
 
 /// Copies what is there now; true at the end of the stream.
-async fn drain(from: &AsyncFd<OwnedFd>, to: &Sink) -> bool {
+async fn drain(from: &AsyncFd<OwnedFd>, place: &Place) -> bool {
     let there = rustix::io::ioctl_fionread(from.get_ref()).unwrap_or(0);
     // Nothing there may also mean the end: one read tells.
-    copy_some(from, to, (there as usize).max(1)).await
+    copy_some(from, place, (there as usize).max(1)).await
 }
 
 /// Copies until there is nothing to read or `enough` bytes were; true at the end of the stream.
-async fn copy_some(from: &AsyncFd<OwnedFd>, to: &Sink, enough: usize) -> bool {
+async fn copy_some(from: &AsyncFd<OwnedFd>, place: &Place, enough: usize) -> bool {
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut copied = 0;
     // One turn moves no more than a full pipe, so that other streams get theirs.
@@ -92,13 +117,13 @@ async fn copy_some(from: &AsyncFd<OwnedFd>, to: &Sink, enough: usize) -> bool {
             Ok(0) | Err(Errno::IO) => return true,
             Ok(n) => {
                 copied += n;
-                if to.write_all(&chunk[..n]).await.is_err() {
+                if place.take(&chunk[..n]).await {
                     return true;
                 }
             }
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
-                to.rest();
+                place.to.rest();
                 return false;
             }
             Err(_) => return true,

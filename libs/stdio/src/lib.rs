@@ -4,6 +4,7 @@
 //! side; [`Output`] and [`Input`] copy between the two without ever blocking the thread: fifos are
 //! opened for both directions, so an end that comes late or goes early stops nobody.
 
+mod appended;
 mod console;
 mod copy;
 mod fifo;
@@ -12,6 +13,7 @@ mod pipe;
 mod sink;
 mod target;
 
+pub use appended::{Appended, Tell};
 pub use console::{ConsoleSocket, resize};
 pub use copy::{Input, Output};
 pub use fifo::open_input;

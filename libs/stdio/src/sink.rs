@@ -1,10 +1,10 @@
 //! Where copied bytes end up.
 
+use crate::appended::{Appended, Tell};
 use crate::fifo::{self, Opened};
 use logs::{Logger, Stream};
 use rustix::io::Errno;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,24 +18,24 @@ pub enum Sink {
     Null,
     /// A fifo; waits while it is full.
     Fifo(Arc<AsyncFd<OwnedFd>>),
-    /// A file; errors are not the process's.
-    File(Arc<File>),
+    /// A file; errors are not the process's, and are told elsewhere.
+    File(Arc<Appended>),
     /// A log in this process.
     Log(Arc<Logger>, Stream),
 }
 
 impl Sink {
-    /// A path that exists: a fifo, or a file to append to.
-    pub fn path(path: &Path) -> io::Result<Sink> {
+    /// A path that exists: a fifo, or a file to append to, whose losses are told to `tell`.
+    pub fn path(path: &Path, tell: Tell) -> io::Result<Sink> {
         match fifo::open_output(path)? {
             Opened::Fifo(fd) => Sink::writer(fd),
-            Opened::File(file) => Ok(Sink::File(Arc::new(file))),
+            Opened::File(file) => Ok(Sink::File(Arc::new(Appended::new(path, file, tell)))),
         }
     }
 
-    /// A file to append to, made if needed.
-    pub fn file(path: &Path) -> io::Result<Sink> {
-        Ok(Sink::File(Arc::new(fifo::open_file(path)?)))
+    /// A file to append to, made if needed, whose losses are told to `tell`. May block on the disk.
+    pub fn file(path: &Path, tell: Tell) -> io::Result<Sink> {
+        Ok(Sink::File(Arc::new(Appended::new(path, fifo::open_file(path)?, tell))))
     }
 
     /// A pipe's or fifo's writing end.
@@ -50,9 +50,7 @@ impl Sink {
         match self {
             Sink::Null => {}
             Sink::Log(logger, stream) => logger.write(*stream, bytes).await,
-            Sink::File(file) => {
-                let _ = (&**file).write_all(bytes);
-            }
+            Sink::File(file) => file.append(bytes).await,
             Sink::Fifo(fd) => {
                 while !bytes.is_empty() {
                     match rustix::io::write(fd.get_ref(), bytes) {

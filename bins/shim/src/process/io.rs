@@ -8,8 +8,9 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use stdio::{BinaryUri, Input, LogProgram, Output, Sink, Target};
+use stdio::{BinaryUri, Input, LogProgram, Output, Sink, Target, Tell};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// Our own logger: it runs inside this process when it is named by this file name.
 const OWN_LOGGER: &str = "wherry-logger";
@@ -57,14 +58,14 @@ impl Prepared {
         match parse(&stdio.stdout)? {
             Target::Binary(uri) => prepared.start_log(&uri, id, namespace, reaper).await?,
             Target::File(path) => {
-                prepared.stdout = Sink::file(&path).map_err(|e| cannot("open", &path, e))?;
+                prepared.stdout = file(&path).await?;
                 prepared.stderr = prepared.stdout.clone();
             }
             target => {
-                prepared.stdout = sink(&target)?;
+                prepared.stdout = sink(&target).await?;
                 prepared.stderr = match parse(&stdio.stderr)? {
                     _ if stdio.stderr == stdio.stdout => prepared.stdout.clone(),
-                    target => sink(&target)?,
+                    target => sink(&target).await?,
                 };
             }
         }
@@ -161,8 +162,9 @@ impl Io {
 
     /// Resolves when all that the process wrote so far has reached its place, or `limit` is up.
     pub(crate) async fn drain(&self, limit: Duration) {
+        let end = Instant::now() + limit;
         for output in &self.outputs {
-            output.drain(limit).await;
+            output.drain(end - Instant::now()).await;
         }
     }
 
@@ -182,8 +184,12 @@ impl Io {
     /// Waits for the ends of the outputs, for at most `limit`, then lets go of everything.
     pub(crate) async fn close(mut self, limit: Duration) {
         self.input = None;
+        let end = Instant::now() + limit;
         for output in &mut self.outputs {
-            output.ended(limit).await;
+            output.ended(end - Instant::now()).await;
+        }
+        if self.outputs.iter().any(Output::is_held_up) {
+            crate::journal::warn("the end of the output is lost: what takes it has not done so in time");
         }
         self.outputs.clear();
         self.console = None;
@@ -204,16 +210,28 @@ fn parse(text: &str) -> Result<Target> {
     Target::parse(text).map_err(|cause| Error::invalid_argument(cause.to_string()))
 }
 
-fn sink(target: &Target) -> Result<Sink> {
+async fn sink(target: &Target) -> Result<Sink> {
     match target {
         Target::Null => Ok(Sink::Null),
-        Target::Fifo(path) => Sink::path(path).map_err(|e| cannot("open", path, e)),
-        Target::File(path) => Sink::file(path).map_err(|e| cannot("open", path, e)),
+        Target::Fifo(path) => Sink::path(path, tell()).map_err(|e| cannot("open", path, e)),
+        Target::File(path) => file(path).await,
         Target::Binary(uri) => {
             let text = format!("cannot log stderr by {} without stdout", uri.path.display());
             Err(Error::invalid_argument(text))
         }
     }
+}
+
+/// A file's sink, opened on a thread of its own: its disk may be stuck.
+async fn file(path: &Path) -> Result<Sink> {
+    let wanted = path.to_owned();
+    let opened = tokio::task::spawn_blocking(move || Sink::file(&wanted, tell())).await;
+    opened.unwrap_or_else(|cause| Err(cause.into())).map_err(|e| cannot("open", path, e))
+}
+
+/// Losses of output are told in the daemon's log.
+fn tell() -> Tell {
+    Arc::new(crate::journal::warn)
 }
 
 fn cannot(verb: &str, path: &Path, cause: std::io::Error) -> Error {

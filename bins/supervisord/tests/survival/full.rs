@@ -118,6 +118,8 @@ async fn a_full_state_refuses_tasks_and_a_full_log_stops_none() {
     api.start("talker").await.unwrap();
     let done = format!("/proc/{pid}/root/done");
     crate::support::until("it to have said all", || Path::new(&done).exists().then_some(()));
+    let told = format!("output is lost: cannot write {}: No space left on device", log.display());
+    crate::support::until("the loss to be told", || stage.log().contains(&told).then_some(()));
 
     state.fill();
     is_full("a task", api.create("none", &base, &["true"]).await);

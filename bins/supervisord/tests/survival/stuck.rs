@@ -85,8 +85,8 @@ async fn a_stopped_shim_delays_nobody() {
 struct Disk(std::path::PathBuf);
 
 impl Disk {
-    fn mount(stage: &Stage, megabytes: u32) -> Disk {
-        let (image, point) = (stage.path("disk.img"), stage.path("root"));
+    fn mount(stage: &Stage, name: &str, megabytes: u32) -> Disk {
+        let (image, point) = (stage.path("disk.img"), stage.path(name));
         std::fs::create_dir(&point).unwrap();
         std::fs::File::create(&image).unwrap().set_len(u64::from(megabytes) << 20).unwrap();
         let run = |program: &str, words: &[&std::ffi::OsStr]| {
@@ -114,7 +114,7 @@ impl Drop for Disk {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stuck_disk_holds_up_only_what_writes_to_it() {
     let mut stage = Stage::idle();
-    let disk = Disk::mount(&stage, 256);
+    let disk = Disk::mount(&stage, "root", 256);
     stage.start();
     let (api, base) = with_image(&stage).await;
     api.run("box", &base, &["sleep", "1000"]).await.unwrap();
@@ -143,6 +143,39 @@ async fn a_stuck_disk_holds_up_only_what_writes_to_it() {
     soon("a purge", api.purge("box")).await.unwrap();
     stage.kill();
     drop(disk);
+}
+
+/// What a process says waits for its disk; that it has ended does not, and what never gets there is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_on_a_stuck_disk_holds_up_no_end() {
+    let mut stage = Stage::idle();
+    let disk = Disk::mount(&stage, "logs", 32);
+    stage.start();
+    let (api, base) = with_image(&stage).await;
+    let log = disk.0.join("log");
+    let stdout = format!("file://{}", log.display());
+    let streams = CreateTaskRequest { stderr: stdout.clone(), stdout, ..Default::default() };
+    let words = "while [ ! -e /go ]; do echo a line; sleep 0.01; done; exit 6";
+    let pid = api.create_with("talker", &base, &["sh", "-c", words], streams).await.unwrap();
+    api.start("talker").await.unwrap();
+    let size = || std::fs::metadata(&log).map_or(0, |log| log.len());
+    until("its first line", || (size() > 0).then_some(()));
+    disk.set("-f");
+    // Some of its lines are under way to the disk.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(soon("a state", api.get("talker")).await.unwrap().status, 2);
+    assert_eq!(soon("an exec", api.exec("talker", "e", &["sh", "-c", "exit 3"])).await.unwrap(), 3);
+    std::fs::write(format!("/proc/{pid}/root/go"), "").unwrap();
+    let ended = tokio::time::timeout(SOON * 3, api.wait("talker")).await.expect("its end is told").unwrap();
+    assert_eq!(ended.status, 6);
+    let deleted =
+        tokio::time::timeout(SOON * 3, api.delete_task("talker")).await.expect("it is deleted").unwrap();
+    assert_eq!(deleted.status, 6);
+    until("the loss to be told", || stage.log().contains("the end of the output is lost").then_some(()));
+    disk.set("-u");
+    api.purge("talker").await.unwrap();
+    drop(disk);
+    stage.expect_on_host(&[], "the end");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
