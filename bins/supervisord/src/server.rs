@@ -58,6 +58,8 @@ use tonic::service::RoutesBuilder;
 
 /// How long calls may go on after the signal to stop; streams of events would go on for ever.
 const DRAIN: Duration = Duration::from_millis(500);
+/// How long accepting rests after a failure.
+const REST: Duration = Duration::from_millis(100);
 /// Flow control windows: content flows in and out in messages of a megabyte.
 const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
@@ -205,7 +207,8 @@ impl Parts {
             let server = tcp::serve(at, builder(), service.clone(), stopped(stop.clone())).await?;
             tokio::spawn(server);
         }
-        let incoming = UnixListenerStream::new(grpc).map(|accepted| accepted.map(Lenient::new));
+        let incoming = UnixListenerStream::new(grpc).then(rested);
+        let incoming = incoming.map(|accepted| accepted.map(Lenient::new));
         let server = builder().serve_with_incoming_shutdown(service, incoming, stopped(stop.clone()));
         let too_long = async {
             stopped(stop).await;
@@ -219,6 +222,15 @@ impl Parts {
         }
         self.records.flush()
     }
+}
+
+/// After a failure to accept, such as for want of descriptors, the next attempt would fail at once, too.
+pub async fn rested<T>(accepted: std::io::Result<T>) -> std::io::Result<T> {
+    if let Err(error) = &accepted {
+        tracing::warn!(%error, "cannot accept a client");
+        tokio::time::sleep(REST).await;
+    }
+    accepted
 }
 
 fn name_of<S: NamedService>(_: &S) -> &'static str {

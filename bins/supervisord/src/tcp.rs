@@ -2,10 +2,12 @@
 
 use crate::config::Tcp;
 use crate::requests::Logged;
+use crate::server::rested;
 use errdefs::{Error, Result};
 use std::future::Future;
 use std::path::Path;
 use tokio::net::TcpListener;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
@@ -32,7 +34,7 @@ pub async fn serve(
         .map_err(|cause| Error::unknown(format!("cannot listen on {}", at.address)).with_source(cause))?;
     tracing::info!(address = at.address, "serving over TCP");
     Ok(async move {
-        let incoming = TcpListenerStream::new(listener);
+        let incoming = TcpListenerStream::new(listener).then(rested);
         if let Err(error) = builder.serve_with_incoming_shutdown(service, incoming, stopped).await {
             tracing::error!(%error, "the TCP server ended");
         }

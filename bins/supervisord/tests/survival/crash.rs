@@ -164,7 +164,10 @@ impl Load {
 
 fn is_death(status: &Status) -> bool {
     let cut = ["transport", "h2 protocol", "connection", "stream"];
+    let source = std::error::Error::source(status);
     status.code() == Code::Unavailable
+        // This client's own words for a connection that is gone.
+        || source.is_some_and(|source| source.is::<tonic::transport::Error>())
         || matches!(status.code(), Code::Unknown | Code::Cancelled | Code::Internal)
             && cut.iter().any(|word| status.message().contains(word))
 }

@@ -2,6 +2,7 @@
 //! die or do not answer, disks that are full or stuck, clients that go away. Needs root, and shim and rt built.
 
 mod crash;
+mod few;
 mod full;
 mod layer;
 mod restart;

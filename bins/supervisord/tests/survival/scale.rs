@@ -5,7 +5,7 @@ use crate::support::{Api, Stage, number};
 use std::time::{Duration, Instant};
 
 /// Processor time that a process has used.
-fn used(pid: u32) -> Duration {
+pub fn used(pid: u32) -> Duration {
     let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
     let own = text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();

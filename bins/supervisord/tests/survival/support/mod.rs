@@ -74,12 +74,24 @@ impl Stage {
 
     /// Starts the daemon and says how long it took until it was ready.
     pub fn start(&mut self) -> Duration {
+        let took = self.launch(Command::new(program("supervisord")));
+        took.unwrap_or_else(|| panic!("no daemon\n{}", self.log()))
+    }
+
+    /// Starts the daemon with no more than so many descriptors; false if it said that these are too few.
+    pub fn start_with_descriptors(&mut self, limit: u32) -> bool {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={limit}:{limit}")).arg(program("supervisord"));
+        self.launch(command).is_some()
+    }
+
+    /// `None` if the daemon ends before it is ready.
+    fn launch(&mut self, mut command: Command) -> Option<Duration> {
         let socket = self.path("notify");
         let _ = std::fs::remove_file(&socket);
         let notifications = UnixDatagram::bind(&socket).unwrap();
-        notifications.set_read_timeout(Some(PATIENCE)).unwrap();
+        notifications.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let mut command = Command::new(program("supervisord"));
         for (flag, name) in [("--address", "s.sock"), ("--root", "root"), ("--state", "state")] {
             command.arg(flag).arg(self.path(name));
         }
@@ -88,14 +100,18 @@ impl Stage {
         }
         command.env("NOTIFY_SOCKET", &socket).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let started = Instant::now();
-        self.daemon = Some(command.spawn().unwrap());
+        let mut daemon = command.spawn().unwrap();
         let mut text = [0; 1024];
         loop {
-            let size =
-                notifications.recv(&mut text).unwrap_or_else(|e| panic!("no daemon: {e}\n{}", self.log()));
+            let size = notifications.recv(&mut text).unwrap_or(0);
             if text[..size].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
-                return started.elapsed();
+                self.daemon = Some(daemon);
+                return Some(started.elapsed());
             }
+            if daemon.try_wait().unwrap().is_some() {
+                return None;
+            }
+            assert!(started.elapsed() < PATIENCE, "no daemon\n{}", self.log());
         }
     }
 
