@@ -8,6 +8,7 @@ mod hosts;
 mod logging;
 mod metrics;
 mod payload;
+mod proxy;
 mod publish;
 mod requests;
 mod restart;

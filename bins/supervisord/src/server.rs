@@ -3,6 +3,7 @@
 use crate::authority::Lenient;
 use crate::config::{Config, NATIVE, OVERLAY};
 use crate::metrics::{self, Calls, Endpoint};
+use crate::proxy::Proxy;
 use crate::requests::Logged;
 use crate::restart::Monitor;
 use crate::sandboxes::Sandboxes;
@@ -274,6 +275,11 @@ fn snapshotters(config: &Config) -> Vec<(String, SnapshotterOpener)> {
     if let Some(root) = config.native.clone() {
         let open: SnapshotterOpener = Box::new(move |store| Ok(Arc::new(Native::open(root, store)?)));
         openers.push((name(NATIVE), open));
+    }
+    for plugin in config.proxies.clone() {
+        let name = plugin.name.clone();
+        let open: SnapshotterOpener = Box::new(move |store| Ok(Arc::new(Proxy::open(plugin, store)?)));
+        openers.push((name, open));
     }
     openers
 }

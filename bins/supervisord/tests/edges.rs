@@ -181,7 +181,7 @@ fn configurations_are_shown_and_migrated() {
     for (text, complaint) in [
         ("[plugins.cri]\nx = 1", "CRI is not served yet"),
         ("[debug]\naddress = '/d'", "There are no Go profiles"),
-        ("[proxy_plugins.stargz]\ntype = 'snapshot'", "proxy_plugins.\"stargz\""),
+        ("[proxy_plugins.far]\ntype = 'content'\naddress = '/x'", "proxy_plugins.\"far\""),
         ("imports = ['absent.toml']", "absent.toml"),
     ] {
         std::fs::write(&file, text).unwrap();

@@ -99,7 +99,7 @@ impl Unpacker {
     /// # Errors
     /// The snapshotter is not known.
     pub fn can_rebase(&self) -> Result<bool> {
-        Ok(self.namespace.snapshots(&self.snapshotter)?.capabilities().contains(&"rebase"))
+        Ok(self.namespace.snapshots(&self.snapshotter)?.capabilities().iter().any(|able| able == "rebase"))
     }
 
     /// Unpacks a layer whose parent need not be there yet; `None` when its snapshot is there already, or when

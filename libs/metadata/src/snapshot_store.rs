@@ -69,7 +69,7 @@ impl Snapshots {
     }
 
     /// What the snapshotter can do: `remap-ids`, `rebase`.
-    pub fn capabilities(&self) -> Vec<&'static str> {
+    pub fn capabilities(&self) -> Vec<String> {
         self.backend.capabilities()
     }
 
@@ -177,11 +177,17 @@ impl Snapshots {
         }
         let place = self.reserve(key, parent)?;
         let (backend, below, passed) = (&place.backend, &place.backend_parent, inherited(labels));
-        let mounts = if read_only {
+        let made = if read_only {
             self.backend.view(backend, below, &passed)
         } else {
             self.backend.prepare(backend, below, &passed)
-        }?;
+        };
+        let mounts = match (made, target) {
+            (Err(error), Some(target)) if error.kind() == errdefs::Kind::AlreadyExists => {
+                return Err(self.adopt(target, parent, below, labels)?.unwrap_or(error));
+            }
+            (made, _) => made?,
+        };
         let recorded = self.namespace.core().change(|state, changes| {
             let records = state.namespace(&self.namespace.name);
             changes.ensure_namespace(state, &self.namespace.name);
@@ -199,6 +205,27 @@ impl Snapshots {
             return Err(error);
         }
         Ok(mounts)
+    }
+
+    /// A snapshotter that had the content before has made the snapshot that is named by the label `snapshot.ref`:
+    /// it is recorded, and the error says so to who asked. `None` if there is no such snapshot.
+    fn adopt(&self, target: &str, parent: &str, below: &str, labels: &Labels) -> Result<Option<Error>> {
+        let is_meant = |info: &Info| {
+            let named = info.labels.get(LABEL_REF).is_some_and(|named| named == target);
+            named && info.kind() == Kind::Committed && info.parent == below
+        };
+        let Some(found) = self.backend.walk()?.into_iter().find(is_meant) else { return Ok(None) };
+        self.namespace.core().change(|state, changes| {
+            let records = state.namespace(&self.namespace.name);
+            changes.ensure_namespace(state, &self.namespace.name);
+            changes.hold(&self.namespace.name, records, self.namespace.lease(), self.resource(target))?;
+            // Others may have met it at the same time.
+            if records.and_then(|records| records.snapshot(&self.snapshotter, target)).is_none() {
+                changes.put(self.row(target, self.fresh(&found.name, parent, labels)));
+            }
+            Ok(())
+        })?;
+        Ok(Some(Error::already_exists(format!("target snapshot {target:?}"))))
     }
 
     /// Takes back what the snapshotter made when its record could not be written.

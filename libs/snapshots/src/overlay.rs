@@ -140,9 +140,9 @@ impl Overlay {
 }
 
 impl Snapshotter for Overlay {
-    fn capabilities(&self) -> Vec<&'static str> {
+    fn capabilities(&self) -> Vec<String> {
         let remap = self.abilities.remap_ids.then_some("remap-ids");
-        remap.into_iter().chain(self.abilities.rebase.then_some("rebase")).collect()
+        remap.into_iter().chain(self.abilities.rebase.then_some("rebase")).map(str::to_owned).collect()
     }
 
     fn whiteouts(&self) -> Whiteouts {

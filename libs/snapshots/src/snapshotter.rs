@@ -35,7 +35,7 @@ pub enum Whiteouts {
 /// the caller mounts what they return, `commit` turns an active one into a parent for others, `remove` ends it.
 pub trait Snapshotter: Send + Sync {
     /// What introspection says it can do: `remap-ids`, `rebase`.
-    fn capabilities(&self) -> Vec<&'static str> {
+    fn capabilities(&self) -> Vec<String> {
         Vec::new()
     }
     /// How deletions are kept in an active snapshot. It counts for one without a parent too where `rebase` is
@@ -45,6 +45,10 @@ pub trait Snapshotter: Send + Sync {
     }
     /// The directory that holds it, as introspection exports it.
     fn root(&self) -> &std::path::Path;
+    /// What introspection tells of it, in containerd's words.
+    fn exports(&self) -> HashMap<String, String> {
+        HashMap::from([("root".to_owned(), self.root().display().to_string())])
+    }
     /// The record of one snapshot. NotFound.
     fn stat(&self, key: &str) -> Result<Info>;
     /// Changes labels: `labels` or `labels.K`; no paths replaces them all. InvalidArgument for other paths.

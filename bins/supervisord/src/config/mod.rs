@@ -4,12 +4,14 @@ mod duration;
 mod files;
 mod migrate;
 mod plugins;
+mod proxies;
 mod refused;
 mod timeouts;
 
 pub use timeouts::Timeouts;
 
 use crate::cli::Flags;
+use crate::proxy::Proxied;
 use crate::services::transfer::TransferConfig;
 use errdefs::{Error, Result};
 use plugins::{File, Section, take};
@@ -77,6 +79,8 @@ pub struct Config {
     /// Left out if disabled.
     pub overlay: Option<(PathBuf, snapshots::OverlayOptions)>,
     pub native: Option<PathBuf>,
+    /// Snapshotters of other processes.
+    pub proxies: Vec<Proxied>,
     pub transfer: TransferConfig,
     /// What makes layers of other kinds readable.
     pub processors: diff::Processors,
@@ -137,10 +141,10 @@ impl Config {
         for (id, processor) in &file.stream_processors {
             unknown(&format!("stream_processors.{id:?}."), &processor.rest);
         }
-        if let Some(name) = file.proxy_plugins.keys().next() {
-            let text = format!("proxy_plugins.{name:?}: plugins of other processes are not supported");
-            return Err(Error::unimplemented(text).with_hint("Use the snapshotters overlayfs or native."));
+        for (name, plugin) in &file.proxy_plugins {
+            unknown(&format!("proxy_plugins.{name:?}."), &plugin.rest);
         }
+        let proxies = proxies::read(std::mem::take(&mut file.proxy_plugins))?;
         let processors = processors(std::mem::take(&mut file.stream_processors))?;
         check_disabled(&file.disabled_plugins)?;
         let (root, state) = (absolute("root", &file.root)?, absolute("state", &file.state)?);
@@ -194,6 +198,7 @@ impl Config {
             gc,
             overlay: is_on(OVERLAY).then(|| (below(&overlay.root_path, OVERLAY), options)),
             native: is_on(NATIVE).then(|| below(&native.root_path, NATIVE)),
+            proxies,
             transfer,
             processors,
             restart_interval: is_on(RESTART).then(|| restart_interval(&restart)).transpose()?,

@@ -2,7 +2,7 @@
 
 use errdefs::{Error, Result};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use toml::{Table, Value};
 
@@ -17,7 +17,7 @@ pub struct File {
     pub debug: Debug,
     pub timeouts: BTreeMap<String, String>,
     #[serde(default)]
-    pub proxy_plugins: BTreeMap<String, Value>,
+    pub proxy_plugins: BTreeMap<String, ProxyPlugin>,
     #[serde(default)]
     pub stream_processors: BTreeMap<String, StreamProcessor>,
     pub plugins: BTreeMap<String, Value>,
@@ -29,6 +29,23 @@ pub struct File {
 pub struct Debug {
     pub level: String,
     pub format: String,
+    #[serde(flatten)]
+    pub rest: Table,
+}
+
+/// A part that another process is.
+#[derive(Deserialize)]
+pub struct ProxyPlugin {
+    #[serde(default)]
+    pub r#type: String,
+    #[serde(default)]
+    pub address: PathBuf,
+    #[serde(default)]
+    pub platform: String,
+    #[serde(default)]
+    pub exports: HashMap<String, String>,
+    #[serde(default)]
+    pub capabilities: Vec<String>,
     #[serde(flatten)]
     pub rest: Table,
 }

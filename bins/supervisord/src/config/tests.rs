@@ -72,6 +72,22 @@ fn timeouts_are_honoured() {
 }
 
 #[test]
+fn snapshotters_may_be_other_processes() {
+    let config = parsed(
+        "[proxy_plugins.far]\ntype = 'snapshot'\naddress = 'unix:///far.sock'\ncapabilities = ['rebase']\nodd = 1\n\
+         [proxy_plugins.far.exports]\nroot = '/far'",
+    );
+    let config = config.unwrap();
+    let [far] = config.proxies.as_slice() else { panic!("{:?}", config.proxies) };
+    assert_eq!((far.name.as_str(), far.address.as_path()), ("far", std::path::Path::new("/far.sock")));
+    assert_eq!(
+        (far.exports["root"].as_str(), far.capabilities.as_slice()),
+        ("/far", &["rebase".to_owned()][..])
+    );
+    assert_eq!(config.warnings, ["unknown key proxy_plugins.\"far\".odd"]);
+}
+
+#[test]
 fn snapshotters_can_be_left_out() {
     let config = parsed("disabled_plugins = ['io.containerd.snapshotter.v1.native', 'cri']").unwrap();
     assert!(config.native.is_none() && config.overlay.is_some());
@@ -87,7 +103,7 @@ fn unknown_keys_warn_and_unsupported_ones_are_refused() {
         "temp = '/t'",
         "[debug]\naddress = '/d'",
         "[cgroup]\npath = 'x'",
-        "[proxy_plugins.x]\ntype = 'snapshot'",
+        "[proxy_plugins.x]\ntype = 'content'\naddress = '/x'",
         "[plugins.'io.containerd.grpc.v1.cri']\nx = 1",
         "[plugins.'io.containerd.snapshotter.v1.overlayfs']\nslow_chown = true",
         "version = 2\ndisabled_plugins = ['io.containerd.gc.v1.scheduler']",
@@ -97,6 +113,9 @@ fn unknown_keys_warn_and_unsupported_ones_are_refused() {
     for bad in [
         "version = 5",
         "root = ''",
+        "[proxy_plugins.x]\ntype = 'snapshot'",
+        "[proxy_plugins.x]\ntype = 'odd'\naddress = '/x'",
+        "[proxy_plugins.native]\ntype = 'snapshot'\naddress = '/x'",
         "root = '/a'\nstate = '/a'",
         "oom_score = 'x'",
         "a = ",

@@ -90,8 +90,8 @@ fn plugins(config: &Config, db: &Db) -> Vec<Plugin> {
     let plugin = |kind: &str, id: &str| Plugin { r#type: kind.into(), id: id.into(), ..Plugin::default() };
     let snapshotters = db.snapshotters().iter().map(|(name, snapshotter)| Plugin {
         platforms: vec![platform.clone()],
-        exports: exports([("root", snapshotter.root().display().to_string())]),
-        capabilities: snapshotter.capabilities().into_iter().map(str::to_owned).collect(),
+        exports: snapshotter.exports(),
+        capabilities: snapshotter.capabilities(),
         ..plugin(SNAPSHOTTER, name)
     });
     let failed = db.failed_snapshotters().iter().map(|(name, cause)| Plugin {

@@ -41,7 +41,9 @@ impl snapshots_server::Snapshots for SnapshotsService {
 
     async fn mounts(&self, request: Request<MountsRequest>) -> Answer<MountsResponse> {
         let snapshots = self.of(&request, &request.get_ref().snapshotter)?;
-        Ok(Response::new(MountsResponse { mounts: snapshots.mounts(&request.get_ref().key)? }))
+        let key = request.into_inner().key;
+        let mounts = blocking(move || snapshots.mounts(&key)).await?;
+        Ok(Response::new(MountsResponse { mounts }))
     }
 
     async fn commit(&self, request: Request<CommitSnapshotRequest>) -> Answer<()> {
