@@ -91,12 +91,17 @@ pub(crate) fn pass_controllers_down(dir: &Path, wanted: Option<&str>) -> Result<
         }
         let all: Vec<String> = missing.iter().map(|c| format!("+{c}")).collect();
         // All at once first, as one write costs one pass over the tree; else one by one.
-        if file::write("subtree", parent, "cgroup.subtree_control", &all.join(" ")).is_err() {
-            for one in &all {
-                match file::write("subtree", parent, "cgroup.subtree_control", one) {
-                    Err(e) if e.is(Errno::NOENT) => return Err(e),
-                    _ => {}
-                }
+        match file::write("subtree", parent, "cgroup.subtree_control", &all.join(" ")) {
+            Ok(()) => continue,
+            // Processes are in it. It would still take those controllers that know threads, but
+            // that makes it a threaded domain, and no group below could have processes any more.
+            Err(e) if e.is(Errno::BUSY) => continue,
+            Err(_) => {}
+        }
+        for one in &all {
+            match file::write("subtree", parent, "cgroup.subtree_control", one) {
+                Err(e) if e.is(Errno::NOENT) => return Err(e),
+                _ => {}
             }
         }
     }

@@ -12,7 +12,7 @@ pub enum Error {
     /// No cgroup file system is mounted on this host.
     NotMounted,
     /// A file or directory refused the operation named by `verb` ("read", "open", "create",
-    /// "remove", "watch").
+    /// "remove", "watch", "give away").
     Path { verb: &'static str, path: PathBuf, source: io::Error },
     /// A control file refused a value.
     Write { controller: &'static str, path: PathBuf, value: String, source: io::Error },

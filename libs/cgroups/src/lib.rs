@@ -22,7 +22,7 @@
 //!
 //! Everything else hangs on [`Cgroup`] too: `freeze thaw freezer_state`, `processes
 //! all_processes`, `signal_all wait_empty`, `stats`, `watch_oom`, `join_beside` and `subgroup` for
-//! exec. A shim needs no specification type: `Cgroup::of_process(pid)?.stats()?`.
+//! exec, `below` and `give_to` for what a container keeps by itself. A shim needs no specification type: `Cgroup::of_process(pid)?.stats()?`.
 //!
 //! Nothing here touches a directory outside of the group itself, except that v2 and cpuset need
 //! the ancestors between the hierarchy's top and the group to pass controllers and CPUs down.
@@ -30,6 +30,7 @@
 
 mod cgroup;
 mod create;
+mod delegate;
 mod devices;
 mod error;
 mod file;

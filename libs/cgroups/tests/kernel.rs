@@ -108,6 +108,23 @@ fn removal_takes_groups_below_along() {
 }
 
 #[test]
+fn a_group_below_one_with_processes_can_be_entered() {
+    let g = Group::new("above");
+    let mut child = g.shell("sleep 100");
+    let below = g.group.below("one/two").unwrap();
+    below.create().unwrap();
+    below.add_process(child.id() as i32).unwrap();
+    assert_eq!(below.processes().unwrap(), [child.id() as i32]);
+    assert!(g.group.processes().unwrap().is_empty());
+    // Now that nobody is in it, it has controllers for the one below.
+    below.create().unwrap();
+    below.apply(&serde_json::from_str(r#"{"pids":{"limit":7}}"#).unwrap()).unwrap();
+    go(&mut child);
+    g.group.kill_all().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn freezing_stops_and_thawing_continues() {
     let g = Group::new("freeze");
     let mut child = g.shell("while :; do :; done");

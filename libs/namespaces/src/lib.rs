@@ -5,5 +5,5 @@ mod mapping;
 mod plan;
 
 pub use kind::{Kind, UnknownKind};
-pub use mapping::{MapError, maps_itself, user_namespace_with, write_mappings};
+pub use mapping::{IdKind, MapError, maps_itself, outer_id, user_namespace_with, write_mappings};
 pub use plan::{JoinError, Plan};

@@ -85,6 +85,31 @@ fn lines(mappings: &[IdMapping]) -> String {
     text
 }
 
+/// Which of an id's kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdKind {
+    User,
+    Group,
+}
+
+/// What an id in the user namespace of process `pid` is here; none when it is mapped to nothing.
+pub fn outer_id(pid: Pid, kind: IdKind, id: u32) -> io::Result<Option<u32>> {
+    let file = match kind {
+        IdKind::User => "uid_map",
+        IdKind::Group => "gid_map",
+    };
+    Ok(mapped(&std::fs::read_to_string(format!("/proc/{}/{file}", pid.as_raw_nonzero()))?, id))
+}
+
+fn mapped(map: &str, id: u32) -> Option<u32> {
+    map.lines().find_map(|line| {
+        let mut numbers = line.split_whitespace().map_while(|word| word.parse::<u32>().ok());
+        let (inner, outer, size) = (numbers.next()?, numbers.next()?, numbers.next()?);
+        let distance = id.checked_sub(inner).filter(|distance| *distance < size)?;
+        outer.checked_add(distance)
+    })
+}
+
 /// Makes a user namespace with these mappings and returns its file, for idmapped mounts.
 ///
 /// A process is made in it for the moment of writing the mappings. It waits for nothing but its
@@ -134,6 +159,18 @@ mod tests {
         )
         .unwrap();
         assert!(link.to_str().unwrap().starts_with("user:["));
+    }
+
+    #[test]
+    fn ids_are_looked_up_from_outside() {
+        let map = "         0     100000      10\n        20          7          1\n";
+        assert_eq!([0, 9, 20].map(|id| mapped(map, id)), [Some(100_000), Some(100_009), Some(7)]);
+        assert_eq!([10, 19, 21, u32::MAX].map(|id| mapped(map, id)), [None; 4]);
+        assert_eq!(mapped("0 0 4294967295", 1000), Some(1000));
+        assert_eq!(mapped("0 4294967290 10", 9), None);
+        let (own, uid) = (rustix::process::getpid(), rustix::process::getuid().as_raw());
+        assert_eq!(outer_id(own, IdKind::User, uid).unwrap(), Some(uid));
+        assert!(outer_id(own, IdKind::Group, 0).is_ok());
     }
 
     #[test]
