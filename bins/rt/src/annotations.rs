@@ -14,6 +14,10 @@ const FAIL_UNKNOWN_SYSCALL: &str = "run.oci.seccomp_fail_unknown_syscall";
 const MOUNT_CONTEXT_TYPE: &str = "run.oci.mount_context_type";
 const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
+/// The container's group is this one below systemd's scope.
+const SUBGROUP: &str = "run.oci.systemd.subgroup";
+/// Init runs in this group below the container's own and has it for its own, on cgroup v2.
+pub const DELEGATED: &str = "run.oci.delegate-cgroup";
 
 type Annotations = BTreeMap<String, String>;
 
@@ -23,8 +27,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("run.oci.seccomp.plugins", "the agent at linux.seccomp.listenerPath loads its own plugins"),
     ("run.oci.seccomp_bpf_data", "a filter is made from linux.seccomp alone"),
     ("run.oci.systemd.force_cgroup_v1", "mount the hierarchy on the host and bind it in mounts"),
-    ("run.oci.systemd.subgroup", "no group is made below the scope"),
-    ("run.oci.delegate-cgroup", "no group is made below the container's own"),
 ];
 
 /// Writes what has a place in the specification there; what the configuration itself says wins.
@@ -58,6 +60,14 @@ pub fn faults(spec: &Spec) -> Vec<(&'static str, String)> {
     for name in [SECCOMP_RECEIVER, PIDFD_RECEIVER] {
         if set(name).is_some_and(|path| !path.starts_with('/')) {
             faults.push((name, "must be an absolute path".to_owned()));
+        }
+    }
+    for name in [SUBGROUP, DELEGATED] {
+        let parts = || set(name).into_iter().flat_map(|path| path.split('/'));
+        if parts().any(|part| part == "..")
+            || parts().count() > 0 && parts().all(|part| matches!(part, "" | "."))
+        {
+            faults.push((name, "names no group below".to_owned()));
         }
     }
     faults
@@ -96,6 +106,16 @@ pub fn fails_unknown_syscalls(annotations: &Annotations) -> bool {
 /// The socket that takes init's pidfd.
 pub fn pidfd_receiver(annotations: &Annotations) -> Option<&str> {
     annotations.get(PIDFD_RECEIVER).map(String::as_str)
+}
+
+/// The group below systemd's scope that is the container's; none where that is the scope's own.
+pub fn subgroup(annotations: &Annotations) -> Option<&str> {
+    annotations.get(SUBGROUP).map(String::as_str).filter(|path| !path.is_empty())
+}
+
+/// The group below the container's that its processes manage.
+pub fn delegated(annotations: &Annotations) -> Option<&str> {
+    annotations.get(DELEGATED).map(String::as_str).filter(|path| !path.is_empty())
 }
 
 /// What mount(8) knows of SELinux, the usual one first.
@@ -140,6 +160,9 @@ mod tests {
             (PIDFD_RECEIVER, "relative"),
             (TIME_OFFSETS, "monotonic 5"),
             (MOUNT_CONTEXT_TYPE, "other"),
+            (SUBGROUP, "../other"),
+            (DELEGATED, "a/.."),
+            (DELEGATED, "/"),
         ] {
             assert_eq!(faults(&spec(&[(name, wrong)])).len(), 1, "{name}");
         }

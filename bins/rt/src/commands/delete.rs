@@ -109,7 +109,7 @@ fn kill(container: &Container) -> Result<(), Failure> {
 /// Removes all that is left of a container whose init is gone: processes, cgroups, the record;
 /// then runs the poststop hooks, of which one that fails ends it, as in every runtime. Goes on after a failure and tells of the first.
 pub fn destroy(container: &Container) -> Result<(), Failure> {
-    let cgroup = container.cgroup();
+    let cgroup = container.whole_cgroup();
     let mut first: Result<(), Failure> = Ok(());
     let mut note = |result: Result<(), Failure>| {
         if first.is_ok() {

@@ -61,12 +61,9 @@ pub struct Record {
 pub struct ScopeName {
     pub slice: String,
     pub unit: String,
-}
-
-impl From<&Scope> for ScopeName {
-    fn from(scope: &Scope) -> ScopeName {
-        ScopeName { slice: scope.slice.clone(), unit: scope.unit.clone() }
-    }
+    /// Where the container's group lies below the scope's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subgroup: String,
 }
 
 impl ScopeName {

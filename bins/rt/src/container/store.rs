@@ -159,6 +159,12 @@ impl Container {
         Cgroup::from_paths(&self.record.cgroup_paths)
     }
 
+    /// All that was made for the container: its own group, or systemd's scope around it.
+    pub fn whole_cgroup(&self) -> Cgroup {
+        let scope = self.record.scope.as_ref();
+        self.cgroup().above(scope.map(|scope| scope.subgroup.as_str()).unwrap_or_default())
+    }
+
     pub fn directory(&self) -> &Path {
         &self.directory
     }

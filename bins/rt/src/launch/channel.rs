@@ -18,6 +18,8 @@ pub enum Note {
     Pid(i32),
     /// The process is in its user namespace and needs ids.
     WantsIds,
+    /// The process is in its cgroup namespace and goes to a group below.
+    WantsDelegation,
     /// The process is in its network namespace and needs devices.
     WantsDevices,
     /// The tree copied for the mount of this place in the list needs its ids mapped.
@@ -59,6 +61,7 @@ impl Channel {
         let (tag, text, fd) = match note {
             Note::Pid(pid) => (b'P', pid.to_string(), None),
             Note::WantsIds => (b'I', String::new(), None),
+            Note::WantsDelegation => (b'C', String::new(), None),
             Note::WantsDevices => (b'D', String::new(), None),
             Note::WantsMapping(place, tree) => (b'M', place.to_string(), Some(tree.as_fd())),
             Note::WantsHooks => (b'H', String::new(), None),
@@ -83,6 +86,7 @@ impl Channel {
         Ok(Some(match tag {
             b'P' => Note::Pid(text().parse().map_err(|_| unclear())?),
             b'I' => Note::WantsIds,
+            b'C' => Note::WantsDelegation,
             b'D' => Note::WantsDevices,
             b'M' => Note::WantsMapping(text().parse().map_err(|_| unclear())?, fd.ok_or_else(unclear)?),
             b'H' => Note::WantsHooks,

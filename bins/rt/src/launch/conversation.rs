@@ -1,14 +1,16 @@
 //! The runtime's part of the talk with init.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use namespaces::Kind;
 use rootfs::Prepared;
-use runtime_spec::{Linux, Status};
+use runtime_spec::{Linux, Namespace, Status};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::channel::{Channel, Note};
 use super::create::Request;
+use super::group::Group;
 use super::net_devices::Moving;
 use super::undo::Undo;
 use super::{net_devices, run_hooks, seccomp_agent};
@@ -59,6 +61,10 @@ impl Conversation<'_> {
                     namespaces::write_mappings(pid, uids, gids)?;
                     self.channel.send(&Note::Go)?;
                 }
+                Some(Note::WantsDelegation) => {
+                    undo.group.delegate(pid)?;
+                    self.channel.send(&Note::Go)?;
+                }
                 Some(Note::WantsDevices) => {
                     net_devices::give(self.net_devices, pid)?;
                     self.channel.send(&Note::Go)?;
@@ -79,6 +85,7 @@ impl Conversation<'_> {
                     self.channel.send(&Note::Go)?;
                 }
                 Some(Note::Ready) if known => {
+                    self.give_cgroup(undo.group, pid)?;
                     record.creating = false;
                     if !record.has_namespace(Kind::Mount) {
                         record.shared_mount = rootfs::mount_id(&record.rootfs);
@@ -97,6 +104,24 @@ impl Conversation<'_> {
         record.init_process_pid = pid.as_raw_nonzero().get();
         record.init_process_start = start_time(record.init_process_pid).unwrap_or_default();
         Ok(record.shares.iter().try_for_each(|shares| shares.add_process(record.init_process_pid))?)
+    }
+
+    /// Gives the program's user the group where the configuration lets it be written: a new cgroup
+    /// namespace with a mount of it that is not read-only (config-linux.md#cgroup-ownership).
+    fn give_cgroup(&self, group: &Group, pid: Pid) -> Result<(), Failure> {
+        let is_new = |one: &Namespace| one.kind == Kind::Cgroup.word() && one.path.is_empty();
+        let is_writable = |mount: &Prepared| {
+            mount.source == "cgroup"
+                && mount.destination == Path::new("/sys/fs/cgroup")
+                && !mount.options.is_readonly()
+        };
+        let process = self.request.bundle.spec.process.as_ref();
+        match process
+            .filter(|_| self.linux.namespaces.iter().any(is_new) && self.mounts.iter().any(is_writable))
+        {
+            Some(process) => group.give_to_user(pid, process.user.uid),
+            None => Ok(()),
+        }
     }
 
     fn runtime_hooks(&self, record: &Record) -> Result<(), Failure> {

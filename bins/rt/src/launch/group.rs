@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use cgroups::systemd::{Scope, Systemd, Value, bus_socket, properties};
-use cgroups::{Cgroup, Host, Join};
+use cgroups::{Cgroup, Host, Join, Mode};
+use namespaces::{IdKind, outer_id};
 use runtime_spec::{Linux, Resources};
 use rustix::process::Pid;
 
+use crate::annotations;
 use crate::container::ScopeName;
-use crate::failure::Failure;
+use crate::failure::{Failure, Tried};
 use crate::global::Rootless;
 
 /// Who makes cgroups.
@@ -26,6 +28,10 @@ pub struct Group {
     pub host: Host,
     pub cgroup: Cgroup,
     pub scope: Option<Scope>,
+    /// Where the container's group lies below the scope's.
+    subgroup: Option<String>,
+    /// The group below the container's that init moves to.
+    delegated: Option<Cgroup>,
     limits: Resources,
     properties: Vec<(String, Value)>,
     /// Whether the configuration asks for a place or a limit, so that there is no doing without.
@@ -64,24 +70,44 @@ impl Group {
         annotations: &BTreeMap<String, String>,
     ) -> Result<Group, Failure> {
         let host = Host::detect()?;
+        let subgroup = annotations::subgroup(annotations).filter(|_| manager == Manager::Systemd);
         let (scope, cgroup) = match manager {
             Manager::Cgroupfs => (None, Cgroup::resolve(&host, &linux.cgroups_path, id)?),
             Manager::Systemd => {
                 let scope = Scope::parse(&linux.cgroups_path, id, uses_user_bus())?;
-                let cgroup = scope.cgroup(&host)?;
-                (Some(scope), cgroup)
+                let whole = scope.cgroup(&host)?;
+                (Some(scope), subgroup.map_or(Ok(whole.clone()), |path| whole.below(path))?)
             }
             Manager::Disabled => (None, Cgroup::from_paths(&BTreeMap::new())),
         };
+        let delegated = annotations::delegated(annotations);
+        if delegated.is_some() && (host.mode != Mode::V2 || manager == Manager::Disabled) {
+            let what = annotations::DELEGATED;
+            return Err(Failure::new(format!("/annotations/{what}: needs cgroup v2 and a cgroup manager")));
+        }
+        let delegated = delegated.map(|path| cgroup.below(path)).transpose()?;
         let asked = linux.resources.clone().unwrap_or_default();
-        let needed = asked != Resources { devices: asked.devices.clone(), ..Resources::default() };
+        let has_limits = asked != Resources { devices: asked.devices.clone(), ..Resources::default() };
+        let needed = has_limits || delegated.is_some();
         let limits = with_default_devices(asked);
         let properties = properties(annotations)?;
         let disabled = manager == Manager::Disabled;
         if disabled && needed {
             return Err(Failure::new("/linux/resources: needs a cgroup manager"));
         }
-        Ok(Group { disabled, host, cgroup, scope, limits, properties, needed, rootless })
+        let subgroup = subgroup.map(str::to_owned);
+        Ok(Group { host, cgroup, scope, subgroup, delegated, limits, properties, needed, rootless, disabled })
+    }
+
+    /// All that was made for the container: its own group, or systemd's scope around it.
+    pub fn whole(&self) -> Cgroup {
+        self.cgroup.above(self.subgroup.as_deref().unwrap_or_default())
+    }
+
+    /// The scope as it is kept in the record.
+    pub fn scope_name(&self) -> Option<ScopeName> {
+        let Scope { slice, unit } = self.scope.clone()?;
+        Some(ScopeName { slice, unit, subgroup: self.subgroup.clone().unwrap_or_default() })
     }
 
     /// Makes the group and sets its limits, unless that has to wait for a process.
@@ -121,8 +147,46 @@ impl Group {
         let mut systemd = Systemd::connect(&bus_socket(uses_user_bus())?, &self.host)?;
         systemd.start(scope, &[number as u32], &self.limits, &self.properties)?;
         self.cgroup.create()?;
-        self.limit()?;
-        Ok(self.cgroup.add_process(number)?)
+        self.cgroup.add_process(number)?;
+        if self.subgroup.is_some() {
+            // A group with processes of its own, as the scope was, passes no controllers down.
+            self.cgroup.create()?;
+        }
+        self.limit()
+    }
+
+    /// Whether init has to wait for [`Group::delegate`].
+    pub fn delegates(&self) -> bool {
+        self.delegated.is_some()
+    }
+
+    /// Moves init, which is in its namespaces, to the group below its own, and makes that its
+    /// root's. As the namespaces are made already, limits above it are out of their sight.
+    pub fn delegate(&self, init: Pid) -> Result<(), Failure> {
+        let Some(delegated) = &self.delegated else { return Ok(()) };
+        let failed = |failure: Failure| failure.within(&format!("/annotations/{}", annotations::DELEGATED));
+        delegated.create().map_err(|error| failed(error.into()))?;
+        delegated.add_process(init.as_raw_nonzero().get()).map_err(|error| failed(error.into()))?;
+        // Only now does the container's own group pass controllers down.
+        delegated.create().map_err(|error| failed(error.into()))?;
+        let [uid, gid] = [IdKind::User, IdKind::Group]
+            .map(|kind| outer_id(init, kind, 0).tried("cannot read the mappings of init"));
+        match (uid?, gid?) {
+            (Some(uid), gid) => delegated.give_to(uid, gid).map_err(|error| failed(error.into())),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Makes the group that of the user whom the program runs as
+    /// (config-linux.md#cgroup-ownership), which is on cgroup v2 alone.
+    pub fn give_to_user(&self, init: Pid, user: u32) -> Result<(), Failure> {
+        if self.host.mode != Mode::V2 {
+            return Ok(());
+        }
+        match outer_id(init, IdKind::User, user).tried("cannot read the mappings of init")? {
+            Some(uid) => Ok(self.cgroup.give_to(uid, None)?),
+            None => Ok(()),
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Init<'a> {
     pub hierarchies: Vec<Hierarchy>,
     /// None when another process puts init into its cgroup.
     pub join: Option<Join>,
+    /// Whether the runtime moves init to a group below.
+    pub delegates: bool,
     pub channel: Channel,
     pub procfs: Procfs,
     /// The fifo that start reads; none when the runtime itself starts the program.
@@ -181,10 +183,14 @@ impl Init<'_> {
     }
 
     fn cgroup_namespace(&mut self) -> Result<(), Failure> {
-        if !self.plan.is_new(Kind::Cgroup) {
+        if self.plan.is_new(Kind::Cgroup) {
+            clone::unshare(Kind::Cgroup.flag()).tried("cannot make a cgroup namespace")?;
+        }
+        if !self.delegates {
             return Ok(());
         }
-        clone::unshare(Kind::Cgroup.flag()).tried("cannot make a cgroup namespace")
+        self.channel.send(&Note::WantsDelegation)?;
+        self.channel.await_go()
     }
 
     fn loopback(&mut self) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ use super::create::{plan, reserve, shares};
 use super::group::Group;
 use super::undo::Undo;
 use super::{Request, console, run_hooks};
+use crate::annotations;
 use crate::container::{Container, Record, Store, start_time};
 use crate::criu::options::{self, Places};
 use crate::criu::{self, Kind, Moment, Session, Writer};
@@ -50,6 +51,11 @@ pub fn restore(store: &Store, restore: &Restore<'_>) -> Result<Restored, Failure
     let (console, mut console_socket) = console::sockets(request.streams, terminal)?;
     let id = request.id.as_str();
     let group = Group::resolve(request.manager, request.rootless, linux, id, &spec.annotations)?;
+    if group.delegates() {
+        // criu brings processes back where the checkpoint has them, and nobody else.
+        let what = annotations::DELEGATED;
+        return Err(Failure::new(format!("/annotations/{what}: is not supported by restore")));
+    }
     let container = reserve(store, request, &plan(linux)?, &group)?;
     let mut undo = Undo {
         container: &container,

@@ -36,7 +36,7 @@ impl Drop for Undo<'_> {
         {
             rootfs::leave_shared(&self.container.record.rootfs, now);
         }
-        let cgroup = &self.group.cgroup;
+        let cgroup = self.group.whole();
         if cgroup.exists() {
             let _ = cgroup.kill_all();
             let _ = cgroup.wait_empty(Duration::from_secs(2));
