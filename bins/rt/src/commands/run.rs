@@ -3,7 +3,7 @@
 use super::{Command, Context, create, delete};
 use crate::container::Id;
 use crate::failure::{Failure, Tried};
-use crate::launch::{self, Notify, Relay, Request};
+use crate::launch::{self, Notify, Outcome, Relay, Request};
 use crate::words::{Grammar, Words, switch};
 
 pub const COMMAND: Command = Command {
@@ -55,7 +55,13 @@ fn make(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
     }
     let created = launch::create(&context.store(), &request, context.log)?;
     let (pid, container) = (created.pid, &created.container);
-    let started = launch::let_go(&created.channel).and_then(|()| launch::after_start(container));
+    let started = launch::let_go(&created.channel).and_then(|outcome| {
+        let hooked = launch::after_start(container, &outcome);
+        match outcome {
+            Outcome::Program => hooked,
+            Outcome::None(failure) => Err(failure),
+        }
+    });
     if let Err(failure) = started {
         delete::destroy(container)?;
         return Err(failure);

@@ -2,7 +2,7 @@
 
 use super::{Command, Context, delete};
 use crate::failure::Failure;
-use crate::launch;
+use crate::launch::{self, Outcome};
 use crate::words::{Grammar, Words};
 use runtime_spec::Status;
 
@@ -29,12 +29,16 @@ fn run(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
             if let Some(notify) = &notify {
                 notify.listen()?;
             }
-            launch::open_fifo(&container)?;
-            if let Err(failure) = launch::after_start(&container) {
+            let outcome = launch::open_fifo(&container)?;
+            let hooked = launch::after_start(&container, &outcome);
+            if hooked.is_err() {
                 // A poststart hook that fails ends the container (runtime.md#lifecycle, 1.3).
                 delete::destroy(&container)?;
+            }
+            if let Outcome::None(failure) = outcome {
                 return Err(failure);
             }
+            hooked?;
             if let (Some(notify), Some(pid)) = (notify, container.init()) {
                 notify.await_ready(pid)?;
             }

@@ -35,7 +35,7 @@ pub use group::{Manager, ignored_limits, set_in_systemd, stop_in_systemd, with_d
 pub use hooks::run_hooks;
 pub use notify::Notify;
 pub use restore::{Restore, restore};
-pub use start::{after_start, let_go, open_fifo};
+pub use start::{Outcome, after_start, let_go, open_fifo};
 
 /// How the process's streams are wired.
 #[derive(Debug, Clone, Default)]

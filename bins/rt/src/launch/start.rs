@@ -16,19 +16,34 @@ use crate::failure::{Failure, Tried};
 
 const GONE: &str = "cannot start a container that has stopped";
 
+/// What became of an init that was let go.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Its program runs, or has run.
+    Program,
+    /// A startContainer hook failed, or the program could not be executed.
+    None(Failure),
+}
+
+impl Outcome {
+    fn none(text: String) -> Outcome {
+        Outcome::None(Failure::new(text).within("unable to start container process"))
+    }
+}
+
 /// Gives init leave over the channel; returns when its program runs.
-pub fn let_go(channel: &Channel) -> Result<(), Failure> {
+pub fn let_go(channel: &Channel) -> Result<Outcome, Failure> {
     channel.send(&Note::Go)?;
     match channel.receive()? {
-        None => Ok(()),
-        Some(Note::Failed(text)) => Err(Failure::new(text).within("unable to start container process")),
+        None => Ok(Outcome::Program),
+        Some(Note::Failed(text)) => Ok(Outcome::none(text)),
         Some(_) => Err(Failure::new("init spoke out of turn")),
     }
 }
 
 /// Opens the fifo that init waits at, and returns when init's program has closed its end; what
 /// init wrote into it is why there is no program.
-pub fn open_fifo(container: &Container) -> Result<(), Failure> {
+pub fn open_fifo(container: &Container) -> Result<Outcome, Failure> {
     let path = container.fifo();
     let pid = Pid::from_raw(container.record.init_process_pid).ok_or_else(|| Failure::new(GONE))?;
     let init = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| Failure::new(GONE))?;
@@ -69,17 +84,20 @@ pub fn open_fifo(container: &Container) -> Result<(), Failure> {
     std::fs::remove_file(&path).tried("cannot remove exec fifo")?;
     // The first byte is init's greeting.
     match text.strip_prefix(b"0") {
-        Some(b"") => Ok(()),
-        Some(text) => {
-            let text = String::from_utf8_lossy(text).into_owned();
-            Err(Failure::new(text).within("unable to start container process"))
-        }
+        Some(b"") => Ok(Outcome::Program),
+        Some(text) => Ok(Outcome::none(String::from_utf8_lossy(text).into_owned())),
         None => Err(Failure::new(GONE)),
     }
 }
 
-/// Runs the poststart hooks.
-pub fn after_start(container: &Container) -> Result<(), Failure> {
+/// Runs the poststart hooks, whether there is a program or not: every other runtime runs them as soon
+/// as init is let go, which callers and youki's suite rely on, though the specification would have
+/// a failing startContainer hook keep them off. They are told by the state.
+pub fn after_start(container: &Container, outcome: &Outcome) -> Result<(), Failure> {
     let record = &container.record;
-    run_hooks("poststart", &record.poststart, &record.state(Status::Running))
+    let status = match outcome {
+        Outcome::Program => Status::Running,
+        Outcome::None(_) => Status::Stopped,
+    };
+    run_hooks("poststart", &record.poststart, &record.state(status))
 }

@@ -63,6 +63,38 @@ fn a_failing_poststart_hook_ends_a_started_container() {
     bundle.assert_clean();
 }
 
+/// As with runc and youki: init is let go, so something has begun, and the state tells how it went.
+#[test]
+fn poststart_hooks_run_where_a_start_hook_failed() {
+    for created in [true, false] {
+        let bundle = Bundle::new(&["true"]);
+        let log = bundle.path().join("log");
+        let bundle = bundle.with(|spec| {
+            spec["hooks"]["startContainer"] = hook("echo why >&2; exit 9");
+            for point in ["poststart", "poststop"] {
+                spec["hooks"][point] = hook(&format!("echo {point} $(cat) >> {}", log.display()));
+            }
+        });
+        let told = "error running startContainer hook #0: exit status 9, stdout: , stderr: why";
+        if created {
+            bundle.create();
+            bundle.on("start", &[]).fails(1, told);
+            assert_eq!(bundle.state()["status"], "stopped");
+            bundle.on("delete", &[]).ok();
+        } else {
+            bundle.run().fails(1, told);
+        }
+        let log = fs::read_to_string(log).unwrap();
+        let seen: Vec<(&str, Value)> = log
+            .lines()
+            .map(|line| line.split_once(' ').unwrap())
+            .map(|(point, state)| (point, serde_json::from_str::<Value>(state).unwrap()["status"].take()))
+            .collect();
+        assert_eq!(seen, [("poststart", json!("stopped")), ("poststop", json!("stopped"))]);
+        bundle.assert_clean();
+    }
+}
+
 #[test]
 fn a_hook_sees_the_runtimes_namespaces() {
     let bundle = Bundle::new(&["true"]);
