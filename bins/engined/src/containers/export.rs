@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use tokio::sync::mpsc;
 
 use super::Container;
-use super::rootfs::{Access, Root};
+use super::rootfs::Root;
 use crate::engine::Engine;
 
 /// Pieces of an answer's body.
@@ -20,7 +20,7 @@ pub type Pieces = mpsc::Receiver<io::Result<Bytes>>;
 /// # Errors
 /// The root is gone.
 pub async fn export(engine: &Engine, container: &Container) -> Result<Pieces> {
-    let root = Root::of(engine, container, Access::Read).await?;
+    let root = Root::bare(engine, container).await?;
     engine.tell_container("export", container, &[]);
     Ok(written(move |writer| {
         let directory = rustix::fs::openat(

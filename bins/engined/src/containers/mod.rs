@@ -42,6 +42,7 @@ pub mod user;
 pub mod versions;
 pub mod wait;
 pub mod websocket;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
@@ -62,6 +63,8 @@ pub struct Container {
     pub id: String,
     directory: PathBuf,
     record: RwLock<Arc<Record>>,
+    /// Held while the record is written to disk.
+    writing: Mutex<()>,
     /// Held by whoever moves the container from one phase to another.
     pub moving: tokio::sync::Mutex<()>,
     /// What `wait` looks at.
@@ -111,6 +114,7 @@ impl Container {
             id: record.id.clone(),
             directory,
             record: RwLock::new(Arc::new(record)),
+            writing: Mutex::default(),
             moving: tokio::sync::Mutex::new(()),
             progress: watch::Sender::new(progress),
             live: Mutex::default(),
@@ -145,15 +149,14 @@ impl Container {
     /// # Errors
     /// The record cannot be written.
     pub fn try_update(&self, promise: Promise, change: impl FnOnce(&mut Record)) -> Result<()> {
-        let changed = {
-            let mut record = self.record.write().expect("no panic while held");
-            change(Arc::make_mut(&mut record));
-            record.clone()
-        };
-        if changed.state.phase == Phase::Removing {
+        change(Arc::make_mut(&mut self.record.write().expect("no panic while held")));
+        // One after the other: whoever is last writes what is last.
+        let _writing = self.writing.lock().expect("no panic while held");
+        let newest = self.record();
+        if newest.state.phase == Phase::Removing {
             return Ok(());
         }
-        self.store(&changed, promise)
+        self.store(&newest, promise)
     }
 
     fn store(&self, record: &Record, promise: Promise) -> Result<()> {
@@ -163,5 +166,30 @@ impl Container {
     /// The lock on what lasts only as long as this process.
     pub fn live(&self) -> std::sync::MutexGuard<'_, Live> {
         self.live.lock().expect("no panic while held")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_changes_at_once_none_is_lost() {
+        const THREADS: i64 = 4;
+        const CHANGES: i64 = 100;
+        let directory = tempfile::tempdir().unwrap();
+        let container = Container::new(directory.path().to_owned(), Record::default());
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for _ in 0..CHANGES {
+                        container.try_update(Promise::Process, |record| record.restart_count += 1).unwrap();
+                    }
+                });
+            }
+        });
+        let kept = std::fs::read(directory.path().join("config.json")).unwrap();
+        let kept: Record = serde_json::from_slice(&kept).unwrap();
+        assert_eq!(kept.restart_count, THREADS * CHANGES);
     }
 }

@@ -8,7 +8,7 @@ use errdefs::{Error, Result};
 use runtime_spec::Spec;
 
 use super::held::Held;
-use super::rootfs::{Access, Root};
+use super::rootfs::Root;
 use super::spec::{HostDevice, Inputs, SecurityOptions};
 use super::user::Accounts;
 use super::{Container, Record};
@@ -28,7 +28,8 @@ pub async fn spec_for(engine: &Engine, container: &Container, record: &Record) -
     let mut held = Vec::new();
     let mut mounts = Vec::new();
     for (at, mount) in record.mounts.iter().enumerate() {
-        mounts.push(super::sources::mounted(engine, record, at, mount, &mut held).await?);
+        let place = engine.config.run("mounts").join(format!("{}-{at}", crate::identity::short(&record.id)));
+        mounts.push(super::sources::mounted(engine, record, mount, place, &mut held).await?);
     }
     // Outer directories first, so that no mount hides another.
     mounts.sort_by_key(|mount| mount.destination.matches('/').count());
@@ -65,7 +66,7 @@ pub async fn accounts(engine: &Engine, container: &Container, record: &Record) -
     if is_fresh && let Some(known) = engine.images.accounts(&record.chain_id) {
         return Ok(known);
     }
-    let accounts = Arc::new(Root::of(engine, container, Access::Read).await?.accounts());
+    let accounts = Arc::new(Root::bare(engine, container).await?.accounts());
     if is_fresh {
         engine.images.keep_accounts(&record.chain_id, accounts.clone());
     }

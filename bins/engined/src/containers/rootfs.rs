@@ -31,18 +31,39 @@ pub enum Access {
 pub struct Root(pub OwnedFd);
 
 impl Root {
-    /// The root of a container: the live one's own, or the snapshot of one that has none.
+    /// The root of a container with its mounts: the live one's own, or what the next start would show.
+    ///
+    /// # Errors
+    /// The snapshot or a mount's source is gone, or cannot be mounted.
+    pub async fn of(engine: &Engine, container: &Container, access: Access) -> Result<Root> {
+        if let Some(root) = Root::of_live(container) {
+            return root;
+        }
+        // Nobody starts or removes it meanwhile, nor lets go of its volumes.
+        let _moving = container.moving.lock().await;
+        match Root::of_live(container) {
+            Some(root) => root,
+            None => super::whole::of(engine, container, access).await,
+        }
+    }
+
+    fn of_live(container: &Container) -> Option<Result<Root>> {
+        let state = &container.record().state;
+        let is_live = state.phase.is_live() && state.pid != 0;
+        is_live.then(|| open(Path::new(&format!("/proc/{}/root", state.pid))))
+    }
+
+    /// The root of a container as it is to be read without its mounts, unless it runs.
     ///
     /// # Errors
     /// The snapshot is gone or cannot be mounted.
-    pub async fn of(engine: &Engine, container: &Container, access: Access) -> Result<Root> {
-        let state = &container.record().state;
-        if state.phase.is_live() && state.pid != 0 {
-            return open(Path::new(&format!("/proc/{}/root", state.pid)));
+    pub async fn bare(engine: &Engine, container: &Container) -> Result<Root> {
+        if let Some(root) = Root::of_live(container) {
+            return root;
         }
         let mounts = mounts(engine, container).await?;
         let at = engine.config.run("mounts").join(crate::identity::short(&crate::identity::new_id()));
-        tokio::task::spawn_blocking(move || mounted(&mounts, &at, access))
+        tokio::task::spawn_blocking(move || mounted(&mounts, &at, Access::Read))
             .await
             .map_err(|cause| Error::internal("cannot mount a root").with_source(cause))?
     }
@@ -119,9 +140,6 @@ pub fn with_mounted<T>(
     let [mount] = mounts else {
         return Err(Error::unimplemented(format!("cannot mount a root of {} mounts", mounts.len())));
     };
-    if mount.r#type == "bind" {
-        return work(open(Path::new(&mount.source))?);
-    }
     std::fs::create_dir_all(at).map_err(failed("make directory", at))?;
     let (flags, data) = options(mount, access);
     let step = |action: &str| {
@@ -130,14 +148,16 @@ pub fn with_mounted<T>(
     };
     let data = std::ffi::CString::new(data)
         .map_err(|_| Error::internal("cannot mount a root: an option holds a zero byte"))?;
-    let result =
+    let made = if mount.r#type == "bind" {
+        rustix::mount::mount_bind(mount.source.as_str(), at)
+    } else {
         rustix::mount::mount(mount.source.as_str(), at, mount.r#type.as_str(), flags, Some(data.as_c_str()))
-            .map_err(step("mount"))
-            .and_then(|()| {
-                let done = open(at).and_then(work);
-                rustix::mount::unmount(at, UnmountFlags::DETACH).map_err(step("unmount"))?;
-                done
-            });
+    };
+    let result = made.map_err(step("mount")).and_then(|()| {
+        let done = open(at).and_then(work);
+        rustix::mount::unmount(at, UnmountFlags::DETACH).map_err(step("unmount"))?;
+        done
+    });
     let _ = std::fs::remove_dir(at);
     result
 }

@@ -18,15 +18,16 @@ use crate::files::failed;
 use crate::supervisor;
 use crate::time::Time;
 
-/// One mount of a record with its path on the host; what must stand until the runtime has made its own is `held`.
+/// One mount of a record with its path on the host; what must stand at `place` until the runtime has made its own
+/// is `held`.
 ///
 /// # Errors
 /// The source is not there, or cannot be mounted.
 pub async fn mounted(
     engine: &Engine,
     record: &Record,
-    at: usize,
     mount: &MountRecord,
+    place: PathBuf,
     held: &mut Vec<Held>,
 ) -> Result<Mounted> {
     let mut mounted = Mounted {
@@ -37,7 +38,6 @@ pub async fn mounted(
         is_non_recursive: mount.is_non_recursive,
         ..Mounted::default()
     };
-    let place = engine.config.run("mounts").join(format!("{}-{at}", crate::identity::short(&record.id)));
     match &mount.source {
         Source::Bind { path } => {
             bind_source(path, mount.makes_source)?;
