@@ -29,7 +29,17 @@ const NOT_IMPLEMENTED: [&str; 8] = [
 
 /// Fields whose null says something: a container without an entry point of its own has not an empty one, and
 /// a command that runs has no exit code. Docker's own clients read them so.
-const MEANT: [&str; 4] = [".Entrypoint: null", ".Cmd: null", ".ExitCode: null", ".MemorySwappiness: null"];
+const MEANT: [&str; 8] = [
+    ".Entrypoint: null",
+    ".Cmd: null",
+    ".ExitCode: null",
+    ".MemorySwappiness: null",
+    // Nothing was asked for, which is not the same as asking for none.
+    ".IPAMConfig: null",
+    ".Aliases: null",
+    ".Links: null",
+    ".IPAM.Options: null",
+];
 
 #[test]
 fn every_operation_is_as_documented() {

@@ -14,6 +14,8 @@ record! {
         attach_stderr: bool,
         attach_stdout: bool,
         detach: bool,
+        /// docker-py writes it small.
+        #[serde(alias = "detachKeys")]
         detach_keys: String,
         env: Option<Vec<String>>,
         working_dir: String,

@@ -267,7 +267,9 @@ pub fn inspect(version: Version, mut shown: Inspect) -> Result<Box<RawValue>> {
 fn amend(version: Version, shown: &mut Inspect) {
     let name = shown.config.hostname.clone();
     let short = crate::identity::short(&shown.id).to_owned();
-    if version < Version(1, 45) {
+    // It has been on its networks by these names.
+    let has_started = !shown.state.started_at.starts_with("0001-");
+    if version < Version(1, 45) && has_started {
         for (network, endpoint) in &mut shown.network_settings.networks {
             if matches!(network.as_str(), "bridge" | "host" | "none" | "default") {
                 continue;

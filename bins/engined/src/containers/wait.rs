@@ -41,7 +41,8 @@ pub fn wait(
     async move {
         let met = progress
             .wait_for(|now| match condition {
-                Condition::NotRunning => !now.is_running,
+                // An end counts even when a restart follows it.
+                Condition::NotRunning => !now.is_running || now.exits > before.exits,
                 Condition::NextExit => now.exits > before.exits || now.is_removed,
                 Condition::Removed => now.is_removed,
             })

@@ -19,10 +19,6 @@ pub fn endpoints(engine: &Engine, record: &Record) -> BTreeMap<String, EndpointS
     let mut all = BTreeMap::new();
     for (name, wish) in &record.networks {
         let mut settings = wish.clone();
-        // The document knows no null here.
-        settings.ipam_config.get_or_insert_default();
-        settings.aliases.get_or_insert_default();
-        settings.links.get_or_insert_default();
         if let Some(known) = engine.networks.table.get(name) {
             settings.network_id.clone_from(&known.id);
             if known.is_custom() {
@@ -120,7 +116,11 @@ fn show(engine: &Engine, name: &str, known: &Known, with_containers: bool) -> Ne
         driver: known.driver(name).into(),
         enable_ipv4: known.bridge.as_ref().map_or(wish.enable_ipv4 != Some(false), |config| config.v4),
         enable_ipv6: bridge.as_ref().map_or(known.has_v6(), |bridge| bridge.v6.is_some()),
-        ipam: Ipam { driver: "default".into(), options: Some(BTreeMap::new()), config: Some(pools) },
+        ipam: Ipam {
+            driver: "default".into(),
+            options: wish.ipam.as_ref().and_then(|ipam| ipam.options.clone()),
+            config: Some(pools),
+        },
         internal: known.is_internal() || (known.is_config_only() && wish.internal),
         config_only: wish.config_only,
         config_from: wish.config_from.clone().unwrap_or_default(),
