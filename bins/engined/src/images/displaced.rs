@@ -27,9 +27,8 @@ pub struct Held {
 /// # Errors
 /// The supervisor refuses.
 pub async fn hold_name(engine: &Arc<Engine>, name: &str) -> Result<Option<Held>> {
-    let mut records = engine.images.records(engine).await?;
-    records.retain(|record| record.name == name);
-    hold(engine, records).await
+    let records = engine.images.records(engine).await?;
+    hold(engine, records.iter().filter(|record| record.name == name).cloned().collect()).await
 }
 
 /// Holds every image that has a name.
@@ -37,9 +36,8 @@ pub async fn hold_name(engine: &Arc<Engine>, name: &str) -> Result<Option<Held>>
 /// # Errors
 /// The supervisor refuses.
 pub async fn hold_all(engine: &Arc<Engine>) -> Result<Option<Held>> {
-    let mut records = engine.images.records(engine).await?;
-    records.retain(|record| !record.name.starts_with(DANGLING));
-    hold(engine, records).await
+    let records = engine.images.records(engine).await?;
+    hold(engine, records.iter().filter(|record| !record.name.starts_with(DANGLING)).cloned().collect()).await
 }
 
 async fn hold(engine: &Arc<Engine>, before: Vec<StoredImage>) -> Result<Option<Held>> {
@@ -92,10 +90,13 @@ pub async fn without_name(engine: &Engine, record: &StoredImage) -> Result<()> {
     let image = StoredImage {
         name: format!("{DANGLING}{}", digest_of(record)),
         target: record.target.clone(),
+        labels: record.labels.clone(),
         ..StoredImage::default()
     };
     let request = CreateImageRequest { image: Some(image), source_date_epoch: None };
-    match engine.supervisor.images().create(request).await {
+    let created = engine.supervisor.images().create(request).await;
+    engine.images.stored.changed();
+    match created {
         Err(status) if status.code() != tonic::Code::AlreadyExists => {
             Err(failed("keep an image without a name")(status))
         }

@@ -42,6 +42,7 @@ pub async fn inspect(engine: &Arc<Engine>, typed: &str, wish: &Wish) -> Result<I
     let tagged = record.updated_at.as_ref().map(|stamp| Time::of(Some(stamp)).rfc3339()).unwrap_or_default();
     Ok(ImageInspect {
         id: image.id.clone(),
+        parent: super::resolve::parent_of(&record),
         repo_tags: tags,
         repo_digests: digests,
         comment: document.comment.clone(),

@@ -22,6 +22,8 @@ pub struct Named {
     pub image: Arc<Image>,
     pub tags: Vec<String>,
     pub digests: Vec<String>,
+    /// The image that it was committed from.
+    pub parent: String,
     /// Names of its records in the store.
     pub records: Vec<String>,
     /// What the first of them points to.
@@ -48,6 +50,7 @@ pub async fn named(engine: &Engine) -> Result<Vec<Named>> {
             image: image.clone(),
             tags: Vec::new(),
             digests: Vec::new(),
+            parent: super::resolve::parent_of(&record),
             records: Vec::new(),
             target: record.target.as_ref().map(super::manifests::descriptor_of).unwrap_or_default(),
         });
@@ -165,6 +168,7 @@ async fn row(engine: &Engine, named: Named, at: Time, shared_size: i64) -> Resul
         containers: -1,
         created: at.seconds(),
         id: named.image.id.clone(),
+        parent_id: named.parent,
         labels: named.image.config.labels.clone(),
         repo_digests: Some(named.digests),
         repo_tags: Some(named.tags),

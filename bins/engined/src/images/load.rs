@@ -1,5 +1,6 @@
 //! Loading archives: docker-archive or OCI layout, compressed or not.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -140,8 +141,10 @@ async fn under_full_name(engine: &Arc<Engine>, name: String) -> Result<String> {
     let answer = images.get(GetImageRequest { name: name.clone() }).await;
     let found = supervisor::optional(answer, "look for an image")?;
     let Some(target) = found.and_then(|answer| answer.image?.target) else { return Ok(name) };
-    super::tag::put(engine, &full, target).await?;
+    super::tag::put(engine, &full, target, HashMap::new()).await?;
     let request = DeleteImageRequest { name, ..DeleteImageRequest::default() };
-    supervisor::optional(images.delete(request).await, "rename an image")?;
+    let deleted = images.delete(request).await;
+    engine.images.stored.changed();
+    supervisor::optional(deleted, "rename an image")?;
     Ok(full)
 }

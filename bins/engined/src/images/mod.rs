@@ -14,6 +14,7 @@ pub mod progress;
 pub mod prune;
 pub mod pull;
 pub mod push;
+mod records;
 pub mod registry;
 pub mod remove;
 pub mod remove_platforms;
@@ -104,6 +105,8 @@ pub struct Images {
     accounts: Mutex<HashMap<String, Arc<Accounts>>>,
     sizes: Mutex<HashMap<String, i64>>,
     connections: registry::Connections,
+    /// What the store holds, by name.
+    pub stored: records::Records,
 }
 
 impl Images {

@@ -97,7 +97,7 @@ async fn pull_one(engine: &Arc<Engine>, wish: &Wish, report: &Report) -> Result<
         name.tag().map_or_else(|| name.digest().map(ToString::to_string).unwrap_or_default(), str::to_owned);
     report.heading(&shown, &format!("Pulling from {}", short_repository(name)));
     let before =
-        engine.images.records(engine).await?.into_iter().find(|record| record.name == name.canonical());
+        engine.images.records(engine).await?.iter().find(|record| record.name == name.canonical()).cloned();
     let store = ImageStore {
         name: name.canonical(),
         platforms: vec![wish.platform.clone()],
@@ -120,7 +120,7 @@ async fn pull_one(engine: &Arc<Engine>, wish: &Wish, report: &Report) -> Result<
     })?;
     super::displaced::settle(held).await?;
     let record =
-        engine.images.records(engine).await?.into_iter().find(|record| record.name == name.canonical());
+        engine.images.records(engine).await?.iter().find(|record| record.name == name.canonical()).cloned();
     let digest =
         record.as_ref().map(|record| super::resolve::digest_of(record).to_owned()).unwrap_or_default();
     // Another platform of the same index may be here from now on.
@@ -236,6 +236,7 @@ pub async fn transfer(
     let mut client = engine.supervisor.transfer();
     let following = tokio::spawn(follow(stream, report.clone(), direction));
     let result = client.transfer(request).await;
+    engine.images.stored.changed();
     if let Some(serving) = serving {
         serving.abort();
     }

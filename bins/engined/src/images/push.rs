@@ -47,7 +47,7 @@ pub async fn push(engine: Arc<Engine>, wish: Wish, report: Report) -> Result<()>
         return push_one(&engine, &wish, &wish.name, &report).await;
     }
     let mut found = false;
-    for record in engine.images.records(&engine).await? {
+    for record in engine.images.records(&engine).await?.iter() {
         let Ok(name) = Reference::parse_normalized(&record.name) else { continue };
         if name.name() == wish.name.name() && name.tag().is_some() && name.digest().is_none() {
             found = true;

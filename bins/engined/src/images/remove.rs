@@ -111,7 +111,9 @@ pub async fn delete(
         // The last deletion waits for the collector, so that the space is free when we answer.
         let sync = is_last && at + 1 == records.len();
         let request = DeleteImageRequest { name: name.clone(), sync, ..DeleteImageRequest::default() };
-        engine.supervisor.images().delete(request).await.map_err(failed(format!("remove image {name}")))?;
+        let removed = engine.supervisor.images().delete(request).await;
+        engine.images.stored.changed();
+        removed.map_err(failed(format!("remove image {name}")))?;
         if !name.starts_with(DANGLING)
             && let Ok(name) = Reference::parse_normalized(name)
         {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use containerd_api::services::images::v1::{GetImageRequest, Image as StoredImage, ListImagesRequest};
+use containerd_api::services::images::v1::{Image as StoredImage, ListImagesRequest};
 use engine_api::image::{Descriptor, Platform};
 use errdefs::{Error, Result};
 use reference::{AnyReference, Reference};
@@ -11,12 +11,15 @@ use super::manifests::{Either, attested, platform_of};
 use super::platform::{fits, shown};
 use super::{Document, Image, Images, Layer, chain_id};
 use crate::engine::Engine;
-use crate::supervisor::{failed, optional};
+use crate::supervisor::failed;
 
 /// The type of a manifest that does not say it.
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Prefix of records that keep an image without a name.
 pub const DANGLING: &str = "moby-dangling@";
+
+/// Label of a record by which dockerd keeps the identifier of the image that this one was committed from.
+pub const PARENT: &str = "org.mobyproject.image.parent";
 
 /// The host's architecture in Go's words.
 pub fn architecture() -> &'static str {
@@ -96,18 +99,18 @@ impl Images {
     }
 
     async fn by_name(&self, engine: &Engine, name: &Reference) -> Result<Option<StoredImage>> {
-        let get = GetImageRequest { name: name.canonical() };
-        let found = optional(engine.supervisor.images().get(get).await, "look for an image")?;
-        if let Some(record) = found.and_then(|answer| answer.image) {
-            return Ok(Some(record));
+        let records = self.records(engine).await?;
+        let canonical = name.canonical();
+        if let Some(record) = records.iter().find(|record| record.name == canonical) {
+            return Ok(Some(record.clone()));
         }
         let Some(digest) = name.digest() else { return Ok(None) };
         // NAME@DIGEST is meant whatever tag keeps that digest.
-        let records = self.records(engine).await?;
-        Ok(records.into_iter().find(|record| {
+        let is_meant = |record: &&StoredImage| {
             digest_of(record) == digest.as_str()
                 && Reference::parse_normalized(&record.name).is_ok_and(|other| other.name() == name.name())
-        }))
+        };
+        Ok(records.iter().find(is_meant).cloned())
     }
 
     async fn by_id(&self, engine: &Engine, typed: &str) -> Result<(StoredImage, Arc<Image>)> {
@@ -129,18 +132,24 @@ impl Images {
         found.ok_or_else(|| missing(typed))
     }
 
-    /// The store's records.
+    /// The store's records; asked for once as long as nothing changes.
     ///
     /// # Errors
     /// The supervisor does not answer.
-    pub async fn records(&self, engine: &Engine) -> Result<Vec<StoredImage>> {
+    pub async fn records(&self, engine: &Engine) -> Result<Arc<Vec<StoredImage>>> {
+        let asked = match self.stored.known() {
+            Ok(known) => return Ok(known),
+            Err(asked) => asked,
+        };
         let answer = engine
             .supervisor
             .images()
             .list(ListImagesRequest::default())
             .await
             .map_err(failed("list images"))?;
-        Ok(answer.into_inner().images)
+        let all = Arc::new(answer.into_inner().images);
+        self.stored.keep(asked, &all);
+        Ok(all)
     }
 
     /// All records whose image can run here.
@@ -149,9 +158,9 @@ impl Images {
     /// The supervisor does not answer.
     pub async fn all(&self, engine: &Engine) -> Result<Vec<(StoredImage, Arc<Image>)>> {
         let mut all = Vec::new();
-        for record in self.records(engine).await? {
-            match self.read(engine, &record).await {
-                Ok(image) => all.push((record, image)),
+        for record in self.records(engine).await?.iter() {
+            match self.read(engine, record).await {
+                Ok(image) => all.push((record.clone(), image)),
                 Err(error) if error.kind() == errdefs::Kind::Unavailable => return Err(error),
                 Err(error) => {
                     tracing::debug!(image = record.name, error = %error.chain(), "an image is left out")
@@ -186,6 +195,11 @@ impl Images {
     pub fn forget(&self, target: &str) {
         self.by_target.lock().expect("no panic while held").remove(target);
     }
+}
+
+/// The image that a record's was committed from; empty for every other.
+pub fn parent_of(record: &StoredImage) -> String {
+    record.labels.get(PARENT).cloned().unwrap_or_default()
 }
 
 /// Digest that a record points to.

@@ -1,6 +1,6 @@
 //! One more name for an image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use containerd_api::services::images::v1::{CreateImageRequest, Image as StoredImage, UpdateImageRequest};
@@ -26,27 +26,34 @@ pub async fn tag(engine: &Arc<Engine>, typed: &str, repository: &str, tag: &str)
         name = name.with_tag(tag).map_err(bad)?;
     }
     let name = name.with_default_tag();
-    put(engine, &name.canonical(), record.target.unwrap_or_default()).await?;
+    put(engine, &name.canonical(), record.target.unwrap_or_default(), record.labels).await?;
     let attributes = BTreeMap::from([("name".to_owned(), name.familiar())]);
     engine.events.tell("image", "tag", &image.id, attributes);
     Ok(())
 }
 
-/// Makes a record point at content. What it pointed at before stays as an image without a name.
+/// Makes a record with labels point at content. What it pointed at before stays as an image without a name.
 ///
 /// # Errors
 /// The supervisor refuses.
-pub async fn put(engine: &Arc<Engine>, name: &str, target: Descriptor) -> Result<()> {
+pub async fn put(
+    engine: &Arc<Engine>,
+    name: &str,
+    target: Descriptor,
+    labels: HashMap<String, String>,
+) -> Result<()> {
     let mut images = engine.supervisor.images();
-    let image = StoredImage { name: name.to_owned(), target: Some(target), ..StoredImage::default() };
-    match images.create(CreateImageRequest { image: Some(image.clone()), source_date_epoch: None }).await {
+    let image = StoredImage { name: name.to_owned(), target: Some(target), labels, ..StoredImage::default() };
+    let created =
+        images.create(CreateImageRequest { image: Some(image.clone()), source_date_epoch: None }).await;
+    engine.images.stored.changed();
+    match created {
         Ok(_) => Ok(()),
         Err(status) if status.code() == tonic::Code::AlreadyExists => {
             let held = super::displaced::hold_name(engine, name).await?;
-            images
-                .update(UpdateImageRequest { image: Some(image), ..Default::default() })
-                .await
-                .map_err(failed("tag an image"))?;
+            let moved = images.update(UpdateImageRequest { image: Some(image), ..Default::default() }).await;
+            engine.images.stored.changed();
+            moved.map_err(failed("tag an image"))?;
             super::displaced::settle(held).await
         }
         Err(status) => Err(failed("tag an image")(status)),

@@ -1,4 +1,4 @@
-//! What happens to tasks, as the supervisor tells it.
+//! What happens to tasks and images, as the supervisor tells it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use containerd_api::events::{TaskExit, TaskOom};
 use containerd_api::services::events::v1::SubscribeRequest;
 use containerd_api::types::Envelope;
 use containerd_api::unpack;
+use tokio::sync::oneshot;
 use tokio_stream::StreamExt;
 
 use crate::containers::exited;
@@ -21,7 +22,9 @@ const RETRY: Duration = Duration::from_millis(100);
 /// before is looked up.
 pub async fn follow(engine: Arc<Engine>) {
     loop {
-        match listen(&engine).await {
+        let ended = listen(&engine).await;
+        engine.images.stored.told(false);
+        match ended {
             Ok(()) => tracing::warn!("the supervisor ended the event stream"),
             Err(status) => tracing::debug!(%status, "cannot follow the supervisor's events"),
         }
@@ -31,14 +34,17 @@ pub async fn follow(engine: Arc<Engine>) {
 
 async fn listen(engine: &Arc<Engine>) -> Result<(), tonic::Status> {
     let namespace = &engine.config.flags.containerd_namespace;
-    let request = SubscribeRequest { filters: vec![format!("namespace=={namespace},topic~=|^/tasks/|")] };
+    let of = |noun: &str| format!("namespace=={namespace},topic~=|^/{noun}/|");
+    let request = SubscribeRequest { filters: ["tasks", "images"].map(of).to_vec() };
     let mut client = engine.supervisor.events();
     // Some servers send no headers before the first event, so nobody waits for the answer here:
     // the look-up runs beside it, behind a call that the server takes after the subscription.
+    let (follows, mut followed) = oneshot::channel();
     let look_up = tokio::spawn({
         let engine = engine.clone();
         async move {
             if engine.supervisor.hello().await.is_ok() {
+                let _ = follows.send(());
                 crate::containers::reconcile::all(&engine).await;
             }
         }
@@ -50,13 +56,25 @@ async fn listen(engine: &Arc<Engine>) -> Result<(), tonic::Status> {
             return Err(status);
         }
     };
-    while let Some(envelope) = stream.next().await {
-        act(engine, envelope?).await;
+    let mut is_followed = false;
+    loop {
+        tokio::select! {
+            envelope = stream.next() => match envelope {
+                Some(envelope) => act(engine, envelope?).await,
+                None => return Ok(()),
+            },
+            said = &mut followed, if !is_followed => {
+                is_followed = true;
+                engine.images.stored.told(said.is_ok());
+            }
+        }
     }
-    Ok(())
 }
 
 async fn act(engine: &Arc<Engine>, envelope: Envelope) {
+    if envelope.topic.starts_with("/images/") {
+        return engine.images.stored.changed();
+    }
     let Some(event) = envelope.event else { return };
     if let Ok(exit) = unpack::<TaskExit>(&event) {
         let at = Time::of(exit.exited_at.as_ref());

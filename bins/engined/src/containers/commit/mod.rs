@@ -58,13 +58,10 @@ pub async fn commit(engine: &Arc<Engine>, wish: Wish) -> Result<Committed> {
     super::create::complete(&mut config, &record.config)?;
     config.image.clear();
     config.hostname.clear();
-    let is_paused = wish.pauses && record.state.phase == Phase::Running;
-    if is_paused {
-        pause::pause(engine, &container).await?;
-    }
+    let is_paused = wish.pauses && pause::unless_ended(engine, &container).await?;
     let layer = diff(engine, &container).await;
     if is_paused {
-        pause::unpause(engine, &container).await?;
+        pause::unpause_unless_ended(engine, &container).await?;
     }
     let layer = layer?;
     let diff_id = layer.annotations.get("containerd.io/uncompressed").cloned().unwrap_or_default();
@@ -104,7 +101,8 @@ pub async fn commit(engine: &Arc<Engine>, wish: Wish) -> Result<Committed> {
         ..Descriptor::default()
     };
     let name = name_of(&wish, &digest)?;
-    crate::images::tag::put(engine, &name, target).await?;
+    let labels = [(crate::images::resolve::PARENT.to_owned(), image.id.clone())].into();
+    crate::images::tag::put(engine, &name, target, labels).await?;
     // It has a size and can be run at once.
     let image = engine.images.find(engine, &config_digest).await?;
     crate::images::unpack(engine, &image).await?;
