@@ -45,6 +45,15 @@ fn a_network_has_both_families() {
     story.end();
 }
 
+/// The answer 10.20.30.40 to a query for an address.
+fn address_answer(query: &[u8]) -> Vec<u8> {
+    let end = query[12..].iter().position(|byte| *byte == 0).map_or(query.len(), |at| 12 + at + 5);
+    let mut answer = query[..end].to_vec();
+    answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+    answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 10, 20, 30, 40]);
+    answer
+}
+
 /// Answers every query for an address with 10.20.30.40.
 fn resolver(address: &str) -> UdpSocket {
     let socket = UdpSocket::bind((address, 53)).expect("a port for a name server");
@@ -52,10 +61,7 @@ fn resolver(address: &str) -> UdpSocket {
     std::thread::spawn(move || {
         let mut query = [0; 512];
         while let Ok((length, from)) = server.recv_from(&mut query) {
-            let end = query[12..length].iter().position(|byte| *byte == 0).map_or(length, |at| 12 + at + 5);
-            let mut answer = query[..end].to_vec();
-            answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
-            answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 10, 20, 30, 40]);
+            let answer = address_answer(&query[..length]);
             let _ = server.send_to(&answer, from);
         }
     });
@@ -102,6 +108,82 @@ fn names_from_elsewhere_come_by_the_hosts_loopback() {
     assert_eq!(elsewhere, "10.20.30.40", "the second server answers when nobody listens on the first");
     assert!(own.starts_with("172.") || own.starts_with("192.168."), "{asked}");
     ctl.call(["network", "rm", "crew"]).expect();
+    story.end();
+}
+
+/// Answers queries as [`resolver`] does, but none before the file `gate` is there.
+fn slow_resolver(address: &str, gate: std::path::PathBuf) {
+    let socket = UdpSocket::bind((address, 53)).expect("a port for a name server");
+    rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 8 << 20).expect("room for queries");
+    socket.set_read_timeout(Some(std::time::Duration::from_millis(20))).unwrap();
+    std::thread::spawn(move || {
+        let (mut query, mut waiting) = ([0; 512], Vec::new());
+        loop {
+            if let Ok((length, from)) = socket.recv_from(&mut query) {
+                waiting.push((address_answer(&query[..length]), from));
+            }
+            if gate.exists() {
+                for (answer, from) in waiting.drain(..) {
+                    let _ = socket.send_to(&answer, from);
+                }
+            }
+        }
+    });
+}
+
+/// Asks a thousand names of others and a thousand times its own name at once. The own must be answered while the
+/// server of the others says nothing; then it may speak, and all others must be answered as well.
+const ASK_MUCH: &str = r#"
+import resource, select, socket, struct, sys, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+def query(name, number):
+    labels = b"".join(bytes([len(p)]) + p.encode() for p in name.split("."))
+    return struct.pack(">HHHHHH", number, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", 1, 1)
+def burst(names):
+    sockets = {}
+    for number, name in enumerate(names):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.connect(("127.0.0.11", 53))
+        sockets[s.fileno()] = (s, number, query(name, number))
+    for s, _, message in sockets.values():
+        s.send(message)
+    return sockets
+def take(sockets, patience):
+    poll = select.poll()
+    for fd in sockets:
+        poll.register(fd, select.POLLIN)
+    left, taken, end = dict(sockets), [], time.monotonic() + patience
+    while left and time.monotonic() < end:
+        for fd, _ in poll.poll(100):
+            s, number, _ = left.pop(fd)
+            poll.unregister(fd)
+            answer = s.recv(512)
+            assert struct.unpack(">H", answer[:2])[0] == number
+            taken.append(socket.inet_ntoa(answer[-4:]) if answer[7] else "none")
+    return taken
+others = burst([f"n{i}.example" for i in range(1000)])
+own = take(burst(["asker"] * 1000), 30)
+early = take(others, 0.2)
+open("/gate/open", "w").close()
+rest = take(others, 30)
+print(len(own), len(set(own)), len(early), len(rest), *set(rest))
+"#;
+
+#[test]
+fn a_thousand_names_are_asked_at_once() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    let gate = story.path("gate");
+    std::fs::create_dir(&gate).unwrap();
+    slow_resolver("127.0.0.76", gate.join("open"));
+    ctl.call(["network", "create", "crowd"]).expect();
+    let asked = ctl
+        .call(["run", "--rm", "--name", "asker", "--network", "crowd", "--dns", "127.0.0.76"])
+        .args(["-v", &format!("{}:/gate", gate.display()), "-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro"])
+        .args(["-v", "/lib64:/lib64:ro", "busybox", "/usr/bin/python3", "-c", ASK_MUCH])
+        .expect();
+    assert_eq!(asked, "1000 1 0 1000 10.20.30.40");
+    ctl.call(["network", "rm", "crowd"]).expect();
     story.end();
 }
 

@@ -25,6 +25,8 @@ pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 const MAP: &str = "resolver";
 const OUTPUT: &str = "output";
 const PORT: u16 = 53;
+/// Room for queries that come at once: the kernel counts 768 bytes for a short one.
+const RECEIVED_BYTES: usize = 8 << 20;
 
 /// Sockets that get what a namespace asks its resolver. They do not block.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ impl Netns {
         let open = || -> std::io::Result<Resolver> {
             let udp = UdpSocket::bind((RESOLVER, 0))?;
             let tcp = TcpListener::bind((RESOLVER, 0))?;
+            rustix::net::sockopt::set_socket_recv_buffer_size_force(&udp, RECEIVED_BYTES)
+                .or_else(|_| rustix::net::sockopt::set_socket_recv_buffer_size(&udp, RECEIVED_BYTES))?;
             udp.set_nonblocking(true)?;
             tcp.set_nonblocking(true)?;
             Ok(Resolver { udp, tcp })

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::message::answers;
@@ -70,12 +70,17 @@ async fn ask(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     let socket = UdpSocket::bind(any).await?;
     socket.connect(server).await?;
     socket.send(query).await?;
-    let mut buffer = vec![0; ANSWER_LIMIT_BYTES];
     loop {
-        let length = socket.recv(&mut buffer).await?;
-        if answers(query, &buffer[..length]) {
-            buffer.truncate(length);
-            return Ok(buffer);
+        // Those who wait for answers hold no memory for them.
+        socket.readable().await?;
+        let mut buffer = vec![0; ANSWER_LIMIT_BYTES];
+        match socket.try_recv(&mut buffer) {
+            Ok(length) if answers(query, &buffer[..length]) => {
+                buffer.truncate(length);
+                return Ok(buffer);
+            }
+            Err(cause) if cause.kind() != io::ErrorKind::WouldBlock => return Err(cause),
+            _ => {}
         }
     }
 }
@@ -91,7 +96,7 @@ async fn ask_by_stream(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> 
 ///
 /// # Errors
 /// The stream ends.
-pub async fn read_framed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub async fn read_framed(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let length = stream.read_u16().await?;
     let mut message = vec![0; usize::from(length)];
     stream.read_exact(&mut message).await?;
@@ -102,7 +107,7 @@ pub async fn read_framed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// The stream is closed, or the message is longer than any.
-pub async fn write_framed(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+pub async fn write_framed(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
     let length = u16::try_from(message.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut framed = length.to_be_bytes().to_vec();
     framed.extend_from_slice(message);

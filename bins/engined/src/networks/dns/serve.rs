@@ -8,7 +8,7 @@ use std::time::Duration;
 use errdefs::{Error, Result};
 use network::{Netns, Resolver};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 use super::forward::{Transport, forward, read_framed, write_framed};
@@ -17,8 +17,16 @@ use crate::containers::Container;
 use crate::engine::Engine;
 use crate::networks::{files, told};
 
-/// Queries of one container that wait for others' answers at once, and streams that are open.
-const PARALLEL: usize = 1024;
+/// Queries of one container that others are asked at once; each takes a socket or more. The rest wait for their turn.
+const PARALLEL: usize = 512;
+/// Queries of one container that wait for others' answers or for their turn. More are not heard.
+const WAITING: usize = 8192;
+/// How long a query waits for its turn: its client asks again.
+const TURN: Duration = Duration::from_secs(5);
+/// Streams of one container that are open.
+const STREAMS: usize = 256;
+/// Answers of one stream that its client has not taken yet.
+const UNTAKEN: usize = 64;
 /// A stream that says nothing for so long is closed.
 const IDLE: Duration = Duration::from_secs(10);
 /// Longest message over UDP.
@@ -39,6 +47,8 @@ struct Asked {
     engine: Weak<Engine>,
     container: Weak<Container>,
     under_way: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
 }
 
 /// Answers what comes to a container's resolver from now on.
@@ -53,6 +63,8 @@ pub fn serve(engine: &Arc<Engine>, container: &Arc<Container>, resolver: Resolve
         engine: Arc::downgrade(engine),
         container: Arc::downgrade(container),
         under_way: Arc::new(Semaphore::new(PARALLEL)),
+        waiting: Arc::new(Semaphore::new(WAITING)),
+        streams: Arc::new(Semaphore::new(STREAMS)),
     };
     let task = tokio::spawn(async move {
         tokio::join!(datagrams(asked.clone(), udp), streams(asked, tcp));
@@ -100,15 +112,32 @@ async fn datagrams(asked: Asked, socket: Arc<UdpSocket>) {
             Some(Resolved::Elsewhere(query)) => query,
             None => continue,
         };
-        // Who asks faster than others answer asks in vain, and asks again.
-        let Ok(permit) = asked.under_way.clone().try_acquire_owned() else { continue };
-        let (socket, message) = (socket.clone(), message.to_vec());
-        tokio::spawn(async move {
-            let answer = query.answer(&message, Transport::Udp).await;
+        let socket = socket.clone();
+        elsewhere(&asked, query, message.to_vec(), Transport::Udp, move |answer| async move {
             let _ = socket.send_to(&answer, client).await;
-            drop(permit);
         });
     }
+}
+
+/// Has others answer a query, in its turn, and gives the answer back. Who asks faster than others answer asks in
+/// vain, and asks again.
+fn elsewhere<F: Future<Output = ()> + Send>(
+    asked: &Asked,
+    query: Forwarded,
+    message: Vec<u8>,
+    transport: Transport,
+    give: impl FnOnce(Vec<u8>) -> F + Send + 'static,
+) {
+    let Ok(place) = asked.waiting.clone().try_acquire_owned() else { return };
+    let under_way = asked.under_way.clone();
+    tokio::spawn(async move {
+        if let Ok(Ok(turn)) = tokio::time::timeout(TURN, under_way.acquire_owned()).await {
+            let answer = query.answer(&message, transport).await;
+            drop(turn);
+            give(answer).await;
+        }
+        drop(place);
+    });
 }
 
 async fn streams(asked: Asked, listener: TcpListener) {
@@ -117,7 +146,7 @@ async fn streams(asked: Asked, listener: TcpListener) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Ok(permit) = asked.under_way.clone().try_acquire_owned() else { continue };
+        let Ok(permit) = asked.streams.clone().try_acquire_owned() else { continue };
         let asked = asked.clone();
         tokio::spawn(async move {
             stream_of_queries(asked, stream).await;
@@ -126,17 +155,35 @@ async fn streams(asked: Asked, listener: TcpListener) {
     }
 }
 
-async fn stream_of_queries(asked: Asked, mut stream: TcpStream) {
-    while let Ok(Ok(message)) = tokio::time::timeout(IDLE, read_framed(&mut stream)).await {
-        let answer = match resolve(&asked, &message, Transport::Tcp) {
-            Some(Resolved::Here(answer)) => answer,
-            Some(Resolved::Elsewhere(query)) => query.answer(&message, Transport::Tcp).await,
-            None => return,
-        };
-        if write_framed(&mut stream, &answer).await.is_err() {
-            return;
+/// Answers each query of a stream as soon as its answer is there, in whatever order that is (RFC 7766, 6.2.1.1).
+async fn stream_of_queries(asked: Asked, stream: TcpStream) {
+    let (mut reader, mut writer) = stream.into_split();
+    let (send, mut answers) = mpsc::channel::<Vec<u8>>(UNTAKEN);
+    let writing = tokio::spawn(async move {
+        while let Some(answer) = answers.recv().await {
+            if write_framed(&mut writer, &answer).await.is_err() {
+                return;
+            }
+        }
+    });
+    while let Ok(Ok(message)) = tokio::time::timeout(IDLE, read_framed(&mut reader)).await {
+        match resolve(&asked, &message, Transport::Tcp) {
+            Some(Resolved::Here(answer)) => {
+                if send.send(answer).await.is_err() {
+                    break;
+                }
+            }
+            Some(Resolved::Elsewhere(query)) => {
+                let send = send.clone();
+                elsewhere(&asked, query, message, Transport::Tcp, move |answer| async move {
+                    let _ = send.send(answer).await;
+                });
+            }
+            None => break,
         }
     }
+    drop(send);
+    let _ = writing.await;
 }
 
 /// Where the answer to a message comes from.
