@@ -154,5 +154,5 @@ async fn forward(client: &mut Option<Client>, address: &str, envelope: Envelope)
 
 async fn connect(address: &str) -> Option<Client> {
     let path = address.strip_prefix("unix://").unwrap_or(address);
-    UnixStream::connect(path).await.ok().map(Client::new)
+    Client::new(UnixStream::connect(path).await.ok()?).ok()
 }

@@ -1,6 +1,6 @@
 //! The calling side.
 
-use crate::connection::{Reader, spawn_writer};
+use crate::connection::{Reader, halves, spawn_writer};
 use crate::frame::{self, Header, MessageType, Received};
 use crate::message::{KeyValue, Request, Response};
 use crate::{Error, Status};
@@ -49,13 +49,16 @@ struct Calls {
 
 impl Client {
     /// Takes over a connected socket. Call it inside a tokio runtime.
-    pub fn new(stream: UnixStream) -> Client {
-        let (read, write) = stream.into_split();
-        let (frames, _) = spawn_writer(write);
+    ///
+    /// # Errors
+    /// The socket cannot be watched.
+    pub fn new(stream: UnixStream) -> std::io::Result<Client> {
+        let (reader, writer) = halves(stream)?;
+        let (frames, _) = spawn_writer(writer);
         let calls = Arc::new(Mutex::new(Calls { next: 1, waiting: Some(HashMap::new()) }));
         let (ended, closed) = watch::channel(false);
-        let reader = tokio::spawn(receive(Reader::new(read), calls.clone(), ended)).abort_handle();
-        Client { shared: Arc::new(Shared { calls, frames, reader }), closed }
+        let reader = tokio::spawn(receive(reader, calls.clone(), ended)).abort_handle();
+        Ok(Client { shared: Arc::new(Shared { calls, frames, reader }), closed })
     }
 
     /// Calls `service`'s `method` and waits for its answer.

@@ -1,7 +1,7 @@
 //! The answering side.
 
 use crate::Status;
-use crate::connection::{Reader, spawn_writer};
+use crate::connection::{halves, spawn_writer};
 use crate::frame::{self, Header, MessageType, Received};
 use crate::message::{Request, Response};
 use bytes::Bytes;
@@ -148,9 +148,9 @@ impl Server {
 
     /// Answers one connection until it ends or `stopped` turns true.
     pub async fn serve_connection(self: Arc<Self>, stream: UnixStream, mut stopped: watch::Receiver<bool>) {
-        let (read, write) = stream.into_split();
-        let mut reader = Reader::new(read);
-        let (frames, writer) = spawn_writer(write);
+        // Without memory to watch it there is no connection: its client learns so.
+        let Ok((mut reader, writer)) = halves(stream) else { return };
+        let (frames, writer) = spawn_writer(writer);
         let (end, ended) = watch::channel(false);
         let mut calls = JoinSet::new();
         let mut last = 0;

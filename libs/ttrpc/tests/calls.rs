@@ -58,7 +58,7 @@ fn start() -> Running {
 }
 
 async fn connect(running: &Running) -> Client {
-    Client::new(UnixStream::connect(&running.path).await.unwrap())
+    Client::new(UnixStream::connect(&running.path).await.unwrap()).unwrap()
 }
 
 fn refusal(result: Result<Bytes, Error>) -> (Kind, String) {

@@ -190,7 +190,7 @@ impl Shim {
             ..Default::default()
         };
         let address = bootstrap(daemon, &id, &path, &options, start)?;
-        let client = Client::new(UnixStream::connect(&address).await.unwrap());
+        let client = Client::new(UnixStream::connect(&address).await.unwrap()).unwrap();
         let mut shim = Shim { id, bundle: path, client, address, options, pid: 0, ended: false };
         let request = ConnectRequest { id: shim.id.clone() };
         shim.pid = shim.call::<_, ConnectResponse>("Connect", &request).await.unwrap().shim_pid;

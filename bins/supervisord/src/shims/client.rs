@@ -31,10 +31,9 @@ impl TaskClient {
             Error::new(kind, format!("cannot connect to the shim at {}", bootstrap.address))
                 .with_source(cause)
         })?;
-        let stream = tokio::net::UnixStream::from_std(stream)
-            .map_err(|e| Error::internal("cannot register a shim's socket").with_source(e))?;
+        let ttrpc = tokio::net::UnixStream::from_std(stream).and_then(ttrpc::Client::new);
         Ok(TaskClient {
-            ttrpc: ttrpc::Client::new(stream),
+            ttrpc: ttrpc.map_err(|e| Error::internal("cannot register a shim's socket").with_source(e))?,
             version: AtomicI32::new(bootstrap.version),
             metadata: vec![("containerd-namespace-ttrpc".to_owned(), namespace.to_owned())],
         })

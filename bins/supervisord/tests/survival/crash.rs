@@ -389,7 +389,7 @@ async fn a_deletion_that_a_former_life_asked_for_is_finished() {
         let bootstrap = std::fs::read(stage.bundles().join(id).join("bootstrap.json")).unwrap();
         let bootstrap: serde_json::Value = serde_json::from_slice(&bootstrap).unwrap();
         let socket = bootstrap["address"].as_str().unwrap().trim_start_matches("unix://").to_owned();
-        let shim = ttrpc::Client::new(tokio::net::UnixStream::connect(socket).await.unwrap());
+        let shim = ttrpc::Client::new(tokio::net::UnixStream::connect(socket).await.unwrap()).unwrap();
         let request = DeleteRequest { id: id.into(), exec_id: String::new() };
         let options = ttrpc::CallOptions::default();
         let deleted: DeleteResponse =
