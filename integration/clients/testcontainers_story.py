@@ -1,6 +1,7 @@
 """testcontainers on the engine that DOCKER_HOST names: containers of a test, ready when they say so, gone at its end."""
 
 import socket
+import time
 
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
@@ -9,6 +10,7 @@ from testcontainers.core.waiting_utils import wait_for_logs
 
 import docker
 
+began = int(time.time()) - 1
 SERVER = ["sh", "-c", "echo ready to serve; while true; do echo served | nc -l -p 8000; done"]
 
 with DockerContainer("busybox").with_command(SERVER).with_exposed_ports(8000).with_env("MODE", "test") as server:
@@ -34,3 +36,28 @@ with Network() as network:
 
 with DockerContainer("busybox").with_command(["sh", "-c", "cat /given/file; sleep 100"]).with_volume_mapping("/etc", "/given") as reader:
     assert reader.exec(["ls", "/given/passwd"]).exit_code == 0
+
+# What one container writes into a volume, another reads; the one that it is given to is asked by its own streams.
+client = docker.from_env()
+volume = client.volumes.create("tc-volume")
+with DockerContainer("busybox").with_command(["sh", "-c", "echo kept > /v/f; echo done; sleep 100"]).with_volume_mapping("tc-volume", "/v", "rw") as writer:
+    wait_for_logs(writer, "done", timeout=20)
+reader = DockerContainer("busybox").with_command(["cat"]).with_kwargs(stdin_open=True)
+with reader.with_volume_mapping("tc-volume", "/v", "ro") as given:
+    assert given.exec(["cat", "/v/f"]).output == b"kept\n"
+    assert given.exec(["touch", "/v/g"]).exit_code != 0
+    attached = given.get_wrapped_container().attach_socket(params={"stdin": 1, "stdout": 1, "stream": 1})
+    attached._sock.sendall(b"through\n")
+    frame = b""
+    while len(frame) < 16:
+        frame += attached._sock.recv(64)
+    assert frame == b"\x01\0\0\0\0\0\0\x08through\n", frame
+    attached.close()
+volume.remove()
+
+# Everything that was done has been told.
+seen = {(event["Type"], event["Action"].split(":")[0]) for event in client.events(decode=True, since=began, until=int(time.time()) + 1)}
+wanted = {("container", action) for action in ("create", "start", "exec_create", "attach", "die", "destroy")}
+wanted |= {("network", "create"), ("network", "destroy"), ("volume", "create"), ("volume", "destroy")}
+assert wanted <= seen, wanted - seen
+assert not [n for n in client.networks.list() if n.name not in ("bridge", "host", "none")], "a network outlived its test"
