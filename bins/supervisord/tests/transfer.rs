@@ -352,7 +352,7 @@ async fn an_image_goes_round() {
     stage.transfer("a", store(&name), store(tag)).await.unwrap();
     let bytes = export(&stage, "a", tag).await;
     for (namespace, archive) in [("c", bytes.clone()), ("d", gzip(&bytes))] {
-        import(&stage, namespace, archive).await.unwrap();
+        import(&stage, namespace, archive, false).await.unwrap();
         let images = stage.images(namespace).await;
         assert_eq!(images.get(tag), stage.images("a").await.get(tag));
         assert_eq!(stage.look(namespace).await, TREE);
@@ -395,7 +395,12 @@ async fn export(stage: &Stage, namespace: &str, name: &str) -> Vec<u8> {
     reading.await.unwrap()
 }
 
-async fn import(stage: &Stage, namespace: &str, bytes: Vec<u8>) -> Result<Vec<Progress>, Status> {
+async fn import(
+    stage: &Stage,
+    namespace: &str,
+    bytes: Vec<u8>,
+    force_compress: bool,
+) -> Result<Vec<Progress>, Status> {
     let (sender, mut answers) = stage.stream(namespace, "import-1").await;
     tokio::spawn(async move {
         let (mut window, mut rest) = (0, bytes.as_slice());
@@ -426,10 +431,57 @@ async fn import(stage: &Stage, namespace: &str, bytes: Vec<u8>) -> Result<Vec<Pr
     stage
         .transfer(
             namespace,
-            ImageImportStream { stream: "import-1".into(), ..Default::default() },
+            ImageImportStream { stream: "import-1".into(), force_compress, ..Default::default() },
             destination,
         )
         .await
+}
+
+/// An archive as `docker save` wrote it once, with one plain layer, and that layer's digest.
+fn saved() -> (Vec<u8>, String) {
+    let tar = |files: &[(&str, &[u8])]| {
+        let mut writer = archive::Writer::new(Vec::new());
+        for (name, body) in files {
+            let mut entry = archive::Entry::new(*name, archive::Kind::File, 0o644);
+            entry.size = body.len() as u64;
+            writer.append(&entry, &mut &body[..]).unwrap();
+        }
+        writer.finish().unwrap()
+    };
+    let layer = tar(&[("greeting", b"hello")]);
+    let digest = content::Hasher::of(&layer).to_string();
+    let rootfs = serde_json::json!({"type": "layers", "diff_ids": [digest]});
+    let config = serde_json::json!({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).to_string();
+    let list = r#"[{"Config": "config.json", "RepoTags": ["plain:1"], "Layers": ["layer.tar"]}]"#;
+    let files: [(&str, &[u8]); 3] =
+        [("layer.tar", &layer), ("config.json", config.as_bytes()), ("manifest.json", list.as_bytes())];
+    (tar(&files), digest)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_layers_are_compressed_when_that_is_asked() {
+    let stage = Stage::new().await;
+    let (archive, plain) = saved();
+    for (namespace, compress) in [("plain", false), ("small", true)] {
+        import(&stage, namespace, archive.clone(), compress).await.unwrap();
+        let target = stage.images(namespace).await["docker.io/library/plain:1"].clone();
+        let read = ReadContentRequest { digest: target, ..Default::default() };
+        let read = ContentClient::new(stage.channel.clone()).read(stage.request(namespace, read)).await;
+        let piece = read.unwrap().into_inner().message().await.unwrap().unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&piece.data).unwrap();
+        let layer = &manifest["layers"][0];
+        let kind = layer["mediaType"].as_str().unwrap();
+        assert_eq!((kind.ends_with("gzip"), layer["digest"] == plain), (compress, !compress), "{layer}");
+        if compress {
+            let list = ListContentRequest {
+                filters: vec![format!("digest=={}", layer["digest"].as_str().unwrap())],
+            };
+            let list = ContentClient::new(stage.channel.clone()).list(stage.request(namespace, list)).await;
+            let blobs = list.unwrap().into_inner().message().await.unwrap().unwrap().info;
+            assert_eq!(blobs[0].labels.get("containerd.io/uncompressed"), Some(&plain));
+            assert_eq!(blobs[0].size, layer["size"].as_i64().unwrap());
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -459,7 +511,7 @@ async fn failures_say_what_and_leave_nothing() {
         writer.finish().unwrap()
     };
     for bytes in [file("x", 512), file("manifest.json", 10 << 30)] {
-        assert_eq!(import(&stage, "a", bytes).await.unwrap_err().code(), Code::InvalidArgument);
+        assert_eq!(import(&stage, "a", bytes, false).await.unwrap_err().code(), Code::InvalidArgument);
     }
     assert!(stage.images("a").await.is_empty());
     let read = ReadContentRequest { digest: content::Hasher::of(b"").to_string(), ..Default::default() };

@@ -17,4 +17,4 @@ pub use compression::{Compression, decompress};
 pub use hash::HashWriter;
 pub use processor::{Processor, Processors};
 pub use target::Target;
-pub use write::{WriteOptions, Written, write};
+pub use write::{WriteOptions, Written, compress, write};

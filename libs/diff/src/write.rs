@@ -1,6 +1,6 @@
 //! The changes between two snapshots to a layer.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use archive::{Time, Writer};
 use containerd_api::types::Mount;
@@ -54,6 +54,21 @@ pub fn write<W: Write>(left: &[Mount], right: &[Mount], options: WriteOptions, s
         .writer
         .finish()
         .map_err(|cause| Error::new(cause.kind(), "cannot write layer").with_source(cause))?;
+    let (buffered, diff_id, size) = hashed.finish();
+    let encoder = buffered.into_inner().map_err(|error| failed(error.into_error()))?;
+    encoder.finish().map_err(failed)?;
+    Ok(Written { diff_id, size })
+}
+
+/// Writes what `plain` gives to `sink`, compressed.
+///
+/// # Errors
+/// `plain` or `sink` fails.
+pub fn compress<W: Write>(mut plain: impl Read, compression: Compression, sink: W) -> Result<Written> {
+    let encoder = Encoder::new(sink, compression).map_err(failed)?;
+    let buffered = std::io::BufWriter::with_capacity(256 << 10, encoder);
+    let mut hashed = HashWriter::new(buffered);
+    std::io::copy(&mut plain, &mut hashed).map_err(failed)?;
     let (buffered, diff_id, size) = hashed.finish();
     let encoder = buffered.into_inner().map_err(|error| failed(error.into_error()))?;
     encoder.finish().map_err(failed)?;

@@ -1,16 +1,17 @@
 //! Archives of images into the content store: `docker save`'s, old and new, and OCI layouts.
 
 use std::collections::HashMap;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Read, Write};
 
 use archive::{Kind as EntryKind, Reader};
 use content::WriterOptions;
 use errdefs::{Error, Kind, Result};
-use metadata::{CommitOptions, Content};
+use metadata::{CommitOptions, Content, ContentWriter};
 use reference::{Digest, Reference};
 use serde::Deserialize;
 
 use crate::document::parse_config;
+use crate::labels::UNCOMPRESSED;
 use crate::media_type::{
     DOCKER_CONFIG, DOCKER_LAYER, DOCKER_LAYER_GZIP, DOCKER_LAYER_ZSTD, DOCKER_MANIFEST, OCI_INDEX,
 };
@@ -42,6 +43,8 @@ struct Layout {
 
 #[derive(Default)]
 struct Found {
+    /// Plain layers of `docker save` are kept compressed.
+    compresses: bool,
     layout: Option<Layout>,
     saved: Option<Vec<Saved>>,
     index: Option<Vec<u8>>,
@@ -59,10 +62,31 @@ pub fn import(
     content: &Content,
     progress: &dyn Fn(&str, u64, u64),
 ) -> Result<Descriptor> {
+    read(Found::default(), stream, content, progress)
+}
+
+/// The same; layers that `docker save` wrote plain are compressed by gzip, and their manifests name those.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_compressed(
+    stream: impl Read + Send,
+    content: &Content,
+    progress: &dyn Fn(&str, u64, u64),
+) -> Result<Descriptor> {
+    read(Found { compresses: true, ..Found::default() }, stream, content, progress)
+}
+
+/// What [`import`] does with an archive.
+fn read(
+    mut found: Found,
+    stream: impl Read + Send,
+    content: &Content,
+    progress: &dyn Fn(&str, u64, u64),
+) -> Result<Descriptor> {
     let (_, plain) =
         diff::decompress(stream).map_err(|cause| Error::unknown("cannot read archive").with_source(cause))?;
     let mut reader = Reader::new(std::io::BufReader::with_capacity(256 << 10, plain));
-    let mut found = Found::default();
     while let Some(entry) = reader.next_entry().map_err(archive_error)? {
         let path = clean(&String::from_utf8_lossy(&entry.path));
         match entry.kind {
@@ -155,7 +179,9 @@ impl Found {
         let mut layers = Vec::new();
         for path in image.layers.iter().flatten() {
             let (digest, size) = self.blob(path)?;
-            layers.push(Descriptor::new(layer_type(content, &digest)?, digest, size));
+            let layer = Descriptor::new(layer_type(content, &digest)?, digest, size);
+            let is_plain = layer.media_type == DOCKER_LAYER;
+            layers.push(if self.compresses && is_plain { compress(content, &layer)? } else { layer });
         }
         let manifest = Manifest { schema_version: 2, media_type: DOCKER_MANIFEST.to_owned(), config, layers };
         let mut descriptor = put(content, DOCKER_MANIFEST, &to_json(&manifest)?)?;
@@ -229,6 +255,44 @@ fn store(
         let _ = content.abort(&reference);
     }
     result
+}
+
+/// A plain layer as one compressed by gzip, which is stored beside it. The plain one goes with the next collection.
+fn compress(content: &Content, plain: &Descriptor) -> Result<Descriptor> {
+    let reference = format!("import-{}", random());
+    let mut writer =
+        content.writer(WriterOptions { reference: reference.clone(), ..WriterOptions::default() })?;
+    let source = content.reader(&plain.digest)?;
+    let written = match diff::compress(source, diff::Compression::Gzip, Sink(&mut writer)) {
+        Ok(written) => written,
+        Err(error) => {
+            drop(writer);
+            // The first error counts; the ingest ends with the lease at the latest.
+            let _ = content.abort(&reference);
+            return Err(error);
+        }
+    };
+    let size = writer.offset();
+    let labels = HashMap::from([(UNCOMPRESSED.to_owned(), written.diff_id.to_string())]);
+    let digest = match writer.commit(CommitOptions { size, expected: None, labels }) {
+        Err(error) if error.kind() == Kind::AlreadyExists => writer.digest(),
+        committed => committed?,
+    };
+    Ok(Descriptor::new(DOCKER_LAYER_GZIP, digest, size))
+}
+
+/// An ingest as a stream of bytes.
+struct Sink<'a>(&'a mut ContentWriter);
+
+impl Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes).map_err(|error| std::io::Error::other(error.chain()))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn put(content: &Content, media_type: &str, bytes: &[u8]) -> Result<Descriptor> {

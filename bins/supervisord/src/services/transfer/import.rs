@@ -19,15 +19,16 @@ impl Work {
         archive: ImageImportStream,
         store: ImageStore,
     ) -> Result<()> {
-        if archive.force_compress {
-            return Err(Error::unimplemented("force_compress: layers are stored as they come"));
-        }
         let destinations = self.destinations(&store)?;
         let reader = streams.take(self.namespace.name(), &archive.stream)?.into_reader();
         self.progress.event("Importing");
         let (content, told) = (self.namespace.content(), Told::new(self.progress.clone()));
         let index = blocking(move || {
-            images::import::import(reader, &content, &|name, done, size| told.at(name, done, size))
+            let tell = |name: &str, done, size| told.at(name, done, size);
+            match archive.force_compress {
+                true => images::import::import_compressed(reader, &content, &tell),
+                false => images::import::import(reader, &content, &tell),
+            }
         })
         .await?;
         let matcher = Matcher::new(store.platforms.iter().map(Platform::from));
