@@ -55,7 +55,7 @@ fn inherit_cpuset(dir: &Path) -> Result<()> {
 }
 
 fn inherit_set(dir: &Path, name: &str) -> Result<String> {
-    let own = file::read(dir, name)?;
+    let own = file::read_value(dir, name)?;
     if !own.trim().is_empty() {
         return Ok(own);
     }

@@ -62,6 +62,18 @@ pub(crate) fn text(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
 }
 
+/// As [`read`] in one read(2), for a file of one short value, which the kernel gives whole.
+pub(crate) fn read_value(dir: &Path, file: &str) -> Result<String> {
+    let path = dir.join(file);
+    let mut value = [0; 4096];
+    let length = File::open(&path).and_then(|mut opened| opened.read(&mut value));
+    match length.map_err(|e| Error::path("read", path, e))? {
+        // Of thousands of CPUs, perhaps.
+        length if length == value.len() => read(dir, file),
+        length => Ok(String::from_utf8_lossy(&value[..length]).into_owned()),
+    }
+}
+
 /// As [`read`], with `None` when the file is absent (controller off, old kernel).
 pub(crate) fn read_optional(dir: &Path, file: &str) -> Result<Option<String>> {
     match read(dir, file) {

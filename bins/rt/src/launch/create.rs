@@ -133,8 +133,10 @@ pub fn create(store: &Store, request: &Request<'_>, log: &Log) -> Result<Created
     seal::let_go();
     // The child's end of the channel, whose closing has to be the child's death. The rest of the
     // child's side costs nothing until this process ends.
-    let Init { channel, net_devices, mounts, .. } = init;
+    let Init { channel, net_devices, mounts, join, procfs, .. } = init;
     drop(channel);
+    // A dozen descriptors, which the end closes at once.
+    std::mem::forget((join, procfs));
     let has_intermediate = plan.needs_intermediate();
     let conversation = Conversation {
         request,
