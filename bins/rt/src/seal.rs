@@ -5,6 +5,9 @@
 //! read-only mount of that file: the name leads to the same pages, but not for writing. The running
 //! process moves there; where the kernel does not let it, it starts anew from there. Where such a
 //! mount cannot be made, it starts from a sealed copy in memory.
+//!
+//! The mount shares the file's pages. Against a kernel through which readers write to those
+//! (CVE-2022-0847, mended in Linux 5.10.102, 5.15.25 and 5.16.11) it is as helpless as any file.
 
 use std::convert::Infallible;
 use std::ffi::CString;
