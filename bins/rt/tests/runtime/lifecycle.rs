@@ -131,10 +131,10 @@ fn a_created_container_holds_nothing_of_its_caller() {
 fn many_short_lives_end_with_their_codes() {
     let runs: usize = std::env::var("WHERRY_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(48);
     std::thread::scope(|scope| {
-        for code in 0..4 {
+        for code in 0..8 {
             scope.spawn(move || {
                 let bundle = Bundle::script(&format!("exit {code}"));
-                for _ in 0..runs / 4 {
+                for _ in 0..runs / 8 {
                     assert_eq!(bundle.run().code, code);
                 }
                 bundle.assert_clean();
