@@ -23,7 +23,7 @@ use crate::services::streaming::{StreamingService, Streams};
 use crate::services::tasks::TasksService;
 use crate::services::transfer::TransferService;
 use crate::services::version::VersionService;
-use crate::shims::{Daemon, Layout, Shims, socket_dir};
+use crate::shims::{Daemon, Layout, Programs, Shims, socket_dir};
 use crate::tasks::Tasks;
 use crate::tcp;
 use containerd_api::grpc::health::v1::health_server::HealthServer;
@@ -104,6 +104,9 @@ impl Parts {
         directory(&config.root, 0o700)?;
         directory(&config.state, 0o711)?;
         directory(&config.root.join(METADATA), 0o700)?;
+        for part in ["bin", "lib"] {
+            config.opt.as_ref().map_or(Ok(()), |opt| directory(&opt.join(part), 0o711))?;
+        }
         let exchange = Exchange::new();
         let records = Db::open(records(config, &exchange)?)?;
         let daemon = Daemon {
@@ -114,6 +117,7 @@ impl Parts {
             socket_dir: socket_dir(&config.state),
             debug: matches!(config.log_level.as_str(), "debug" | "trace"),
             descriptors: raise_descriptor_limit(),
+            programs: Programs::of_this_process(config.opt.as_deref()),
         };
         let layout = Layout::of_sandboxes(&config.state, &config.root);
         let sandboxes = Shims::of_sandboxes(layout, daemon.clone(), exchange.clone());

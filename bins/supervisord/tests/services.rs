@@ -95,6 +95,27 @@ async fn a_runtime_is_asked_for_what_it_is() {
 }
 
 #[tokio::test]
+async fn programs_that_clients_install_are_found() {
+    let stage = Stage::new().await;
+    let mut introspection = IntrospectionClient::new(stage.channel.clone());
+    let request = PluginsRequest { filters: vec!["type==io.containerd.internal.v1,id==opt".into()] };
+    let [opt] = introspection.plugins(request).await.unwrap().into_inner().plugins.try_into().unwrap();
+    let place = std::path::PathBuf::from(&opt.exports["path"]);
+    assert!(place.starts_with(stage.top.path()) && place.join("lib").is_dir(), "{place:?}");
+    let (text, shim) = (stage.top.path().join("text"), place.join("bin/containerd-shim-installed-v1"));
+    std::fs::write(&text, "#!/bin/sh\necho it looks in $PATH >&2\nexit 3\n").unwrap();
+    // By a child process: no other child has it open for writing when it is run.
+    let mut install = std::process::Command::new("install");
+    assert!(install.args(["-m", "755"]).args([&text, &shim]).status().unwrap().success());
+    let asked = RuntimeRequest { runtime_path: "io.containerd.installed.v1".into(), options: None };
+    let (r#type, id) = ("io.containerd.runtime.v2".into(), "task".into());
+    let request = PluginInfoRequest { r#type, id, options: Some(pack(&asked)) };
+    let said = introspection.plugin_info(request).await.unwrap_err();
+    let wanted = format!("it looks in {}:", place.join("bin").display());
+    assert!(said.message().contains(shim.to_str().unwrap()) && said.message().contains(&wanted), "{said:?}");
+}
+
+#[tokio::test]
 async fn the_traffic_of_transfers_is_shown_to_nobody() {
     let stage = Stage::new().await;
     let resolver = RegistryResolver { http_debug: HttpDebug::Debug as i32, ..RegistryResolver::default() };

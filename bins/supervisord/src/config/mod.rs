@@ -29,6 +29,7 @@ pub const NATIVE: &str = "io.containerd.snapshotter.v1.native";
 const GC: &str = "io.containerd.gc.v1.scheduler";
 const RESTART: &str = "io.containerd.monitor.container.v1.restart";
 const TRANSFER: &str = "io.containerd.transfer.v1.local";
+const OPT: &str = "io.containerd.internal.v1.opt";
 const METADATA: &str = "io.containerd.metadata.v1.bolt";
 const GRPC: &str = "io.containerd.server.v1.grpc";
 const GRPC_TCP: &str = "io.containerd.server.v1.grpc-tcp";
@@ -79,6 +80,8 @@ pub struct Config {
     /// Left out if disabled.
     pub overlay: Option<(PathBuf, snapshots::OverlayOptions)>,
     pub native: Option<PathBuf>,
+    /// Where clients install programs; left out if disabled.
+    pub opt: Option<PathBuf>,
     /// Snapshotters of other processes.
     pub proxies: Vec<Proxied>,
     pub transfer: TransferConfig,
@@ -163,6 +166,7 @@ impl Config {
         let native: plugins::Native = take(sections, &mut warnings)?;
         let transfer = transfer(take(sections, &mut warnings)?)?;
         let restart: plugins::Restart = take(sections, &mut warnings)?;
+        let opt: plugins::Opt = take(sections, &mut warnings)?;
         warnings.extend(file.plugins.keys().map(|name| format!("no such part: plugins.{name:?}")));
         let below = |given: &Path, name: &str| match given.as_os_str().is_empty() {
             true => root.join(name),
@@ -199,6 +203,7 @@ impl Config {
             overlay: is_on(OVERLAY).then(|| (below(&overlay.root_path, OVERLAY), options)),
             native: is_on(NATIVE).then(|| below(&native.root_path, NATIVE)),
             proxies,
+            opt: is_on(OPT).then(|| below(&opt.path, OPT)),
             transfer,
             processors,
             restart_interval: is_on(RESTART).then(|| restart_interval(&restart)).transpose()?,

@@ -165,6 +165,13 @@ pub struct Restart {
     rest: Table,
 }
 
+#[derive(Deserialize)]
+pub struct Opt {
+    pub path: PathBuf,
+    #[serde(flatten)]
+    rest: Table,
+}
+
 /// A plugin's table.
 pub trait Section: for<'a> Deserialize<'a> {
     /// The plugin's URI.
@@ -196,6 +203,7 @@ sections! {
     Native = super::NATIVE;
     Transfer = super::TRANSFER;
     Restart = super::RESTART;
+    Opt = super::OPT;
 }
 
 /// Takes a plugin's table out of the file, and notes the keys that are not ours.

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 const SNAPSHOTTER: &str = "io.containerd.snapshotter.v1";
 const RESTART: (&str, &str) = ("io.containerd.monitor.container.v1", "restart");
+const OPT: (&str, &str) = ("io.containerd.internal.v1", "opt");
 const RUNTIME: (&str, &str) = ("io.containerd.runtime.v2", "task");
 
 /// What this daemon is made of, as containerd's plugins.
@@ -109,8 +110,12 @@ fn plugins(config: &Config, db: &Db) -> Vec<Plugin> {
     let restart = config
         .restart_interval
         .map(|_| Plugin { capabilities: POLICIES.map(str::to_owned).into(), ..plugin(RESTART.0, RESTART.1) });
+    let opt = config.opt.as_ref().map(|path| Plugin {
+        exports: exports([("path", path.display().to_string())]),
+        ..plugin(OPT.0, OPT.1)
+    });
     let mut found: Vec<Plugin> =
-        others.chain(on_platform).chain(snapshotters).chain(failed).chain(restart).collect();
+        others.chain(on_platform).chain(snapshotters).chain(failed).chain(restart).chain(opt).collect();
     for part in &mut found {
         part.exports.extend(exports_of(config, &part.r#type, &part.id));
     }

@@ -13,7 +13,7 @@ mod strays;
 
 pub use bundle::Layout;
 pub use client::{TaskClient, is_closed};
-pub use spawn::{Daemon, socket_dir};
+pub use spawn::{Daemon, Programs, socket_dir};
 
 use crate::config::Timeouts;
 use crate::tasks::Exit;
@@ -112,7 +112,7 @@ impl Shims {
     }
 
     fn serving(serving: Serving, layout: Layout, daemon: Daemon, exchange: Exchange) -> Shims {
-        let search = SearchPath::of_this_process();
+        let search = SearchPath::new(daemon.programs.path.clone());
         let (tasks, telling) = (RwLock::default(), Mutex::default());
         let inner =
             Inner { serving, layout, daemon, search, exchange, tasks, telling, started: SystemTime::now() };

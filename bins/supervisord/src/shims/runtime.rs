@@ -12,17 +12,17 @@ const OWN_SHIM: &str = "shim";
 /// Where shim binaries are looked for.
 #[derive(Clone, Debug)]
 pub struct SearchPath {
-    /// The daemon's `PATH`.
+    /// As in `PATH`.
     pub path: std::ffi::OsString,
     /// The directory of the daemon's executable.
     pub beside: PathBuf,
 }
 
 impl SearchPath {
-    /// The search path of this process.
-    pub fn of_this_process() -> SearchPath {
+    /// The directories of `path`, then that of this process's executable.
+    pub fn new(path: std::ffi::OsString) -> SearchPath {
         let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
-        SearchPath { path: std::env::var_os("PATH").unwrap_or_default(), beside: beside.unwrap_or_default() }
+        SearchPath { path, beside: beside.unwrap_or_default() }
     }
 
     fn find(&self, binary: &str) -> Option<PathBuf> {

@@ -8,7 +8,7 @@ use containerd_api::task::v2::DeleteResponse;
 use containerd_api::types::RuntimeInfo;
 use errdefs::{Error, Kind, Result};
 use prost::Message;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write, pipe};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,38 @@ pub struct Daemon {
     pub debug: bool,
     /// How many descriptors a shim may open (soft limit), if this daemon has given itself more than it was given.
     pub descriptors: Option<u64>,
+    /// Where programs are looked for.
+    pub programs: Programs,
+}
+
+/// Where programs and their libraries are: what clients installed, then where this process looks.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// As in `PATH`.
+    pub path: OsString,
+    /// As in `LD_LIBRARY_PATH`, if there is anything to say.
+    libraries: Option<OsString>,
+}
+
+impl Programs {
+    /// Those of this process, behind those below `installed`.
+    pub fn of_this_process(installed: Option<&Path>) -> Programs {
+        let before = |name: &str, part: &str| {
+            let own = std::env::var_os(name);
+            let dirs = own.iter().flat_map(std::env::split_paths).filter(|dir| !dir.as_os_str().is_empty());
+            // A directory that cannot be named in a list is left out.
+            std::env::join_paths(installed.map(|top| top.join(part)).into_iter().chain(dirs)).ok().or(own)
+        };
+        let libraries = before("LD_LIBRARY_PATH", "lib").filter(|list| !list.is_empty());
+        Programs { path: before("PATH", "bin").unwrap_or_default(), libraries }
+    }
+
+    fn give_to(&self, command: &mut Command) {
+        command.env("PATH", &self.path);
+        if let Some(libraries) = &self.libraries {
+            command.env("LD_LIBRARY_PATH", libraries);
+        }
+    }
 }
 
 /// The longest directory that leaves room for a shim's socket in a socket address (`sun_path`).
@@ -155,6 +187,7 @@ impl Daemon {
         let mut command = Command::new(binary);
         command.arg("-info").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).env_remove("NOTIFY_SOCKET");
+        self.programs.give_to(&mut command);
         let mut child = command.spawn().map_err(failed)?;
         if let Some(mut stdin) = child.stdin.take() {
             // A shim that does not read its options answers all the same.
@@ -188,6 +221,7 @@ impl Daemon {
             // Containers without a limit of their own have their shim's.
             syscalls::spawn::limit_descriptors(&mut command, limit);
         }
+        self.programs.give_to(&mut command);
         let executable: &OsStr = self.executable.as_os_str();
         command
             .args(["-namespace", &bundle.namespace, "-address", &self.grpc_address, "-publish-binary"])
