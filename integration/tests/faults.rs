@@ -279,6 +279,35 @@ fn huge_bodies_are_refused_before_they_are_kept() {
 }
 
 #[test]
+fn a_client_that_sends_all_before_it_reads_has_its_answer() {
+    let story = Story::new();
+    let ctl = story.ctl();
+    ctl.call(["create", "--name", "box", "busybox", "true"]).expect();
+    for (line, wanted) in [
+        ("PUT /containers/box/archive?path=/no/such", "404"),
+        ("PUT /containers/none/archive?path=/", "404"),
+        ("PUT /containers/box/archive?path=/tmp", "400"),
+        ("POST /images/create?fromSrc=-", "400"),
+        ("POST /build", "501"),
+        ("DELETE /containers/none", "404"),
+    ] {
+        let mut stream = connect(&story);
+        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        let head = format!("{line} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", 32 << 20);
+        stream.write_all(head.as_bytes()).unwrap();
+        let piece = vec![b'x'; 1 << 20];
+        for at in 0..32 {
+            stream.write_all(&piece).unwrap_or_else(|error| panic!("{line}: MiB {at}: {error}"));
+        }
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert_eq!(String::from_utf8_lossy(&answer[9..]), wanted, "{line}");
+    }
+    ctl.call(["rm", "box"]).expect();
+    story.end();
+}
+
+#[test]
 fn slow_readers_hold_nobody_up() {
     let story = Story::new();
     let ctl = story.ctl();

@@ -193,9 +193,6 @@ pub struct Put {
     pub for_user: bool,
 }
 
-/// How much of a body that is refused is read all the same.
-const REST_BYTES: u64 = 256 << 10;
-
 /// Brings an archive into a directory of the container.
 ///
 /// # Errors
@@ -242,11 +239,7 @@ pub async fn put(
     let applied = tokio::task::spawn_blocking(move || {
         let mut stream = BufReader::with_capacity(128 << 10, FromPieces { body, piece: Bytes::new() });
         let wish = archive::Extract { keeps_kinds: wish.keeps_kinds, owner };
-        let extracted = archive::extract(directory.as_fd(), &mut stream, wish);
-        // A client that still sends what follows the archive's end would find the connection broken, and no answer.
-        let rest = if extracted.is_ok() { u64::MAX } else { REST_BYTES };
-        let _ = io::copy(&mut stream.take(rest), &mut io::sink());
-        extracted
+        archive::extract(directory.as_fd(), &mut stream, wish)
     });
     let applied =
         applied.await.map_err(|cause| Error::internal("cannot extract an archive").with_source(cause))?;
