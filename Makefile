@@ -3,22 +3,33 @@
 TARGET  := $(shell rustc -vV | sed -n 's/^host: //p')
 OUT     := target/release
 TINY    := target/$(TARGET)/tiny
+# What the stories run: target/release after `make build` is the other choice.
+PROGRAMS ?= target/checked
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CARGO   ?= cargo
 # Kernel and disk of the emulated machine.
 GUEST   ?= target/guest
 
-.PHONY: help build demo demo-stop test unit integration soak up down bench install uninstall guest guest-smoke guest-bench fmt lint
+.PHONY: help build tiny target/checked demo demo-stop test unit integration soak up down bench install uninstall guest guest-smoke guest-bench fmt lint
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-build: ## the five programs, optimised, in target/release
+build: tiny ## the five programs, optimised, in target/release
 	$(CARGO) build --release -p ctl -p engined -p supervisord
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build -p rt -p shim --profile tiny --target $(TARGET)
-	install -m 755 $(TINY)/rt $(TINY)/shim $(TINY)/wherry-logger $(OUT)/
+	install -D -m 755 -t $(OUT) $(TINY)/rt $(TINY)/shim $(TINY)/wherry-logger
 	ln -sf shim $(OUT)/containerd-shim-wherry-v1
+
+tiny:
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build -p rt -p shim --profile tiny --target $(TARGET)
+
+# The stories' programs: daemons that check their arithmetic and assertions, and rt and shim as they are shipped.
+target/checked: tiny
+	$(CARGO) build --workspace --bins
+	install -D -m 755 -t $@ $(TINY)/rt $(TINY)/shim $(TINY)/wherry-logger
+	ln -sf $(foreach program,ctl engined supervisord,../debug/$(program)) $@/
+	ln -sf shim $@/containerd-shim-wherry-v1
 
 $(OUT)/stack:
 	$(CARGO) build --release -p integration
@@ -37,15 +48,15 @@ demo-stop: ## stop the daemons of the demo and remove its containers
 
 test: ## install what the tests need, build, run every test
 	deploy/needs test
-	$(MAKE) build
 	$(MAKE) unit integration guest-smoke
 
 unit: ## the tests beside the code
 	$(CARGO) nextest run --workspace -E 'not package(integration)'
 	$(CARGO) test --workspace --doc -q
 
-integration: ## user stories and the interoperability matrix, on private stacks
-	WHERRY_REQUIRE_PEERS=1 $(CARGO) nextest run --workspace -E 'package(integration)'
+integration: $(PROGRAMS) ## user stories and the interoperability matrix, on private stacks
+	WHERRY_PROGRAMS=$(abspath $(PROGRAMS)) WHERRY_REQUIRE_PEERS=1 \
+	  $(CARGO) nextest run --workspace -E 'package(integration)'
 
 soak: ## kill every daemon a hundred times and more, cut the power a thousand times (half an hour)
 	deploy/needs test
