@@ -8,6 +8,7 @@ mod containers;
 mod documented;
 mod errors;
 mod execs;
+pub mod fields;
 pub mod hijack;
 mod images;
 mod lenient;

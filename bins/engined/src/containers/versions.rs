@@ -8,6 +8,7 @@ use errdefs::{Error, Result};
 
 use super::stats;
 use super::wait::Condition;
+use crate::api::fields::Fields;
 use crate::api::versions::Version;
 use serde_json::value::RawValue;
 
@@ -254,14 +255,20 @@ pub fn inspect(version: Version, mut shown: Inspect) -> Result<Box<RawValue>> {
         return serde_json::value::to_raw_value(&shown).map_err(failed);
     }
     let has_on_build = shown.config.on_build.as_ref().is_some_and(|all| !all.is_empty());
-    let mut json = serde_json::to_value(&shown).map_err(failed)?;
-    if let Some(settings) = json.get_mut("NetworkSettings").and_then(serde_json::Value::as_object_mut) {
-        settings.retain(|key, _| !BRIDGE_FIELDS.contains(&key.as_str()));
-    }
-    if !has_on_build && let Some(config) = json.get_mut("Config").and_then(serde_json::Value::as_object_mut) {
-        config.remove("OnBuild");
-    }
-    serde_json::value::to_raw_value(&json).map_err(failed)
+    without(&shown, has_on_build).map_err(failed)
+}
+
+fn without(shown: &Inspect, has_on_build: bool) -> serde_json::Result<Box<RawValue>> {
+    let mut fields = Fields::of(shown)?;
+    fields.within("NetworkSettings", |settings| {
+        settings.retain(|name, _| !BRIDGE_FIELDS.contains(&name));
+        Ok(())
+    })?;
+    fields.within("Config", |config| {
+        config.retain(|name, _| has_on_build || name != "OnBuild");
+        Ok(())
+    })?;
+    serde_json::value::to_raw_value(&fields)
 }
 
 fn amend(version: Version, shown: &mut Inspect) {

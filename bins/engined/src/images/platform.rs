@@ -13,13 +13,21 @@ pub fn of_json(text: &str) -> Result<Option<Platform>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let bad =
-        || Error::invalid_argument(format!("failed to parse platform: {text:?} is no JSON of a platform"));
-    let platform: Platform = serde_json::from_str(text).map_err(|_| bad())?;
+    let platform: Platform = serde_json::from_str(text).map_err(|_| bad(text))?;
     if platform.os.is_empty() || platform.architecture.is_empty() {
         return Err(Error::invalid_argument("both os and architecture must be provided"));
     }
+    let is_word = |text: &String| {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+    };
+    if ![&platform.os, &platform.architecture, &platform.variant].into_iter().all(is_word) {
+        return Err(bad(text));
+    }
     Ok(Some(normal(platform)))
+}
+
+fn bad(text: &str) -> Error {
+    Error::invalid_argument(format!("failed to parse platform: {text:?} is no JSON of a platform"))
 }
 
 /// Several of them.
@@ -27,7 +35,9 @@ pub fn of_json(text: &str) -> Result<Option<Platform>> {
 /// # Errors
 /// As [`of_json`].
 pub fn all_of_json(texts: &[String]) -> Result<Vec<Platform>> {
-    Ok(texts.iter().map(|text| of_json(text)).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    // One that is empty names none: what was meant for it must not happen to the whole image.
+    let named = |text: &String| of_json(text)?.ok_or_else(|| bad(text));
+    texts.iter().map(named).collect()
 }
 
 /// Other names of architectures in Go's words.
@@ -85,9 +95,11 @@ mod tests {
         let arm7 = Platform { architecture: "arm".into(), variant: "v7".into(), ..arm.clone() };
         assert!(!fits(&arm7, &Platform { variant: "v6".into(), ..arm7.clone() }) && !fits(&arm, &arm7));
         assert!(of_json("").unwrap().is_none());
-        for bad in ["linux/amd64", "{}", r#"{"os":"linux"}"#, "[]"] {
+        let crooked = r#"{"os":"linux","architecture":"a/b"}"#;
+        for bad in ["linux/amd64", "{}", r#"{"os":"linux"}"#, "[]", crooked] {
             assert!(of_json(bad).is_err(), "{bad}");
         }
+        assert!(all_of_json(&[String::new()]).is_err() && all_of_json(&[]).unwrap().is_empty());
     }
 
     proptest! {

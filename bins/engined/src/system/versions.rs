@@ -4,15 +4,11 @@ use engine_api::event::Event;
 use engine_api::system::Info;
 use errdefs::{Error, Result};
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::df::Usage;
+use crate::api::fields::Fields;
 use crate::api::versions::Version;
-
-fn json(value: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(value).map_err(failed)
-}
 
 /// As it is written: its fields in their own order, which clients show.
 fn written(value: &impl Serialize) -> Result<Box<RawValue>> {
@@ -46,12 +42,12 @@ pub fn info(version: Version, mut info: Info) -> Result<Box<RawValue>> {
     if version >= Version(1, 49) {
         return written(&info);
     }
-    let mut shown = json(&info)?;
-    if let Some(registries) = shown.get_mut("RegistryConfig").and_then(Value::as_object_mut) {
-        for field in ["AllowNondistributableArtifactsCIDRs", "AllowNondistributableArtifactsHostnames"] {
-            registries.insert(field.to_owned(), Value::Null);
-        }
-    }
+    let mut shown = Fields::of(&info).map_err(failed)?;
+    let add = |registries: &mut Fields| {
+        registries.put_first("AllowNondistributableArtifactsHostnames", &())?;
+        registries.put_first("AllowNondistributableArtifactsCIDRs", &())
+    };
+    shown.within("RegistryConfig", add).map_err(failed)?;
     written(&shown)
 }
 
@@ -65,18 +61,17 @@ pub fn has_kinds_of_usage(version: Version) -> bool {
 ///
 /// # Errors
 /// It cannot be encoded.
-pub fn usage(version: Version, is_verbose: bool, usage: Usage) -> Result<Value> {
+pub fn usage(version: Version, is_verbose: bool, usage: Usage) -> Result<Box<RawValue>> {
     if version < Version(1, 52) {
-        return json(&usage.listed());
+        return written(&usage.listed());
     }
-    let listed = if is_verbose { None } else { Some(usage.listed()) };
-    let mut shown = json(&usage.summed(is_verbose))?;
-    if let (Some(listed), Some(all)) = (listed, shown.as_object_mut())
-        && let Value::Object(fields) = json(&listed)?
-    {
-        all.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
+    let mut shown = Fields::default();
+    if !is_verbose {
+        shown = Fields::of(&usage.listed()).map_err(failed)?;
+        shown.retain(|_, value| value.get() != "null");
     }
-    Ok(shown)
+    shown.append(Fields::of(&usage.summed(is_verbose)).map_err(failed)?);
+    written(&shown)
 }
 
 /// An event as a client of this version knows it; `None` when it knows no such thing.
@@ -101,6 +96,7 @@ pub fn type_of_events(version: Version) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     #[test]
     fn fields_come_and_go_with_their_versions() {
