@@ -4,10 +4,12 @@ import fcntl
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 
@@ -78,6 +80,25 @@ boat.until(r"# ")
 boat.type("\x10\x11")
 boat.ends(0)
 assert subprocess.run([CTL, "inspect", "-f", "{{.State.Running}}", "boat"], capture_output=True, text=True).stdout == "true\n"
+
+# The same for an exec and an attach, by keys of the flag, of the configuration, or the usual ones.
+config = os.path.join(tempfile.mkdtemp(), "config.json")
+with open(config, "w") as file:
+    file.write('{"detachKeys": "ctrl-x,z"}')
+for words, keys in (
+    (["exec", "-it", "boat", "sh"], "\x10\x11"),
+    (["exec", "-it", "--detach-keys", "ctrl-a", "boat", "sh"], "\x01"),
+    (["--config", os.path.dirname(config), "exec", "-it", "boat", "sh"], "\x18z"),
+    (["attach", "--detach-keys", "a,b", "boat"], "ab"),
+    (["--config", os.path.dirname(config), "attach", "boat"], "\x18z"),
+):
+    left = Terminal(*words)
+    left.type("\r" if "attach" in words else "")
+    left.until(r"# ")
+    left.type(keys)
+    left.until(r"read escape sequence")
+    left.ends(1)
+shutil.rmtree(os.path.dirname(config))
 
 # Killed by a signal, and with its terminal gone.
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

@@ -73,7 +73,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let flow = Flow { tty, stdin, stdout: true, stderr: true, detach: keys };
     let main = streams::flow(connection, flow);
     if attached::beside(main, tty.then(|| streams::follow_window(engine, &path))).await? == Ended::Detached {
-        return Ok(Exit::OK);
+        return Err(Failure::new("read escape sequence"));
     }
     let ended: ExecInspect = engine.get(&format!("{path}/json")).fetch().await?;
     Ok(Exit(exit_status::of_code(ended.exit_code.unwrap_or(0))))

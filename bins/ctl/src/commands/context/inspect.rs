@@ -1,7 +1,9 @@
 //! `context inspect`.
 
-use engine_client::{Contexts, DEFAULT_CONTEXT};
+use engine_client::{Context, Contexts, DEFAULT_CONTEXT};
+use serde::Serialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::commands::context::default_context;
 use crate::commands::inspecting::FORMAT;
@@ -21,6 +23,25 @@ pub const COMMAND: Command = Command {
 
 const FLAGS: &[Flag] = &[FORMAT];
 
+/// A context as it is shown, its fields in the stock client's order.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Shown {
+    #[serde(flatten)]
+    context: Context,
+    #[serde(rename = "TLSMaterial")]
+    tls_material: serde_json::Value,
+    storage: Storage,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Storage {
+    metadata_path: String,
+    #[serde(rename = "TLSPath")]
+    tls_path: String,
+}
+
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let store = Contexts::new(session.config.directory());
     let names =
@@ -28,20 +49,29 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let mut objects = Vec::new();
     let mut errors = Vec::new();
     for name in names {
-        let context = if name == DEFAULT_CONTEXT { Ok(default_context()) } else { store.load(name) };
+        let context = match name == DEFAULT_CONTEXT {
+            // What it is about stands in the list alone.
+            true => Ok(Context { metadata: Default::default(), ..default_context() }),
+            false => store.load(name),
+        };
         match context {
             Ok(context) => {
-                let mut object = serde_json::to_value(&context)?;
                 let files: Vec<&str> = match name == DEFAULT_CONTEXT {
                     true => Vec::new(),
                     false => store.tls(name)?.files().map(|(file, _)| file).collect(),
                 };
-                object["TLSMaterial"] = if files.is_empty() { json!({}) } else { json!({"docker": files}) };
+                let tls_material = if files.is_empty() { json!({}) } else { json!({"docker": files}) };
                 let path = |path: std::path::PathBuf| {
                     if name == DEFAULT_CONTEXT { "<IN MEMORY>".into() } else { path.display().to_string() }
                 };
-                object["Storage"] = json!({"MetadataPath": path(store.meta_path(name)), "TLSPath": path(store.tls_path(name))});
-                objects.push(serde_json::value::to_raw_value(&object)?);
+                let storage = Storage {
+                    metadata_path: path(store.meta_path(name)),
+                    tls_path: path(store.tls_path(name)),
+                };
+                let text = serde_json::to_string(&Shown { context, tls_material, storage })?;
+                // Go writes these so in JSON; nothing but a string holds one.
+                let text = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+                objects.push(RawValue::from_string(text)?);
             }
             Err(error) => errors.push(error.to_string()),
         }
