@@ -12,7 +12,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// Bytes moved at a time; the memory is only held while there are bytes.
+/// Bytes moved at a time; the memory is only held while there are bytes. Most writers write little: what is more
+/// than that is asked for when there is more to move.
+const FIRST_BYTES: usize = 4 * 1024;
 const CHUNK_BYTES: usize = 32 * 1024;
 
 /// Copies one output stream until its end. Dropping it stops the copying.
@@ -108,7 +110,7 @@ async fn drain(from: &AsyncFd<OwnedFd>, place: &Place) -> bool {
 
 /// Copies until there is nothing to read or `enough` bytes were; true at the end of the stream.
 async fn copy_some(from: &AsyncFd<OwnedFd>, place: &Place, enough: usize) -> bool {
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut chunk = vec![0; FIRST_BYTES];
     let mut copied = 0;
     // One turn moves no more than a full pipe, so that other streams get theirs.
     while copied < enough.min(1 << 20) {
@@ -119,6 +121,9 @@ async fn copy_some(from: &AsyncFd<OwnedFd>, place: &Place, enough: usize) -> boo
                 copied += n;
                 if place.take(&chunk[..n]).await {
                     return true;
+                }
+                if n == FIRST_BYTES && chunk.len() == n {
+                    chunk = vec![0; CHUNK_BYTES];
                 }
             }
             Err(Errno::INTR) => {}
@@ -191,15 +196,16 @@ async fn copy_file(from: OwnedFd, to: &AsyncFd<OwnedFd>) {
 
 /// Moves what is there; true when either side has ended.
 async fn move_input(from: &OwnedFd, to: &AsyncFd<OwnedFd>) -> bool {
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut chunk = vec![0; FIRST_BYTES];
     loop {
-        let mut bytes = match rustix::io::read(from, &mut chunk) {
+        let count = match rustix::io::read(from, &mut chunk) {
             Ok(0) => return true,
-            Ok(n) => &chunk[..n],
+            Ok(count) => count,
             Err(Errno::INTR) => continue,
             Err(Errno::AGAIN) => return false,
             Err(_) => return true,
         };
+        let mut bytes = &chunk[..count];
         while !bytes.is_empty() {
             match rustix::io::write(to.get_ref(), bytes) {
                 Ok(n) => bytes = &bytes[n..],
@@ -212,6 +218,9 @@ async fn move_input(from: &OwnedFd, to: &AsyncFd<OwnedFd>) -> bool {
                 // The process closed its stdin, or is gone.
                 Err(_) => return true,
             }
+        }
+        if count == FIRST_BYTES && chunk.len() == count {
+            chunk = vec![0; CHUNK_BYTES];
         }
     }
 }
