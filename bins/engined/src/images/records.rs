@@ -62,7 +62,7 @@ mod tests {
     fn an_answer_is_kept_until_something_changes() {
         let records = Records::default();
         let all = Arc::new(vec![StoredImage::default()]);
-        let ask = || records.known().err().expect("nothing is remembered");
+        let ask = || records.known().expect_err("nothing is remembered");
         records.keep(ask(), &all);
         ask();
         records.told(true);
