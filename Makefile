@@ -112,7 +112,7 @@ install: ## programs, units and default configuration below DESTDIR/PREFIX
 	  sed 's|@bindir@|$(PREFIX)/bin|g' deploy/systemd/$$unit > $(DESTDIR)/usr/lib/systemd/system/wherry-$$unit; done
 	install -m 644 deploy/systemd/wherry.conf $(DESTDIR)/usr/lib/sysusers.d/wherry.conf
 	test -e $(DESTDIR)/etc/wherry/daemon.json || install -m 644 deploy/daemon.json $(DESTDIR)/etc/wherry/daemon.json
-	test -e $(DESTDIR)/etc/wherry/supervisord.toml || install -m 644 bins/supervisord/src/default.toml $(DESTDIR)/etc/wherry/supervisord.toml
+	test -e $(DESTDIR)/etc/wherry/supervisord.toml || install -m 644 bins/supervisord/src/config/default.toml $(DESTDIR)/etc/wherry/supervisord.toml
 
 uninstall: ## what install put there, but for the configuration
 	for program in ctl engined supervisord shim rt wherry-logger containerd-shim-wherry-v1; do \

@@ -4,6 +4,8 @@
 
 #[path = "cli/far.rs"]
 mod far;
+#[path = "cli/installed.rs"]
+mod installed;
 #[path = "cli/lines.rs"]
 mod lines;
 #[path = "cli/normal.rs"]

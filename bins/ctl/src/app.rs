@@ -10,7 +10,7 @@ use crate::commands;
 use crate::completion;
 use crate::grammar::{
     self, Arity, Command, Exit, Failure, Flag, Matches, Resolved, closest, command_help, command_page,
-    group_help, resolve, root_help, root_page, usage_line,
+    group_help, other_pages, resolve, root_help, root_page, usage_line,
 };
 use crate::output;
 use crate::plugins;
@@ -175,7 +175,8 @@ fn write_manual(program: &str, directory: &Path) -> Result<Exit, Failure> {
     fs::create_dir_all(directory)?;
     let root = root_page(program, commands::GROUPS, commands::ALL, GLOBAL_FLAGS);
     let pages = commands::ALL.iter().map(|command| command_page(program, command));
-    for (name, text) in pages.chain([root]) {
+    let others = commands::ALL.iter().flat_map(|command| other_pages(program, command));
+    for (name, text) in pages.chain(others).chain([root]) {
         fs::write(directory.join(name), text)?;
     }
     Ok(Exit::OK)

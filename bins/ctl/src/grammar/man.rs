@@ -21,6 +21,13 @@ pub fn command_page(program: &str, command: &Command) -> (String, String) {
     (format!("{name}.1"), text)
 }
 
+/// The same page under the command's other names, as people ask for it: `man ctl-run`.
+pub fn other_pages(program: &str, command: &Command) -> Vec<(String, String)> {
+    let name = |path: &str| format!("{program}-{}.1", path.replace(' ', "-"));
+    let text = format!(".so man1/{}\n", name(command.paths[0]));
+    command.paths[1..].iter().map(|path| (name(path), text.clone())).collect()
+}
+
 /// The page of the program: its groups, commands and global flags.
 pub fn root_page(
     program: &str,

@@ -13,6 +13,6 @@ pub use command::{Arity, Command, Group};
 pub use failure::{Exit, Failure};
 pub use flag::{Flag, Kind};
 pub use help::{command_help, group_help, root_help, usage_line};
-pub use man::{command_page, root_page};
+pub use man::{command_page, other_pages, root_page};
 pub use parse::{Matches, parse};
 pub use resolve::{Resolved, closest, resolve};
