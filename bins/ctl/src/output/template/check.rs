@@ -39,6 +39,28 @@ pub fn check(text: &str, functions: &[&str]) -> Result<(), String> {
     }
 }
 
+/// How many bytes the action takes that a checked text begins with, delimiters included.
+pub fn action_length(text: &str) -> usize {
+    let inside = text.strip_prefix("{{- ").or(text.strip_prefix("{{")).unwrap_or(text);
+    let begin = text.len() - inside.len();
+    if inside.starts_with("/*") {
+        return text.find("}}").map_or(text.len(), |end| end + 2);
+    }
+    lex(inside).map_or(text.len(), |(_, length)| begin + length)
+}
+
+/// Whether what stands between an action's delimiters prints a value, as opposed to blocks, comments, declarations.
+pub fn is_printing(inside: &str) -> bool {
+    let text = format!("{inside}}}}}");
+    let Ok((tokens, _)) = lex(&text) else { return false };
+    match &tokens[..] {
+        [] => false,
+        [Token::Word(word), ..] => BUILTINS.contains(word) || !is_keyword(word),
+        [Token::Variable(_), ..] => !inside.contains('='),
+        tokens => !tokens.contains(&Token::Declare),
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Token<'a> {
     /// A keyword or a function's name.

@@ -2,6 +2,7 @@
 
 mod check;
 mod functions;
+mod structs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,6 +142,8 @@ pub struct Template {
     text: String,
     /// Over fields that are known, as opposed to a document's.
     typed: bool,
+    /// The same with objects of Go's types printed as structs.
+    with_structs: Option<gotmpl::Template>,
 }
 
 /// The field that an error says is none.
@@ -154,13 +157,22 @@ impl Template {
     /// # Errors
     /// The text is no template; in Go's words.
     pub fn parse(text: &str, order: KeyOrder) -> Result<Self, String> {
-        let template = base().func("json", move |args| {
-            counted("json", args, 1)?;
-            let mut out = String::new();
-            write_value(&mut out, &args[0], &order);
-            Ok(Value::String(out.into()))
+        let functions = |order: KeyOrder| {
+            with_functions(base().func("json", move |args| {
+                counted("json", args, 1)?;
+                let mut out = String::new();
+                write_value(&mut out, &args[0], &order);
+                Ok(Value::String(out.into()))
+            }))
+        };
+        let template = Self::finish(functions(order.clone()), text, false)?;
+        let with_structs = functions(order).func(structs::PRINT, |args| {
+            counted(structs::PRINT, args, 1)?;
+            Ok(structs::printed(&args[0]))
         });
-        Self::finish(with_functions(template), text, false)
+        let with_structs = with_structs.parse(&structs::printing(&call_methods(text))).ok();
+        let with_structs = with_structs.filter(|_| structs::is_over_types(text));
+        Ok(Self { with_structs, ..template })
     }
 
     /// Says that its data's fields are known: one that is none is told as such.
@@ -210,7 +222,7 @@ impl Template {
             let column = reason.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
             format!("template: :{line}{}", &reason[column..])
         })?;
-        Ok(Self { template, text: text.to_owned(), typed })
+        Ok(Self { template, text: text.to_owned(), typed, with_structs: None })
     }
 
     /// Executes.
@@ -226,7 +238,10 @@ impl Template {
     /// # Errors
     /// As [`Self::render`].
     pub fn execute(&self, data: &Value) -> Result<String, TemplateError> {
-        self.template.execute_to_string(data)
+        let shown = self.template.execute_to_string(data)?;
+        // An object was printed.
+        let again = self.with_structs.as_ref().filter(|_| shown.contains("map["));
+        Ok(again.and_then(|template| template.execute_to_string(data).ok()).unwrap_or(shown))
     }
 
     /// The chain of fields (`.State.Foo`) that an error says ends in none.
