@@ -26,7 +26,7 @@ tiny:
 
 # The stories' programs: daemons that check their arithmetic and assertions, and rt and shim as they are shipped.
 target/checked: tiny
-	$(CARGO) build --workspace --bins
+	$(CARGO) build --workspace --bins --tests
 	install -D -m 755 -t $@ $(TINY)/rt $(TINY)/shim $(TINY)/wherry-logger
 	ln -sf $(foreach program,ctl engined supervisord,../debug/$(program)) $@/
 	ln -sf shim $@/containerd-shim-wherry-v1
@@ -48,7 +48,7 @@ demo-stop: ## stop the daemons of the demo and remove its containers
 
 test: ## install what the tests need, build, run every test
 	deploy/needs test
-	$(MAKE) unit integration guest-smoke
+	$(MAKE) $(PROGRAMS) unit integration guest-smoke
 
 unit: ## the tests beside the code
 	$(CARGO) nextest run --workspace -E 'not package(integration)'

@@ -150,6 +150,7 @@ impl Stack {
             if let Ok(daemon) = self.daemon(name) {
                 daemon.stop()?;
             }
+            absent(fs::remove_file(self.pid_file(name)))?;
         }
         remove_network(&self.network, &self.run_dir().join("engined/netns"))?;
         if self.is_private() {
@@ -162,11 +163,7 @@ impl Stack {
         }
         for part in ["run", "data", "log", "daemon.json"] {
             let path = self.dir.join(part);
-            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            match removed {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
+            absent(if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) })?;
         }
         Ok(())
     }
@@ -251,6 +248,14 @@ fn remove_network(name: &str, netns: &Path) -> io::Result<()> {
 }
 
 /// Eight characters that stand for a path.
+/// What was removed by somebody else is removed.
+fn absent(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn short_hash(path: &Path) -> String {
     hex::encode(&Sha256::digest(path.as_os_str().as_encoded_bytes())[..4])
 }

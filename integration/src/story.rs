@@ -69,6 +69,13 @@ impl Story {
         });
     }
 
+    /// Told at length, as a measurement is: it may take as long as it takes.
+    #[must_use]
+    pub fn at_length(self) -> Story {
+        self.ended.store(true, Ordering::Relaxed);
+        self
+    }
+
     /// A path in the story's own directory, outside the stack's.
     pub fn path(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)

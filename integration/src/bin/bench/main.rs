@@ -47,7 +47,7 @@ fn main() {
         std::process::exit(1);
     };
     let mut table = Table::new(rounds);
-    let story = Story::new();
+    let story = Story::new().at_length();
     let scratch = tempfile::Builder::new().prefix("wh").tempdir_in("/tmp").expect("a scratch directory");
     let dockerd = Dockerd::start_in_own_network(&scratch.path().join("d")).expect("dockerd starts");
     let pair = Pair {
