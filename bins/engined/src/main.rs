@@ -53,7 +53,10 @@ fn run() -> Result<()> {
     }
     daemon::memory::be_thrifty();
     let verbosity = log_to_stderr(&config);
-    raise_descriptor_limit();
+    // Each container takes some for its names, each client one; the programs of containers are not started from here.
+    if let Err(cause) = daemon::descriptors::raise() {
+        tracing::warn!(%cause, "cannot raise the limit of open files");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Whoever reads an archive slowly keeps a thread that long, and nobody else may wait for it.
@@ -61,17 +64,6 @@ fn run() -> Result<()> {
         .build()
         .map_err(|cause| Error::internal("cannot start the runtime").with_source(cause))?;
     runtime.block_on(serve(config, verbosity))
-}
-
-/// As many files as this process may have: each container takes some for its names, each client one. The programs
-/// of containers are not started from here.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(cause) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%cause, "cannot raise the limit of open files");
-    }
 }
 
 /// Which messages are printed.

@@ -8,36 +8,11 @@ use containerd_api::services::snapshots::v1::snapshots_client::SnapshotsClient;
 use containerd_api::services::snapshots::v1::{PrepareSnapshotRequest, RemoveSnapshotRequest};
 use containerd_api::services::tasks::v1::tasks_client::TasksClient;
 use containerd_api::services::tasks::v1::{CreateTaskRequest, DeleteTaskRequest, StartRequest, WaitRequest};
-use containerd_api::{Any, SPEC_URL};
-use hyper_util::rt::TokioIo;
-use std::future::Future;
+use containerd_api::{Any, Dial, SPEC_URL};
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::net::UnixStream;
-use tonic::codegen::Service;
-use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
-
-#[derive(Clone)]
-struct Connect(PathBuf);
-
-impl Service<Uri> for Connect {
-    type Response = TokioIo<UnixStream>;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let path = self.0.clone();
-        Box::pin(async move { Ok(TokioIo::new(UnixStream::connect(path).await?)) })
-    }
-}
 
 fn here<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
@@ -119,7 +94,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [socket, runtime, parent, rounds] = words.as_slice() else {
         return Err("usage: life SOCKET RUNTIME PARENT ROUNDS".into());
     };
-    let connect = Connect(PathBuf::from(socket));
+    let connect = Dial(PathBuf::from(socket));
     let channel = Endpoint::from_static("http://life").connect_with_connector(connect).await?;
     let mut client = Client {
         snapshots: SnapshotsClient::new(channel.clone()),

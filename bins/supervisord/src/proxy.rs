@@ -3,24 +3,18 @@
 //! What is in one is kept in its records here as well, as every snapshotter's is: so its parents, its kinds and its
 //! leftovers are known without asking.
 
-use containerd_api::Timestamp;
 use containerd_api::services::snapshots::v1::snapshots_client::SnapshotsClient;
 use containerd_api::services::snapshots::v1::{self as api, Info, Kind};
 use containerd_api::types::Mount;
+use containerd_api::{Dial, Timestamp};
 use errdefs::{Error, Result};
-use hyper_util::rt::TokioIo;
-use snapshots::{Change, LABEL_REF, Labels, Record, Snapshotter, Store, Usage};
+use snapshots::{Change, LABEL_REF, Labels, Record, Snapshotter, Store, Usage, is_target};
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::net::UnixStream;
 use tokio::runtime::Handle;
-use tonic::codegen::Service;
-use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
@@ -64,25 +58,6 @@ impl Drop for Making<'_> {
     }
 }
 
-/// Connects to a socket whatever the address says.
-#[derive(Clone)]
-struct Connect(PathBuf);
-
-impl Service<Uri> for Connect {
-    type Response = TokioIo<UnixStream>;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let path = self.0.clone();
-        Box::pin(async move { Ok(TokioIo::new(UnixStream::connect(path).await?)) })
-    }
-}
-
 /// A thread for the calls: a snapshotter is asked by threads that may wait, before anything else is served.
 fn calls(name: &str) -> Result<Handle> {
     let failed = |cause: std::io::Error| Error::unknown("cannot call other processes").with_source(cause);
@@ -99,7 +74,7 @@ impl Proxy {
         let calls = calls(&plugin.name)?;
         let connecting = calls.enter();
         let endpoint = Endpoint::from_static("http://snapshotter").connect_timeout(CONNECT);
-        let channel = endpoint.connect_with_connector_lazy(Connect(plugin.address.clone()));
+        let channel = endpoint.connect_with_connector_lazy(Dial(plugin.address.clone()));
         drop(connecting);
         let client = SnapshotsClient::new(channel)
             .max_decoding_message_size(MESSAGE_BYTES)
@@ -155,11 +130,7 @@ impl Proxy {
     /// Somebody had made what is named by the label `snapshot.ref` before: it is taken note of.
     fn note_target(&self, target: &str, parent: &str) -> Result<()> {
         let filter = format!("labels.{LABEL_REF:?}=={target:?},parent=={parent:?}");
-        let is_meant = |info: &Info| {
-            let named = info.labels.get(LABEL_REF).is_some_and(|named| named == target);
-            named && info.kind() == Kind::Committed && info.parent == parent
-        };
-        let found = self.list(vec![filter])?.into_iter().find(is_meant);
+        let found = self.list(vec![filter])?.into_iter().find(|info| is_target(info, target, parent));
         match found {
             Some(info) if self.store.get(&info.name).is_none() => {
                 let record =

@@ -1,44 +1,18 @@
 //! `publish`: how shims without ttrpc publish an event; they start this program for each.
 
-use containerd_api::Any;
 use containerd_api::services::events::v1::PublishRequest;
 use containerd_api::services::events::v1::events_client::EventsClient;
+use containerd_api::{Any, Dial};
 use errdefs::{Error, Result};
-use hyper_util::rt::TokioIo;
 use prost::Message;
-use std::future::Future;
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::path::Path;
 use std::time::Duration;
-use tokio::net::UnixStream;
 use tonic::Request;
-use tonic::codegen::Service;
-use tonic::codegen::http::Uri;
 use tonic::transport::Endpoint;
 
 /// How long the daemon may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Connects to a socket whatever the address says.
-#[derive(Clone)]
-struct Connect(PathBuf);
-
-impl Service<Uri> for Connect {
-    type Response = TokioIo<UnixStream>;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let path = self.0.clone();
-        Box::pin(async move { Ok(TokioIo::new(UnixStream::connect(path).await?)) })
-    }
-}
 
 /// Publishes the `Any` on standard input under `topic`, at the daemon on `address`.
 pub fn publish(address: &Path, namespace: &str, topic: &str) -> Result<()> {
@@ -54,10 +28,9 @@ pub fn publish(address: &Path, namespace: &str, topic: &str) -> Result<()> {
     let runtime = runtime.map_err(|cause| failed("start").with_source(cause))?;
     runtime.block_on(async {
         let endpoint = Endpoint::from_static("http://supervisord").timeout(PATIENCE);
-        let channel =
-            endpoint.connect_with_connector(Connect(address.to_owned())).await.map_err(|cause| {
-                Error::unavailable(format!("cannot connect to {}", address.display())).with_source(cause)
-            })?;
+        let channel = endpoint.connect_with_connector(Dial(address.to_owned())).await.map_err(|cause| {
+            Error::unavailable(format!("cannot connect to {}", address.display())).with_source(cause)
+        })?;
         EventsClient::new(channel).publish(request).await?;
         Ok(())
     })

@@ -80,16 +80,6 @@ pub struct Parts {
     pub sandboxes: Shims,
 }
 
-/// Takes as many descriptors as may be had: every task costs two. Says what the limit was, if it was lower.
-fn raise_descriptor_limit() -> Option<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let given = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: given.maximum, ..given };
-    (given.current != given.maximum && setrlimit(Resource::Nofile, raised).is_ok())
-        .then_some(given.current)
-        .flatten()
-}
-
 /// Makes a directory with this very mode, even if it exists.
 fn directory(path: &Path, mode: u32) -> Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
@@ -116,7 +106,8 @@ impl Parts {
                 .map_err(|cause| Error::unknown("cannot find this executable").with_source(cause))?,
             socket_dir: socket_dir(&config.state),
             debug: matches!(config.log_level.as_str(), "debug" | "trace"),
-            descriptors: raise_descriptor_limit(),
+            // Every task costs two.
+            descriptors: daemon::descriptors::raise().ok().flatten(),
             programs: Programs::of_this_process(config.opt.as_deref()),
         };
         let layout = Layout::of_sandboxes(&config.state, &config.root);

@@ -3,11 +3,8 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use containerd_api::services::content::v1::content_client::ContentClient;
@@ -27,34 +24,12 @@ use containerd_api::types::transfer::{
     UnpackConfiguration, WindowUpdate,
 };
 use containerd_api::types::{Mount, Platform};
-use containerd_api::{Any, pack, unpack};
-use hyper_util::rt::TokioIo;
+use containerd_api::{Any, Dial, pack, unpack};
 use prost::{Message, Name};
-use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::codegen::Service;
-use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
-
-#[derive(Clone)]
-struct Connect(PathBuf);
-
-impl Service<Uri> for Connect {
-    type Response = TokioIo<UnixStream>;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let path = self.0.clone();
-        Box::pin(async move { Ok(TokioIo::new(UnixStream::connect(path).await?)) })
-    }
-}
 
 /// A process that ends with its test.
 struct Process(Child);
@@ -107,8 +82,7 @@ impl Stage {
         );
         wait_for("registry", || std::net::TcpStream::connect(&registry).is_ok());
         wait_for("supervisord", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
-        let channel =
-            Endpoint::from_static("http://s").connect_with_connector(Connect(socket)).await.unwrap();
+        let channel = Endpoint::from_static("http://s").connect_with_connector(Dial(socket)).await.unwrap();
         Stage { top, registry, _processes: [hub, daemon], channel }
     }
 

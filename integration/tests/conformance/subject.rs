@@ -1,40 +1,15 @@
 //! What is asked: a connection, and a namespace of its own.
 
+use containerd_api::Dial;
 use containerd_api::services::leases::v1::CreateRequest;
 use containerd_api::services::leases::v1::leases_client::LeasesClient;
-use hyper_util::rt::TokioIo;
 use integration::containerd::Peer;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::net::UnixStream;
-use tonic::codegen::Service;
-use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
-
-/// Connects to a socket whatever the address says.
-#[derive(Clone)]
-struct Connect(PathBuf);
-
-impl Service<Uri> for Connect {
-    type Response = TokioIo<UnixStream>;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let path = self.0.clone();
-        Box::pin(async move { Ok(TokioIo::new(UnixStream::connect(path).await?)) })
-    }
-}
 
 pub struct Subject {
     pub channel: Channel,
@@ -48,7 +23,7 @@ impl Subject {
     pub async fn connect(peer: &Peer) -> Subject {
         let socket = peer.dir.join("c.sock");
         let channel =
-            Endpoint::from_static("http://localhost").connect_with_connector(Connect(socket)).await.unwrap();
+            Endpoint::from_static("http://localhost").connect_with_connector(Dial(socket)).await.unwrap();
         Subject { channel, namespace: peer.namespace.clone(), dir: peer.dir.clone(), lease: None }
     }
 

@@ -5,11 +5,15 @@
 //! behind the features `client` and `server`; a shim needs neither.
 
 mod any;
+#[cfg(feature = "client")]
+mod dial;
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
 #[rustfmt::skip]
 mod packages;
 
 pub use any::{UnpackError, is, pack, pack_json, unpack};
+#[cfg(feature = "client")]
+pub use dial::Dial;
 pub use packages::containerd::*;
 pub use packages::google;
 pub use packages::grpc;

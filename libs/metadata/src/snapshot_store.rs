@@ -9,7 +9,7 @@ use containerd_api::events::{SnapshotCommit, SnapshotPrepare, SnapshotRemove};
 use containerd_api::services::snapshots::v1::{Info, Kind};
 use errdefs::{Error, Result};
 use filters::{Adaptor, Filters, map_field};
-use snapshots::{LABEL_PREFIX, LABEL_REF, Snapshotter, Whiteouts};
+use snapshots::{LABEL_PREFIX, LABEL_REF, Snapshotter, Whiteouts, is_target};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -210,11 +210,8 @@ impl Snapshots {
     /// A snapshotter that had the content before has made the snapshot that is named by the label `snapshot.ref`:
     /// it is recorded, and the error says so to who asked. `None` if there is no such snapshot.
     fn adopt(&self, target: &str, parent: &str, below: &str, labels: &Labels) -> Result<Option<Error>> {
-        let is_meant = |info: &Info| {
-            let named = info.labels.get(LABEL_REF).is_some_and(|named| named == target);
-            named && info.kind() == Kind::Committed && info.parent == below
-        };
-        let Some(found) = self.backend.walk()?.into_iter().find(is_meant) else { return Ok(None) };
+        let found = self.backend.walk()?.into_iter().find(|info| is_target(info, target, below));
+        let Some(found) = found else { return Ok(None) };
         self.namespace.core().change(|state, changes| {
             let records = state.namespace(&self.namespace.name);
             changes.ensure_namespace(state, &self.namespace.name);

@@ -25,6 +25,12 @@ pub use snapshotter::{Labels, Snapshotter, Usage, Whiteouts};
 
 /// Label: the name under which the prepared snapshot will be committed (remote snapshotters).
 pub const LABEL_REF: &str = "containerd.io/snapshot.ref";
+/// Whether a snapshot is what a remote snapshotter made for the name `target` of [`LABEL_REF`], on `parent`.
+pub fn is_target(info: &Info, target: &str, parent: &str) -> bool {
+    let is_named = info.labels.get(LABEL_REF).is_some_and(|named| named == target);
+    is_named && info.kind() == Kind::Committed && info.parent == parent
+}
+
 /// Prefix of the labels that reach the snapshotter.
 pub const LABEL_PREFIX: &str = "containerd.io/snapshot/";
 /// Label: `container:host:size[,...]` for user ids.

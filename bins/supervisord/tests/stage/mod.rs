@@ -2,35 +2,10 @@
 
 #![allow(dead_code)]
 
-use hyper_util::rt::TokioIo;
-use std::future::Future;
-use std::path::PathBuf;
-use std::pin::Pin;
+use containerd_api::Dial;
 use std::process::{Child, Command, Stdio};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::net::UnixStream;
-use tonic::codegen::Service;
-use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
-
-#[derive(Clone)]
-struct Connect(PathBuf);
-
-impl Service<Uri> for Connect {
-    type Response = TokioIo<UnixStream>;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let path = self.0.clone();
-        Box::pin(async move { Ok(TokioIo::new(UnixStream::connect(path).await?)) })
-    }
-}
 
 /// A daemon of the test's own.
 pub struct Stage {
@@ -61,8 +36,7 @@ impl Stage {
             assert!(Instant::now() < end, "supervisord does not come up");
             std::thread::sleep(Duration::from_millis(5));
         }
-        let channel =
-            Endpoint::from_static("http://s").connect_with_connector(Connect(socket)).await.unwrap();
+        let channel = Endpoint::from_static("http://s").connect_with_connector(Dial(socket)).await.unwrap();
         Stage { top, daemon, channel }
     }
 }

@@ -7,42 +7,18 @@ mod api;
 mod leftovers;
 
 pub use api::Api;
+use containerd_api::Dial;
 use leftovers::Found;
 
-use hyper_util::rt::TokioIo;
-use std::future::Future;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use tokio::net::UnixStream;
-use tonic::codegen::Service;
-use tonic::codegen::http::Uri;
 use tonic::transport::Endpoint;
 
 /// How long anything may take that must come.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-
-#[derive(Clone)]
-struct Connect(PathBuf);
-
-impl Service<Uri> for Connect {
-    type Response = TokioIo<UnixStream>;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let path = self.0.clone();
-        Box::pin(async move { Ok(TokioIo::new(UnixStream::connect(path).await?)) })
-    }
-}
 
 /// The daemon and its directory.
 pub struct Stage {
@@ -130,7 +106,7 @@ impl Stage {
     /// A client of the daemon that runs now; it connects when it is first used.
     pub fn api(&self) -> Api {
         let endpoint = Endpoint::from_static("http://s");
-        Api::new(endpoint.connect_with_connector_lazy(Connect(self.path("s.sock"))), &self.name)
+        Api::new(endpoint.connect_with_connector_lazy(Dial(self.path("s.sock"))), &self.name)
     }
 
     /// The end of what the daemons logged.
