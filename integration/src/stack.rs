@@ -157,7 +157,7 @@ impl Stack {
             Leftovers::end_processes(&self.dir, &self.name);
             Leftovers::unmount(&self.dir);
         }
-        Leftovers::remove_cgroups(&self.name);
+        Leftovers::remove_cgroups(self.cgroup_parent().trim_start_matches('/'));
         if !self.is_private() {
             return Ok(());
         }
@@ -247,7 +247,6 @@ fn remove_network(name: &str, netns: &Path) -> io::Result<()> {
     })
 }
 
-/// Eight characters that stand for a path.
 /// What was removed by somebody else is removed.
 fn absent(removed: io::Result<()>) -> io::Result<()> {
     match removed {
@@ -256,6 +255,7 @@ fn absent(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Eight characters that stand for a path.
 fn short_hash(path: &Path) -> String {
     hex::encode(&Sha256::digest(path.as_os_str().as_encoded_bytes())[..4])
 }
