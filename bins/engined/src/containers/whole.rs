@@ -11,7 +11,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, OpenTreeFlags};
 
 use super::rootfs::{self, Access, Root, with_mounted};
 use super::spec::Mounted;
-use super::{Container, Source, sources};
+use super::{Container, Record, Source, sources};
 use crate::engine::Engine;
 use crate::files::failed;
 
@@ -21,6 +21,15 @@ use crate::files::failed;
 /// The snapshot, a volume or a source is gone, or the kernel refuses a mount.
 pub async fn of(engine: &Engine, container: &Container, access: Access) -> Result<Root> {
     let record = container.record();
+    let made = mounted(engine, container, &record, access).await;
+    // Volumes that were taken before something failed, too.
+    if !record.mounts.is_empty() {
+        crate::volumes::release(engine, &record, false).await;
+    }
+    made
+}
+
+async fn mounted(engine: &Engine, container: &Container, record: &Record, access: Access) -> Result<Root> {
     let root = rootfs::mounts(engine, container).await?;
     let at = engine.config.run("mounts").join(crate::identity::short(&crate::identity::new_id()));
     let mut held = Vec::new();
@@ -31,25 +40,19 @@ pub async fn of(engine: &Engine, container: &Container, access: Access) -> Resul
             continue;
         }
         let place = at.with_extension(index.to_string());
-        inner.push(sources::mounted(engine, &record, mount, place, &mut held).await?);
+        inner.push(sources::mounted(engine, record, mount, place, &mut held).await?);
     }
     // What is mounted below something comes after it.
     inner.sort_by(|a, b| a.destination.cmp(&b.destination));
-    let has_mounts = !inner.is_empty();
     let made = tokio::task::spawn_blocking(move || {
-        let made = if has_mounts {
-            assembled(&root, &at, access, &inner)
-        } else {
-            rootfs::mounted(&root, &at, access)
+        let made = match inner.is_empty() {
+            true => rootfs::mounted(&root, &at, access),
+            false => assembled(&root, &at, access, &inner),
         };
         drop(held);
         made
     });
-    let made = made.await.map_err(|cause| Error::internal("cannot mount a root").with_source(cause))?;
-    if has_mounts {
-        crate::volumes::release(engine, &record, false).await;
-    }
-    made
+    made.await.map_err(|cause| Error::internal("cannot mount a root").with_source(cause))?
 }
 
 fn assembled(root: &[Mount], at: &Path, access: Access, inner: &[Mounted]) -> Result<Root> {
