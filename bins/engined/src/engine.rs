@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
-use errdefs::Result;
+use errdefs::{Error, Result};
 
 use crate::api::rate::Rate;
 use crate::config::{Config, Settings};
@@ -124,21 +124,6 @@ impl Engine {
 }
 
 fn engine_id(config: &Config) -> Result<String> {
-    let path = config.data("engine-id");
-    if let Ok(id) = std::fs::read_to_string(&path)
-        && !id.trim().is_empty()
-    {
-        return Ok(id.trim().to_owned());
-    }
-    let digits = crate::identity::new_id();
-    let id = format!(
-        "{}-{}-{}-{}-{}",
-        &digits[..8],
-        &digits[8..12],
-        &digits[12..16],
-        &digits[16..20],
-        &digits[20..32]
-    );
-    files::replace(&path, id.as_bytes(), files::Promise::Durable)?;
-    Ok(id)
+    let kept = daemon::identity::kept(&config.data("engine-id"));
+    kept.map_err(|cause| Error::internal("cannot tell which engine this is").with_source(cause))
 }

@@ -98,7 +98,7 @@ fn serve(config: &Config) -> Result<()> {
         parts.load().await?;
         let shims = parts.shims.clone();
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        let service = parts.serve(config, sockets, stopped);
+        let service = parts.serve(config, sockets, stopped).await?;
         tokio::pin!(service);
         tracing::info!(address = %config.grpc.path.display(), took = ?start.elapsed(), "supervisord is ready");
         tokio::spawn(daemon::memory::give_back());

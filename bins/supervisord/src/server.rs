@@ -180,8 +180,13 @@ impl Parts {
         Ok(Some(calls))
     }
 
-    /// Serves until `stop` changes; shims that run go on.
-    pub async fn serve(self, config: &Config, sockets: Sockets, stop: watch::Receiver<bool>) -> Result<()> {
+    /// Opens and binds everything that may fail. What it gives serves until `stop` changes; shims that run go on.
+    pub async fn serve(
+        self,
+        config: &Config,
+        sockets: Sockets,
+        stop: watch::Receiver<bool>,
+    ) -> Result<impl Future<Output = Result<()>> + use<>> {
         let failed = |cause: std::io::Error| Error::unknown("cannot listen").with_source(cause);
         let grpc = tokio::net::UnixListener::from_std(sockets.grpc).map_err(failed)?;
         let ttrpc = tokio::net::UnixListener::from_std(sockets.ttrpc).map_err(failed)?;
@@ -189,6 +194,11 @@ impl Parts {
             // The sender lives as long as the daemon, so this waits for the signal.
             let _ = stop.wait_for(|&stopped| stopped).await;
         };
+        let service = Logged::new(self.routes(config)?.routes().prepare(), self.counts(config).await?);
+        if let Some(at) = &config.tcp {
+            let server = tcp::serve(at, builder(), service.clone(), stopped(stop.clone())).await?;
+            tokio::spawn(server);
+        }
         let shim_events = shim_server(self.shims.clone()).serve(ttrpc, stopped(stop.clone()));
         tokio::spawn(async move {
             if let Err(error) = shim_events.await {
@@ -198,25 +208,22 @@ impl Parts {
         if let Some(interval) = config.restart_interval {
             tokio::spawn(Monitor::new(self.records.clone(), self.tasks(), interval).run());
         }
-        let service = Logged::new(self.routes(config)?.routes().prepare(), self.counts(config).await?);
-        if let Some(at) = &config.tcp {
-            let server = tcp::serve(at, builder(), service.clone(), stopped(stop.clone())).await?;
-            tokio::spawn(server);
-        }
         let incoming = UnixListenerStream::new(grpc).then(rested);
         let incoming = incoming.map(|accepted| accepted.map(Lenient::new));
         let server = builder().serve_with_incoming_shutdown(service, incoming, stopped(stop.clone()));
-        let too_long = async {
-            stopped(stop).await;
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::select! {
-            served = server => {
-                served.map_err(|cause| Error::unknown("cannot serve").with_source(cause))?;
+        Ok(async move {
+            let too_long = async {
+                stopped(stop).await;
+                tokio::time::sleep(DRAIN).await;
+            };
+            tokio::select! {
+                served = server => {
+                    served.map_err(|cause| Error::unknown("cannot serve").with_source(cause))?;
+                }
+                () = too_long => {}
             }
-            () = too_long => {}
-        }
-        self.records.flush()
+            self.records.flush()
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use containerd_api::types::{Platform, RuntimeRequest};
 use errdefs::{Error, Result as Outcome};
 use metadata::Db;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tonic::{Request, Response, Status, async_trait};
 
 const SNAPSHOTTER: &str = "io.containerd.snapshotter.v1";
@@ -157,19 +157,10 @@ fn architecture() -> &'static str {
     }
 }
 
-/// The daemon's identity, made once and kept.
+/// The daemon's identity.
 fn uuid(root: &Path) -> Outcome<String> {
-    let path = root.join("io.containerd.grpc.v1.introspection").join("uuid");
-    if let Ok(kept) = std::fs::read_to_string(&path) {
-        return Ok(kept.trim().to_owned());
-    }
-    let cannot = |path: PathBuf| {
-        move |e: std::io::Error| Error::unknown(format!("cannot keep {}", path.display())).with_source(e)
-    };
-    let made = std::fs::read_to_string("/proc/sys/kernel/random/uuid").map_err(cannot(path.clone()))?;
-    std::fs::create_dir_all(path.parent().unwrap_or(root)).map_err(cannot(path.clone()))?;
-    std::fs::write(&path, made.trim()).map_err(cannot(path))?;
-    Ok(made.trim().to_owned())
+    let kept = daemon::identity::kept(&root.join("io.containerd.grpc.v1.introspection").join("uuid"));
+    kept.map_err(|error| Error::unknown("cannot tell who this daemon is").with_source(error))
 }
 
 /// The inode of this process's pid namespace.

@@ -23,8 +23,10 @@ async fn a_start_with_few_descriptors_ends_no_task() {
     }
     stage.kill();
     let ids: Vec<&str> = running.iter().map(|(id, _)| id.as_str()).collect();
-    let (mut came_up, mut all) = (0, 0);
-    for limit in [8, 16, 20, 24, 28, 32, 36, 40, 44, 48] {
+    let (mut came_up, mut all) = (0, 0_u32);
+    // From too few for the daemon itself to enough for everything; where it changes is the machine's matter.
+    let limits = [8, 16, 20, 24, 28, 32, 36, 40, 44, 48, 64, 96];
+    for limit in limits {
         if stage.start_with_descriptors(limit) {
             came_up += 1;
             // With so few it may not even take a client.
@@ -37,8 +39,7 @@ async fn a_start_with_few_descriptors_ends_no_task() {
         }
         stage.expect_on_host(&ids, &format!("{limit} descriptors"));
     }
-    // The limits reach from too few to enough.
-    assert!(came_up > 0 && all < came_up, "{all} of {came_up}");
+    assert!(all > 0 && came_up < limits.len(), "{came_up} times up, {all} times with all");
     stage.start();
     let api = stage.api();
     for (id, pid) in &running {
