@@ -41,11 +41,8 @@ fn publish_short(ports: &mut Ports, spec: &str) -> Result<(), String> {
     let (address, protocol) = spec.split_once('/').unwrap_or((spec, "tcp"));
     let (rest, container) = address.rsplit_once(':').unwrap_or(("", address));
     let (ip, host) = rest.rsplit_once(':').map_or(("", rest), |(ip, host)| (ip, host));
-    let ip = match ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')) {
-        Some(ip) => ip,
-        None if ip.contains(':') => return Err(format!("invalid IP address: {ip}")),
-        None => ip,
-    };
+    // An address of IPv6 may stand without its brackets: the ports are the last two.
+    let ip = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
     if !ip.is_empty() && ip.parse::<IpAddr>().is_err() {
         return Err(format!("invalid IP address: {ip}"));
     }
@@ -177,6 +174,7 @@ mod tests {
             ("[::1]:8080:80", vec!["80/tcp=::1:8080"]),
             ("8000-8001:80-81", vec!["80/tcp=:8000", "81/tcp=:8001"]),
             ("8000-8010:80", vec!["80/tcp=:8000-8010"]),
+            ("::1:8080:80", vec!["80/tcp=::1:8080"]),
             ("80-81", vec!["80/tcp=:", "81/tcp=:"]),
             ("target=80,published=8080,protocol=UDP", vec!["80/udp=:8080"]),
         ] {

@@ -16,7 +16,6 @@ use reference::Reference;
 use super::progress::{Direction, Report, Seen, follow};
 use super::resolve::architecture;
 use crate::engine::Engine;
-use crate::supervisor::failed;
 
 /// What to pull.
 pub struct Wish {
@@ -244,7 +243,8 @@ pub async fn transfer(
         Ok(_) => Ok(following.await.unwrap_or_default()),
         Err(status) => {
             following.abort();
-            Err(failed("transfer an image")(status))
+            // It says itself what was done to which image.
+            Err(status.into())
         }
     }
 }

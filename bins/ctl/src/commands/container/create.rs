@@ -32,6 +32,7 @@ pub const COMMAND: Command = Command {
 async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let fail = |error: String| session.prefixed(Failure::new(error).with_code(125), &matches.path);
     let request = container::request(matches).map_err(fail)?;
+    pull_policy(matches).map_err(fail)?;
     let created = create(session, matches, request).await.map_err(|failure| failure.with_code(1))?;
     output::println(created.id)?;
     Ok(Exit::OK)
@@ -52,12 +53,7 @@ pub async fn create(
             "container ID file found, make sure the other container isn't running or delete {cid_file}"
         )));
     }
-    let pull_policy = matches.text("pull").unwrap_or("missing");
-    if !matches!(pull_policy, "always" | "missing" | "never") {
-        return Err(Failure::new(format!(
-            "invalid pull option: '{pull_policy}': must be one of \"always\", \"missing\" or \"never\""
-        )));
-    }
+    let pull_policy = pull_policy(matches).map_err(Failure::new)?;
     let platform = platform(matches)?;
     let cid_file = CidFile::create(cid_file)?;
     let image = match AnyReference::parse(&request.config.image)? {
@@ -92,6 +88,16 @@ pub async fn create(
     }
     cid_file.write(&created.id)?;
     Ok(created)
+}
+
+/// When the image is pulled.
+fn pull_policy(matches: &Matches) -> Result<&str, String> {
+    match matches.text("pull").unwrap_or("missing") {
+        policy @ ("always" | "missing" | "never") => Ok(policy),
+        policy => Err(format!(
+            "invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\""
+        )),
+    }
 }
 
 /// The file that `--cidfile` names: made before the container, gone again without one.

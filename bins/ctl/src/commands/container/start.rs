@@ -68,7 +68,6 @@ async fn start_attached(session: &Session, matches: &Matches) -> Result<Exit, Fa
     let container = attached::inspect(session, matches.arg(0)).await?;
     let (id, tty) = (container.id.as_str(), container.config.tty);
     let stdin = matches.flag("interactive") && container.config.open_stdin;
-    attached::check_tty(stdin, tty)?;
     let (keys, keys_text) = session.detach_keys(matches.text("detach-keys"))?;
     let signals = attached::proxied(true, tty)?;
     let streams = Streams { stdin, stdout: true, stderr: true, detach_keys: keys_text };

@@ -158,6 +158,12 @@ fn server(text: &mut String, info: &Info) {
     line(2, "Volume", &info.plugins.volume.join(" "));
     line(2, "Network", &info.plugins.network.join(" "));
     line(2, "Log", &info.plugins.log.join(" "));
+    if !info.cdi_spec_dirs.is_empty() {
+        line(1, "CDI spec directories", "");
+        for directory in &info.cdi_spec_dirs {
+            line(2, directory, HEADING);
+        }
+    }
     line(
         1,
         "Swarm",
