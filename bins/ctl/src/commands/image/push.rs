@@ -33,7 +33,9 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         return Err(Failure::new("tag can't be used with --all-tags/-a"));
     }
     if name.digest().is_some() {
-        return Err(Failure::new("cannot push a digest reference").with_hint("Give a tag: what it names is pushed."));
+        return Err(
+            Failure::new("cannot push a digest reference").with_hint("Give a tag: what it names is pushed.")
+        );
     }
     let bare = name.is_name_only();
     let name = if all { name } else { name.with_default_tag() };
