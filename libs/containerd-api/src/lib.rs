@@ -7,6 +7,7 @@
 mod any;
 #[cfg(feature = "client")]
 mod dial;
+mod duration;
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
 #[rustfmt::skip]
 mod packages;
@@ -14,6 +15,7 @@ mod packages;
 pub use any::{UnpackError, is, pack, pack_json, unpack};
 #[cfg(feature = "client")]
 pub use dial::Dial;
+pub use duration::parse_duration;
 pub use packages::containerd::*;
 pub use packages::google;
 pub use packages::grpc;

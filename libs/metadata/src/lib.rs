@@ -8,6 +8,7 @@
 mod account;
 mod backend;
 mod collect;
+mod condition;
 mod containers;
 mod content_store;
 mod core;

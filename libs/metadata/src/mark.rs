@@ -2,6 +2,7 @@
 //!
 //! Roots and references are containerd's (core/metadata/gc.go). References never leave a namespace.
 
+use crate::condition::conditions;
 use crate::pins::Pin;
 use crate::row::{Key, Resource};
 use crate::state::{LeaseState, NamespaceState};
@@ -52,7 +53,7 @@ struct Marker<'a> {
     /// Where the marking is.
     why: Why<'a>,
     queue: Vec<(Node<'a>, bool)>,
-    /// Children that name their parent.
+    /// Children that name their parent, and snapshots that are kept on a condition.
     children: HashMap<Node<'a>, Vec<Node<'a>>>,
     ingests: HashSet<&'a str>,
 }
@@ -84,6 +85,7 @@ fn mark<'a>(name: &'a str, records: &'a NamespaceState, pins: &[Pin], now: Syste
         ingests: HashSet::new(),
     };
     marker.back_references();
+    marker.conditions();
     marker.roots(pins);
     marker.run();
     marker
@@ -146,6 +148,26 @@ impl<'a> Marker<'a> {
             for (key, snapshot) in snapshots {
                 add(Node::Snapshot(snapshotter, key), &snapshot.labels);
             }
+        }
+    }
+
+    /// Snapshots that are kept by an object as long as they are what it says.
+    fn conditions(&mut self) {
+        let (records, now) = (self.records, self.now);
+        let mut add = |object: Node<'a>, labels: &'a Labels| {
+            for condition in conditions(labels) {
+                let snapshot = records.snapshot(condition.snapshotter, condition.key);
+                if snapshot.is_some_and(|snapshot| condition.holds(&snapshot.labels, now)) {
+                    let kept = Node::Snapshot(condition.snapshotter, condition.key);
+                    self.children.entry(object).or_default().push(kept);
+                }
+            }
+        };
+        for (digest, info) in &records.blobs {
+            add(Node::Content(digest), &info.labels);
+        }
+        for (name, image) in &records.images {
+            add(Node::Image(name), &image.labels);
         }
     }
 

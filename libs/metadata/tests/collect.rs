@@ -147,6 +147,30 @@ fn back_references_keep_the_child_while_the_parent_lives() {
 }
 
 #[test]
+fn snapshots_are_kept_on_condition_of_their_use() {
+    let fixture = fixture();
+    let namespace = fixture.ns("a");
+    let ago = |hours: i64| (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours)).to_string();
+    let (recent, old) = (ago(1), ago(3));
+    for (key, used) in [("recent", Some(&recent)), ("old", Some(&old)), ("never", None)] {
+        let pairs: Vec<_> =
+            used.map(|used| ("containerd.io/gc.cond.value-usedat", used.as_str())).into_iter().collect();
+        layer(&namespace, key, "", &pairs);
+    }
+    let target = blob(&namespace, "target", &[]);
+    let mut kept = image("image", target.as_str());
+    let label = |key: &str| format!("containerd.io/gc.cond.snapshot.overlayfs/{key}");
+    kept.labels = ["recent", "old", "never"].map(|key| (label(key), format!("usedat<2h|{key}"))).into();
+    namespace.images().create(kept, None).unwrap();
+    fixture.db.collect().unwrap();
+    assert_eq!(layers(&namespace), ["recent"]);
+    // The condition is the image's: without it nothing keeps the snapshot.
+    namespace.images().delete("image", None, false).unwrap();
+    fixture.db.collect().unwrap();
+    assert!(layers(&namespace).is_empty());
+}
+
+#[test]
 fn namespaces_do_not_hold_each_others_records_but_share_the_file() {
     let fixture = fixture();
     let (a, b) = (fixture.ns("a"), fixture.ns("b"));
