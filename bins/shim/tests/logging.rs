@@ -111,3 +111,49 @@ async fn wrong_log_options_fail_the_creation() {
     );
     shim.shutdown().await;
 }
+
+/// The log's disk hangs, as a pipe that is full: its container waits, and the shim answers for it.
+#[tokio::test]
+async fn a_log_that_hangs_keeps_nobody_from_an_answer() {
+    let daemon = Daemon::start();
+    let script = "seq 100001 106000; exec sleep 1000";
+    let shim = Shim::start(&daemon, &runtimes()[0], sh(&["/bin/sh", "-c", script])).await;
+    let uri = uri(daemon.dir.path(), "json-file", Path::new(LOGGER)).replace("max-size=1m&", "");
+    let log = daemon.dir.path().join("log");
+    fifo(&log);
+    let mut reader = std::fs::File::options().read(true).write(true).open(&log).unwrap();
+    shim.create(&daemon, ["", &uri, &uri], false).await.unwrap();
+    shim.start_process("").await.unwrap();
+    let full = async {
+        while rustix::io::ioctl_fionread(&reader).unwrap() < 60_000 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), full).await.expect("nothing is written");
+    assert_eq!(shim.state("").await.unwrap().status, 2, "running");
+    let request = containerd_api::task::v3::PidsRequest { id: shim.id.clone() };
+    let pids: containerd_api::task::v3::PidsResponse = shim.call("Pids", &request).await.unwrap();
+    assert!(!pids.processes.is_empty());
+    shim.exec("e", &["/bin/sh", "-c", "exit 3"], ["", "", ""], false).await.unwrap();
+    shim.start_process("e").await.unwrap();
+    assert_eq!(shim.wait("e").await, 3);
+    shim.delete("e").await.unwrap();
+    shim.kill("", 0, false).await.unwrap();
+    // When the disk is back every line comes.
+    let emptied = tokio::task::spawn_blocking(move || {
+        let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
+        while text.iter().filter(|byte| **byte == b'\n').count() < 6000 {
+            let size = std::io::Read::read(&mut reader, &mut chunk).unwrap();
+            text.extend_from_slice(&chunk[..size]);
+        }
+        (text, reader)
+    });
+    let (text, _reader) = emptied.await.unwrap();
+    for (line, number) in String::from_utf8(text).unwrap().lines().zip(100_001..) {
+        assert!(line.starts_with(&format!(r#"{{"log":"{number}\n""#)), "{number}: {line}");
+    }
+    shim.kill("", 9, false).await.unwrap();
+    assert_eq!(shim.wait("").await, 137);
+    shim.delete("").await.unwrap();
+    shim.shutdown().await;
+}

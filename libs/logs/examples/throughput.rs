@@ -27,7 +27,7 @@ impl Watch {
 async fn write(driver: Driver, path: &Path, text: &[u8], bytes: usize) -> std::io::Result<()> {
     let pairs = [("driver", driver.to_string()), ("path", path.display().to_string())];
     let options = Options::from_pairs(pairs).map_err(std::io::Error::other)?;
-    let (logger, watch, mut written) = (Logger::open(&options)?, Watch::start(), 0);
+    let (logger, watch, mut written) = (Logger::open(&options).await?, Watch::start(), 0);
     while written < bytes {
         for chunk in text.chunks(CHUNK_BYTES) {
             logger.write(Stream::Stdout, chunk).await;

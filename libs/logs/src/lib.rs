@@ -16,6 +16,7 @@
 //! ```
 
 mod attach;
+mod desk;
 mod driver;
 mod entry;
 mod file;
@@ -31,7 +32,7 @@ mod time;
 
 pub use driver::{Driver, UnknownDriver};
 pub use entry::{Entry, Stream};
-pub use logger::Logger;
+pub use logger::{Logger, Loss};
 pub use options::{OptionError, Options};
 pub use read::{Reader, Selection};
 pub use time::Time;

@@ -5,7 +5,7 @@
 
 use errdefs::{Error, Result};
 use log_forward::{Target, forward};
-use logs::{Logger, Options, Reader, Selection, Stream};
+use logs::{Logger, Loss, Options, Reader, Selection, Stream};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ async fn log(options: &Options, sent: Option<Sent>) -> std::io::Result<()> {
     let stdout = inherited(3, "the container's stdout")?;
     let stderr = inherited(4, "the container's stderr")?;
     let ready = inherited(5, "where the logger says that it is ready")?;
-    let logger = Arc::new(Logger::open(options)?);
+    let logger = Arc::new(Logger::open(options).await?);
     // The shim asks it to end some time after the container has; it ends by itself before.
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut outputs = [
@@ -105,10 +105,8 @@ async fn log(options: &Options, sent: Option<Sent>) -> std::io::Result<()> {
     let mut lost = logger.close().await;
     over.send_replace(true);
     if let Some(sending) = sending {
-        lost += sending.await.map_err(std::io::Error::other)??;
+        let unsent = sending.await.map_err(std::io::Error::other)??;
+        lost = lost.or((unsent > 0).then_some(Loss::Entries(unsent)));
     }
-    match lost {
-        0 => Ok(()),
-        lost => Err(std::io::Error::other(format!("{lost} entries were lost: the log could not be written"))),
-    }
+    lost.map_or(Ok(()), |loss| Err(std::io::Error::other(loss.to_string())))
 }

@@ -82,7 +82,7 @@ impl Prepared {
             let pairs = uri.pairs.iter().map(|(key, value)| (key, value));
             let options = logs::Options::from_pairs(pairs)
                 .map_err(|cause| Error::invalid_argument("cannot read log options").with_source(cause))?;
-            let logger = Logger::open(&options).map_err(|cause| {
+            let logger = Logger::open(&options).await.map_err(|cause| {
                 let path = options.path.as_deref().or(options.attach.as_deref());
                 cannot("open log", path.unwrap_or(Path::new("")), cause)
             })?;
@@ -194,9 +194,8 @@ impl Io {
         self.outputs.clear();
         self.console = None;
         if let Some(log) = self.log.take() {
-            let lost = log.close().await;
-            if lost > 0 {
-                crate::journal::warn(&format!("{lost} log entries were lost: the log could not be written"));
+            if let Some(loss) = log.close().await {
+                crate::journal::warn(&loss.to_string());
             }
         }
         if let Some((mut program, exit)) = self.program.take() {
