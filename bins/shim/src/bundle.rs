@@ -33,6 +33,14 @@ pub(crate) struct Config {
     linux: Option<Linux>,
     #[serde(default)]
     hooks: Option<Hooks>,
+    #[serde(default)]
+    process: Option<ConfiguredProcess>,
+}
+
+#[derive(Default, Deserialize)]
+struct ConfiguredProcess {
+    #[serde(default)]
+    args: Option<Vec<serde::de::IgnoredAny>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -56,6 +64,12 @@ struct LinuxNamespace {
 }
 
 impl Config {
+    /// Whether it says what to run.
+    pub(crate) fn has_process(&self) -> bool {
+        let args = self.process.as_ref().and_then(|process| process.args.as_ref());
+        args.is_some_and(|args| !args.is_empty())
+    }
+
     /// Whether programs run after the container's deletion.
     pub(crate) fn has_last_hooks(&self) -> bool {
         let hooks = self.hooks.as_ref().and_then(|hooks| hooks.poststop.as_ref());
@@ -151,6 +165,25 @@ impl Bundle {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(cannot(error.into())),
         }
+    }
+
+    /// Lets the container enter a network namespace, which somebody else made.
+    pub(crate) fn enter_network(&self, namespace: &str) -> Result<()> {
+        let path = self.path.join("config.json");
+        let cannot = |cause: Box<dyn std::error::Error + Send + Sync>| {
+            Error::unknown(format!("cannot change {}", path.display())).with_source(cause)
+        };
+        let bytes = fs::read(&path).map_err(|e| cannot(e.into()))?;
+        let mut config: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| cannot(e.into()))?;
+        let network = serde_json::json!({"type": "network", "path": namespace});
+        match &mut config["linux"]["namespaces"] {
+            serde_json::Value::Array(all) => {
+                all.retain(|one| one["type"] != "network");
+                all.push(network);
+            }
+            none => *none = serde_json::json!([network]),
+        }
+        self.replace("config.json", config.to_string().as_bytes(), 0o600)
     }
 
     /// The group of containers that this one belongs to.

@@ -73,6 +73,11 @@ impl Events {
         Events { namespace: namespace.to_owned(), queue }
     }
 
+    /// Events that nobody is told of.
+    pub(crate) fn untold(namespace: &str) -> Events {
+        Events { namespace: namespace.to_owned(), queue: mpsc::unbounded_channel().0 }
+    }
+
     /// Queues an event; its place in the order is this moment.
     pub(crate) fn publish<M: Message + Name>(&self, topic: &str, event: &M) {
         let envelope = Envelope {
@@ -81,7 +86,7 @@ impl Events {
             topic: topic.to_owned(),
             event: Some(pack(event)),
         };
-        // The sender ends with the process only.
+        // The sender ends with the process only, or there is none.
         let _ = self.queue.send(Item::Event(Box::new(envelope)));
     }
 

@@ -20,6 +20,7 @@ mod journal;
 mod process;
 mod reaper;
 mod rootfs;
+mod sandbox;
 mod service;
 mod task;
 

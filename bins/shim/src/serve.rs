@@ -6,6 +6,7 @@ use crate::container::Surroundings;
 use crate::events::{Events, Target};
 use crate::journal;
 use crate::reaper::Reaper;
+use crate::sandbox::{self, SandboxService};
 use crate::service::{NAMES, TaskService, Tasks};
 use errdefs::{Error, Result};
 use std::os::unix::net::UnixListener;
@@ -91,7 +92,8 @@ async fn run(
     let service = Arc::new(TaskService(tasks.clone()));
     let server = NAMES
         .iter()
-        .fold(ttrpc::Server::new().same_user_only(), |server, name| server.service(*name, service.clone()));
+        .fold(ttrpc::Server::new().same_user_only(), |server, name| server.service(*name, service.clone()))
+        .service(sandbox::NAME, Arc::new(SandboxService(tasks.clone())));
     let mut ending = tasks.ending.subscribe();
     let end = async {
         tokio::select! {

@@ -2,6 +2,7 @@
 
 use crate::container::{Container, Surroundings};
 use crate::journal;
+use crate::sandbox::Place;
 use crate::task;
 use containerd_api::task::v3 as api;
 use errdefs::{Error, Result};
@@ -17,6 +18,8 @@ pub(crate) const NAMES: [&str; 2] = ["containerd.task.v3.Task", "containerd.task
 pub(crate) struct Tasks {
     pub(crate) surroundings: Surroundings,
     containers: Mutex<HashMap<String, Slot>>,
+    /// The sandbox that they are in, if a daemon made one.
+    pub(crate) sandbox: Place,
     /// Turns true when the server shall end.
     pub(crate) ending: watch::Sender<bool>,
 }
@@ -29,7 +32,8 @@ enum Slot {
 
 impl Tasks {
     pub(crate) fn new(surroundings: Surroundings) -> Tasks {
-        Tasks { surroundings, containers: Mutex::default(), ending: watch::Sender::new(false) }
+        let (containers, sandbox) = (Mutex::default(), Place::default());
+        Tasks { surroundings, containers, sandbox, ending: watch::Sender::new(false) }
     }
 
     /// The container of an id.
@@ -38,6 +42,15 @@ impl Tasks {
             Some(Slot::Ready(container)) => Ok(container.clone()),
             _ => Err(Error::not_found("container not created")),
         }
+    }
+
+    /// Those that are made.
+    pub(crate) fn all(&self) -> Vec<Arc<Container>> {
+        let ready = |slot: &Slot| match slot {
+            Slot::Ready(container) => Some(container.clone()),
+            Slot::Creating => None,
+        };
+        self.containers().values().filter_map(ready).collect()
     }
 
     /// Keeps an id for a container that is being made.

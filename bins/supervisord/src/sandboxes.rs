@@ -1,18 +1,22 @@
 //! Sandboxes that shims run by themselves: containerd's sandbox controller `shim`.
 
 use crate::config::Timeouts;
-use crate::shims::{Shim, Shims, Start, is_closed};
+use crate::shims::{Join, Shim, Shims, Start, is_closed};
 use containerd_api::events::{SandboxCreate, SandboxExit, SandboxStart};
 use containerd_api::pack;
 use containerd_api::runtime::sandbox::v1::*;
+use containerd_api::services::containers::v1::Container;
 use containerd_api::services::sandbox::v1::*;
 use containerd_api::types::Sandbox;
 use errdefs::{Error, Kind, Result};
 use events::Exchange;
+use metadata::Namespace;
 use prost::{Message, Name};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+/// The state of a sandbox that runs, in Kubernetes' word.
+const READY: &str = "SANDBOX_READY";
 /// The state of a sandbox whose shim is not there, in containerd's word.
 const NOT_READY: &str = "SANDBOX_NOTREADY";
 
@@ -20,13 +24,47 @@ const NOT_READY: &str = "SANDBOX_NOTREADY";
 #[derive(Clone)]
 pub struct Sandboxes {
     shims: Shims,
+    /// A sandbox may be a task, too, whose shim groups others by annotation.
+    tasks: Shims,
     exchange: Exchange,
 }
 
 impl Sandboxes {
-    /// Sandboxes by these shims, told of on this exchange.
-    pub fn new(shims: Shims, exchange: Exchange) -> Sandboxes {
-        Sandboxes { shims, exchange }
+    /// Sandboxes by these shims, beside those of tasks, told of on this exchange.
+    pub fn new(shims: Shims, tasks: Shims, exchange: Exchange) -> Sandboxes {
+        Sandboxes { shims, tasks, exchange }
+    }
+
+    /// The shim that the task of a container is to be made in, if the container is in a sandbox; the address and the
+    /// version of its task API are those that the client was given, if any. A sandbox without a record, and a shim
+    /// of an older kind, are for the runtime's binary to find.
+    pub fn join(
+        &self,
+        records: &Namespace,
+        container: &Container,
+        (address, version): (&str, u32),
+    ) -> Result<Option<Join>> {
+        let sandbox = &container.sandbox;
+        if sandbox.is_empty() {
+            let stray = (!address.is_empty()).then(|| {
+                Error::invalid_argument(format!("task API address {address:?} for a container of no sandbox"))
+            });
+            return stray.map_or(Ok(None), Err);
+        }
+        match records.sandboxes().get(sandbox) {
+            Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+            found => drop(found?),
+        }
+        let join = if address.is_empty() {
+            let shim = self.shims.get(records.name(), sandbox);
+            let shim = shim.or_else(|_| self.tasks.get(records.name(), sandbox)).map_err(|cause| {
+                Error::not_found(format!("can't find shim for sandbox {sandbox}")).with_source(cause)
+            })?;
+            Join::by_shim(sandbox, &shim)?
+        } else {
+            Join::by_address(sandbox, address, version)?
+        };
+        Ok(Some(join).filter(Join::is_possible))
     }
 
     fn shim(&self, namespace: &str, id: &str) -> Result<Arc<Shim>> {
@@ -70,7 +108,7 @@ impl Sandboxes {
         let created: Result<CreateSandboxResponse> =
             shim.client().call_sandbox("CreateSandbox", &create, None).await;
         if let Err(error) = created {
-            self.shims.abandon(&shim).await;
+            self.undo(&shim).await;
             return Err(explained(error, &runtime.name));
         }
         self.shims.adopt(&shim);
@@ -85,9 +123,10 @@ impl Sandboxes {
         let started: StartSandboxResponse =
             match shim.client().call_sandbox("StartSandbox", &request, None).await {
                 Ok(started) => started,
+                Err(error) if self.is_ready(namespace, id).await => return Err(error),
                 Err(error) => {
                     // As containerd has it, a sandbox that does not start is none.
-                    self.shims.abandon(&shim).await;
+                    self.undo(&shim).await;
                     return Err(error);
                 }
             };
@@ -102,6 +141,10 @@ impl Sandboxes {
             version,
             ..Default::default()
         })
+    }
+
+    async fn is_ready(&self, namespace: &str, id: &str) -> bool {
+        self.status(namespace, id, false).await.is_ok_and(|status| status.state == READY)
     }
 
     /// The platform that a sandbox's containers run on.
@@ -173,15 +216,23 @@ impl Sandboxes {
     /// Ends a sandbox and its shim, and removes what they had.
     pub async fn shutdown(&self, namespace: &str, id: &str) -> Result<()> {
         let shim = self.shim(namespace, id)?;
-        let request = ShutdownSandboxRequest { sandbox_id: id.to_owned() };
-        let limit = Some(Timeouts::set().shim_shutdown);
-        let ended: Result<ShutdownSandboxResponse> =
-            shim.client().call_sandbox("ShutdownSandbox", &request, limit).await;
-        match ended {
+        shim.set_ending(true);
+        match end(&shim).await {
             // It hangs up while it answers, or has gone before.
-            Err(error) if error.kind() != Kind::NotFound && !is_closed(&error) => Err(error),
+            Err(error) if error.kind() != Kind::NotFound && !is_closed(&error) => {
+                shim.set_ending(false);
+                Err(error)
+            }
             _ => self.shims.release(&shim).await,
         }
+    }
+
+    /// Ends a sandbox that could not be made or started, and its shim.
+    async fn undo(&self, shim: &Arc<Shim>) {
+        shim.set_ending(true);
+        // A shim that does not do so is ended with what is left of it.
+        let _ = end(shim).await;
+        self.shims.abandon(shim).await;
     }
 
     /// What a sandbox uses.
@@ -193,6 +244,11 @@ impl Sandboxes {
             shim.client().call_sandbox("SandboxMetrics", &request, limit).await?;
         Ok(ControllerMetricsResponse { metrics: found.metrics })
     }
+}
+
+async fn end(shim: &Shim) -> Result<ShutdownSandboxResponse> {
+    let request = ShutdownSandboxRequest { sandbox_id: shim.id().to_owned() };
+    shim.client().call_sandbox("ShutdownSandbox", &request, Some(Timeouts::set().shim_shutdown)).await
 }
 
 /// Where a sandbox's shim serves, in the words of the sandbox API, and by which version of the task API.

@@ -123,6 +123,10 @@ impl Parts {
         self.shims.load().await
     }
 
+    fn controller(&self) -> Sandboxes {
+        Sandboxes::new(self.sandboxes.clone(), self.shims.clone(), self.exchange.clone())
+    }
+
     /// The services, each under its own name.
     fn routes(&self, config: &Config) -> Result<RoutesBuilder> {
         let mut routes = RoutesBuilder::default();
@@ -149,13 +153,16 @@ impl Parts {
         serve!(IntrospectionServer, introspection);
         serve!(LeasesServer, LeasesService(records()));
         serve!(NamespacesServer, NamespacesService(records()));
-        let sandboxes = Sandboxes::new(self.sandboxes.clone(), self.exchange.clone());
-        serve!(ControllerServer, SandboxControllerService { records: records(), sandboxes });
+        let sandboxes = self.controller();
+        serve!(
+            ControllerServer,
+            SandboxControllerService { records: records(), sandboxes: sandboxes.clone() }
+        );
         serve!(StoreServer, SandboxStoreService(records()));
         serve!(SnapshotsServer, SnapshotsService(records()));
         let streams = Streams::default();
         serve!(StreamingServer, StreamingService { db: records(), streams: streams.clone() });
-        serve!(TasksServer, TasksService { records: records(), tasks: self.tasks() });
+        serve!(TasksServer, TasksService { records: records(), tasks: self.tasks(), sandboxes });
         let processors = config.processors.clone();
         serve!(
             TransferServer,
@@ -206,7 +213,8 @@ impl Parts {
             }
         });
         if let Some(interval) = config.restart_interval {
-            tokio::spawn(Monitor::new(self.records.clone(), self.tasks(), interval).run());
+            let monitor = Monitor::new(self.records.clone(), self.tasks(), self.controller(), interval);
+            tokio::spawn(monitor.run());
         }
         let incoming = UnixListenerStream::new(grpc).then(rested);
         let incoming = incoming.map(|accepted| accepted.map(Lenient::new));

@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod entry;
 pub mod exec;
 pub mod heap;
+pub mod hold;
 pub mod image;
 pub mod keyring;
 pub mod loop_device;

@@ -9,6 +9,7 @@ use crate::service::Tasks;
 use containerd_api::events::{TaskCreate, TaskIo};
 use containerd_api::runc::v1::Options;
 use containerd_api::task::v3::{CreateTaskRequest, CreateTaskResponse};
+use containerd_api::types::Mount;
 use containerd_api::unpack;
 use errdefs::{Error, Result};
 use oci_runtime::{Create, Restore};
@@ -25,13 +26,7 @@ pub(crate) async fn create(tasks: &Arc<Tasks>, request: CreateTaskRequest) -> Re
     let reservation = tasks.reserve(&request.id)?;
     let container = prepare(&request, &tasks.surroundings.namespace)?;
     let busy = container.init.busy.lock().await;
-    rootfs::mount(&request.rootfs, &container.bundle.rootfs())?;
-    if container.checkpoint.is_some() {
-        container.init.set_status(Status::Restorable);
-    } else if let Err(error) = make_init(&container, &tasks.surroundings).await {
-        undo(&container, &tasks.surroundings).await;
-        return Err(error);
-    }
+    make(&container, &request.rootfs, &tasks.surroundings).await?;
     let pid = container.init.pid().unwrap_or_default() as u32;
     let event = TaskCreate {
         container_id: request.id,
@@ -52,7 +47,24 @@ pub(crate) async fn create(tasks: &Arc<Tasks>, request: CreateTaskRequest) -> Re
     Ok(CreateTaskResponse { pid })
 }
 
-fn prepare(request: &CreateTaskRequest, namespace: &str) -> Result<Arc<Container>> {
+/// Makes a container that was prepared; its init waits. On failure nothing is left.
+pub(crate) async fn make(
+    container: &Arc<Container>,
+    mounts: &[Mount],
+    surroundings: &Surroundings,
+) -> Result<()> {
+    rootfs::mount(mounts, &container.bundle.rootfs())?;
+    if container.checkpoint.is_some() {
+        container.init.set_status(Status::Restorable);
+    } else if let Err(error) = make_init(container, surroundings).await {
+        undo(container, surroundings).await;
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// A container as it is asked for, of which nothing is there yet.
+pub(crate) fn prepare(request: &CreateTaskRequest, namespace: &str) -> Result<Arc<Container>> {
     let bundle = Bundle::at(&request.bundle);
     let options: Options = match &request.options {
         Some(any) if !any.type_url.is_empty() => {

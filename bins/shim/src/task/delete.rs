@@ -1,7 +1,7 @@
 //! Delete: a process that has ended, or was never started, and with init the container.
 
 use crate::command;
-use crate::container::Container;
+use crate::container::{Container, Surroundings};
 use crate::events::timestamp;
 use crate::process::{Process, Status, Verb};
 use crate::reaper::Exit;
@@ -34,25 +34,8 @@ pub(crate) async fn delete(tasks: &Arc<Tasks>, request: DeleteRequest) -> Result
         container.remove_exec(&process.id);
         return Ok(response(&process));
     }
-    let is_over = container.init.exit().is_some() && container.leaves_root;
-    if is_over {
-        // All processes are gone: the one does not wait for the other.
-        let (removed, unmounted) = tokio::join!(remove(tasks, &container), unmount(&container));
-        removed.and(unmounted)?;
-    } else {
-        remove(tasks, &container).await?;
-    }
     drop(busy);
-    if container.init.pid().is_some() {
-        // Init of a container that was only created dies of the removal.
-        let _ = tokio::time::timeout(DEATH, container.init.ended()).await;
-    }
-    close(&container.init).await;
-    if !is_over {
-        unmount(&container).await?;
-    }
-    container.init.set_status(Status::Deleted);
-    let response = response(&container.init);
+    let response = remove(&container, &tasks.surroundings).await?;
     tasks.surroundings.events.publish(
         "/tasks/delete",
         &TaskDelete {
@@ -67,12 +50,41 @@ pub(crate) async fn delete(tasks: &Arc<Tasks>, request: DeleteRequest) -> Result
     Ok(response)
 }
 
+/// Removes a container whose init has ended or was never started, and says how it ended.
+pub(crate) async fn remove(
+    container: &Arc<Container>,
+    surroundings: &Surroundings,
+) -> Result<DeleteResponse> {
+    let busy = container.init.busy.lock().await;
+    container.init.allow(Verb::Delete)?;
+    let is_over = container.init.exit().is_some() && container.leaves_root;
+    if is_over {
+        // All processes are gone: the one does not wait for the other.
+        let (removed, unmounted) =
+            tokio::join!(remove_by_runtime(container, surroundings), unmount(container));
+        removed.and(unmounted)?;
+    } else {
+        remove_by_runtime(container, surroundings).await?;
+    }
+    drop(busy);
+    if container.init.pid().is_some() {
+        // Init of a container that was only created dies of the removal.
+        let _ = tokio::time::timeout(DEATH, container.init.ended()).await;
+    }
+    close(&container.init).await;
+    if !is_over {
+        unmount(container).await?;
+    }
+    container.init.set_status(Status::Deleted);
+    Ok(response(&container.init))
+}
+
 /// Lets the runtime remove the container; one that it does not know is removed already.
-async fn remove(tasks: &Tasks, container: &Container) -> Result<()> {
+async fn remove_by_runtime(container: &Container, surroundings: &Surroundings) -> Result<()> {
     let force = container.init.exit().is_none();
     for attempt in 1.. {
         let verb = container.runtime.delete(&container.id, force);
-        match command::run(&tasks.surroundings.reaper, &container.runtime, "delete", verb, None).await {
+        match command::run(&surroundings.reaper, &container.runtime, "delete", verb, None).await {
             Ok(()) => break,
             Err(error) if error.chain().contains("does not exist") => break,
             Err(error) if attempt == TRIES => return Err(error),

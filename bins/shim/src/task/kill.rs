@@ -1,7 +1,7 @@
 //! Kill: a signal for one process, or for all of a container.
 
 use crate::command;
-use crate::container::Container;
+use crate::container::{Container, Surroundings};
 use crate::process::{Process, Status};
 use crate::service::Tasks;
 use containerd_api::task::v3::KillRequest;
@@ -23,13 +23,24 @@ pub(crate) async fn kill(tasks: &Arc<Tasks>, request: KillRequest) -> Result<()>
     if process.exit().is_some() {
         return Err(finished());
     }
+    signal(&container, &process, request.signal, request.all, &tasks.surroundings).await
+}
+
+/// Sends a signal to a process that has not ended, or with init to all of its container.
+pub(crate) async fn signal(
+    container: &Container,
+    process: &Process,
+    number: u32,
+    all: bool,
+    surroundings: &Surroundings,
+) -> Result<()> {
     let by_runtime =
-        process.is_init() && (request.all || !is_direct(&container) || process.status() == Status::Paused);
+        process.is_init() && (all || !is_direct(container) || process.status() == Status::Paused);
     if !by_runtime {
-        return send(&process, request.signal);
+        return send(process, number);
     }
-    let verb = container.runtime.kill(&container.id, request.signal, request.all);
-    command::run(&tasks.surroundings.reaper, &container.runtime, "kill", verb, None).await.map_err(wire_error)
+    let verb = container.runtime.kill(&container.id, number, all);
+    command::run(&surroundings.reaper, &container.runtime, "kill", verb, None).await.map_err(wire_error)
 }
 
 fn is_direct(container: &Container) -> bool {

@@ -40,7 +40,8 @@ pub(crate) async fn start(tasks: &Arc<Tasks>, request: StartRequest) -> Result<S
     Ok(StartResponse { pid })
 }
 
-async fn start_init(container: &Arc<Container>, surroundings: &Surroundings) -> Result<()> {
+/// Lets an init run that waits, or restores it.
+pub(crate) async fn start_init(container: &Arc<Container>, surroundings: &Surroundings) -> Result<()> {
     if container.init.status() == Status::Restorable {
         return make_init(container, surroundings).await;
     }

@@ -7,6 +7,7 @@ mod wish;
 
 pub use wish::POLICIES;
 
+use crate::sandboxes::Sandboxes;
 use crate::tasks::{Create, Restored, Runtime, Tasks};
 use containerd_api::services::containers::v1::Container;
 use containerd_api::v1::types::Status as Phase;
@@ -24,6 +25,7 @@ const KILL: u32 = 9;
 pub struct Monitor {
     records: Db,
     tasks: Tasks,
+    sandboxes: Sandboxes,
     interval: Duration,
     /// Containers that something is being done for, by namespace and id.
     busy: Arc<Mutex<HashSet<(String, String)>>>,
@@ -31,8 +33,8 @@ pub struct Monitor {
 
 impl Monitor {
     /// One that looks every `interval`.
-    pub fn new(records: Db, tasks: Tasks, interval: Duration) -> Monitor {
-        Monitor { records, tasks, interval, busy: Arc::default() }
+    pub fn new(records: Db, tasks: Tasks, sandboxes: Sandboxes, interval: Duration) -> Monitor {
+        Monitor { records, tasks, sandboxes, interval, busy: Arc::default() }
     }
 
     /// Looks until the process ends. A container that keeps its shim busy delays no other.
@@ -109,6 +111,7 @@ impl Monitor {
     }
 
     async fn start(&self, namespace: &Namespace, container: Container) -> Result<()> {
+        let join = self.sandboxes.join(namespace, &container, ("", 0))?;
         let Container { id, labels, runtime, spec, snapshotter, snapshot_key, .. } = container;
         let rootfs = match snapshot_key.as_str() {
             "" => Vec::new(),
@@ -122,6 +125,7 @@ impl Monitor {
             id: id.clone(),
             spec,
             runtime: Runtime { name: runtime.name, options: runtime.options },
+            join,
             rootfs,
             stdin: String::new(),
             stdout: log.clone(),

@@ -3,6 +3,7 @@
 use super::checkpoint;
 use super::context::{namespace, namespace_of};
 use super::records::{blocking, namespace_in};
+use crate::sandboxes::Sandboxes;
 use crate::tasks::{Create, ProcessId, Restored, Runtime, Tasks};
 use containerd_api::services::containers::v1::Container;
 use containerd_api::services::tasks::v1::tasks_server;
@@ -21,6 +22,8 @@ pub struct TasksService {
     pub records: Db,
     /// What runs.
     pub tasks: Tasks,
+    /// What tasks may be made in.
+    pub sandboxes: Sandboxes,
 }
 
 /// Restored from what, if the request names a checkpoint.
@@ -47,11 +50,11 @@ impl tasks_server::Tasks for TasksService {
         let records = namespace_in(&self.records, &request)?;
         let (namespace, request) = namespace_of(request)?;
         let container = records.containers().get(&request.container_id)?;
-        if !request.task_api_address.is_empty() || !container.sandbox.is_empty() {
-            return Err(Error::unimplemented("tasks inside a sandbox's shim are not supported").into());
-        }
+        let address = (request.task_api_address.as_str(), request.task_api_version);
+        let join = self.sandboxes.join(&records, &container, address)?;
         let create = Create {
             runtime: runtime(&container, &request)?,
+            join,
             restored: restored(&records, &request),
             namespace,
             id: request.container_id.clone(),

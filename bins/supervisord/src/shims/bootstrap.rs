@@ -80,6 +80,11 @@ pub fn parse_answer(answer: &[u8]) -> Result<Bootstrap> {
     let bootstrap = from_protobuf(answer).or_else(|| from_text(answer)).ok_or_else(|| {
         Error::unknown(format!("cannot read the shim's answer {:?}", String::from_utf8_lossy(answer)))
     })?;
+    check(bootstrap)
+}
+
+/// Refuses what this daemon cannot speak.
+fn check(bootstrap: Bootstrap) -> Result<Bootstrap> {
     if !(2..=NEWEST_VERSION).contains(&bootstrap.version) {
         return Err(Error::unimplemented(format!("unsupported shim version ({})", bootstrap.version)));
     }
@@ -88,6 +93,16 @@ pub fn parse_answer(answer: &[u8]) -> Result<Bootstrap> {
             .with_hint("Use a shim that serves ttrpc."));
     }
     Ok(bootstrap)
+}
+
+/// Reads `PROTOCOL+ADDRESS`, as controllers of sandboxes give where their shims serve.
+pub fn parse_endpoint(text: &str, version: u32) -> Result<Bootstrap> {
+    let (protocol, address) = text.split_once('+').ok_or_else(|| {
+        Error::invalid_argument(format!("invalid address of a sandbox's shim {text:?}"))
+            .with_hint("It is PROTOCOL+ADDRESS, as in ttrpc+unix:///run/s.")
+    })?;
+    let version = i32::try_from(version).unwrap_or(i32::MAX);
+    check(Bootstrap { version, address: address.to_owned(), protocol: protocol.to_owned() })
 }
 
 fn from_protobuf(answer: &[u8]) -> Option<Bootstrap> {
@@ -130,6 +145,19 @@ mod tests {
         let json = br#"{"version":3,"address":"unix:///run/s/a","protocol":"ttrpc"}"#;
         assert_eq!(parse_answer(json).unwrap(), expected(3));
         assert_eq!(parse_answer(b"unix:///run/s/a\n").unwrap(), expected(2));
+    }
+
+    #[test]
+    fn endpoints_are_read() {
+        assert_eq!(parse_endpoint("ttrpc+unix:///run/s/a", 3).unwrap(), expected(3));
+        for (text, version) in [
+            ("unix:///run/s/a", 3),
+            ("grpc+vsock://2:1024", 3),
+            ("ttrpc+unix:///a", 1),
+            ("ttrpc+unix:///a", 4),
+        ] {
+            assert!(parse_endpoint(text, version).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// The note that a task's end was told; its own name, as other programs' files are beside it.
 const EXIT_TOLD: &str = "exit-told";
+/// The note of the sandbox in whose shim a task is.
+const SANDBOX: &str = "sandbox";
 /// The part of the daemon whose bundles they are: tasks', or sandboxes'.
 const TASKS: &str = "io.containerd.runtime.v2.task";
 const SANDBOXES: &str = "io.containerd.sandbox.controller.v1.shim";
@@ -59,7 +61,8 @@ impl Layout {
         }
     }
 
-    /// Makes a task's bundle around `spec`, the bytes of its `config.json`. Nothing is left if it fails.
+    /// Makes a task's bundle around `spec`, the bytes of its `config.json`; a sandbox may have none. Nothing is
+    /// left if it fails.
     pub fn create(&self, namespace: &str, id: &str, spec: &[u8]) -> Result<Bundle> {
         let bundle = self.bundle(namespace, id);
         for parent in [&self.state, &self.root] {
@@ -106,9 +109,11 @@ impl Bundle {
         make_dir(&self.path.join("rootfs"), 0o711)?;
         let link = self.path.join("work");
         symlink(&self.work, &link).map_err(|e| cannot("make", &link, e))?;
-        let config = self.path.join("config.json");
-        fs::write(&config, spec).map_err(|e| cannot("write", &config, e))?;
-        self.admit_mapped_root(spec)?;
+        if !spec.is_empty() {
+            let config = self.path.join("config.json");
+            fs::write(&config, spec).map_err(|e| cannot("write", &config, e))?;
+            self.admit_mapped_root(spec)?;
+        }
         let log = self.log();
         mkfifoat(rustix::fs::CWD, &log, Mode::RWXU).map_err(|e| cannot("make", &log, e.into()))
     }
@@ -142,6 +147,16 @@ impl Bundle {
             .map_err(|e| Error::internal("cannot encode bootstrap").with_source(e))?;
         self.replace("shim-binary-path", binary.as_os_str().as_encoded_bytes())?;
         self.replace("bootstrap.json", &json)
+    }
+
+    /// Notes that the shim is a sandbox's.
+    pub fn save_sandbox(&self, id: &str) -> Result<()> {
+        self.replace(SANDBOX, id.as_bytes())
+    }
+
+    /// The sandbox in whose shim the task is, if it is in one.
+    pub fn sandbox(&self) -> Option<String> {
+        fs::read_to_string(self.path.join(SANDBOX)).ok()
     }
 
     /// How to reach the shim: `bootstrap.json`, or the bare `address` that shims wrote before it.

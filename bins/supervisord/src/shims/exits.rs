@@ -55,6 +55,7 @@ impl Shims {
         }
         let deleted = unpack::<TaskDelete>(envelope.event.as_ref()?).ok()?;
         let shim = self.get(&envelope.namespace, &deleted.container_id).ok()?;
+        shim.told_deletion.store(true, Ordering::Relaxed);
         shim.former.load(Ordering::Relaxed).then_some(shim)
     }
 

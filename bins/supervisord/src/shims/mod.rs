@@ -4,6 +4,7 @@ pub mod bootstrap;
 mod bundle;
 mod client;
 mod exits;
+mod join;
 mod load;
 mod log;
 mod reap;
@@ -13,6 +14,7 @@ mod strays;
 
 pub use bundle::Layout;
 pub use client::{TaskClient, is_closed};
+pub use join::Join;
 pub use spawn::{Daemon, Programs, socket_dir};
 
 use crate::config::Timeouts;
@@ -75,6 +77,10 @@ pub struct Shim {
     client: TaskClient,
     /// It did not answer the last list in time.
     silent: AtomicBool,
+    /// It was asked to end: that it hangs up is no accident.
+    ending: AtomicBool,
+    /// It told of its task's deletion itself.
+    told_deletion: AtomicBool,
     /// It is from a former life of the daemon, which may have asked it for what this one does not know of.
     former: AtomicBool,
     /// How its task ended, once that is deleted: whoever asks again meanwhile is told the same.
@@ -276,6 +282,16 @@ impl Shim {
         self.silent.store(silent, Ordering::Relaxed);
     }
 
+    /// Notes that it is asked to end, or is not any more.
+    pub fn set_ending(&self, ending: bool) {
+        self.ending.store(ending, Ordering::Relaxed);
+    }
+
+    /// Its binary.
+    pub fn binary(&self) -> &std::path::Path {
+        &self.binary
+    }
+
     fn key(&self) -> Key {
         key(&self.bundle.namespace, &self.bundle.id)
     }
@@ -299,6 +315,8 @@ async fn connect(
         binary,
         client,
         silent: AtomicBool::new(false),
+        ending: AtomicBool::new(false),
+        told_deletion: AtomicBool::new(false),
         former: AtomicBool::new(false),
         deleted: OnceCell::new(),
         released: OnceCell::new(),

@@ -1,14 +1,15 @@
 //! The end of shims: asked for by a deletion, or come upon by their death.
 
 use super::bundle::Bundle;
-use super::{Shim, Shims, strays};
+use super::{Serving, Shim, Shims, strays};
 use crate::config::Timeouts;
-use containerd_api::events::{TaskDelete, TaskExit};
+use containerd_api::events::{SandboxExit, TaskDelete, TaskExit};
 use containerd_api::task::v2::DeleteResponse;
 use containerd_api::task::v3::ShutdownRequest;
 use errdefs::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 
@@ -48,6 +49,7 @@ impl Shims {
 
     /// Undoes a start whose task could not be made.
     pub async fn abandon(&self, shim: &Shim) {
+        self.forget(shim);
         self.clean(&shim.bundle, &shim.binary).await;
         let request = ShutdownRequest { id: shim.bundle.id.clone(), now: true };
         let _ =
@@ -63,12 +65,16 @@ impl Shims {
 
     /// A shim hung up. Unless its task was deleted, the task is ended, cleaned and reported.
     pub(super) async fn bury(&self, shim: &Shim) {
-        if !self.forget(shim) {
+        if shim.ending.load(Ordering::Relaxed) || !self.forget(shim) {
             return;
         }
         let id = &shim.bundle.id;
         tracing::warn!(id, namespace = shim.bundle.namespace, "shim has gone; cleaning up after it");
-        self.clean_and_report(&shim.bundle, &shim.binary).await;
+        if shim.told_deletion.load(Ordering::Relaxed) {
+            self.clean(&shim.bundle, &shim.binary).await;
+        } else {
+            self.clean_and_report(&shim.bundle, &shim.binary).await;
+        }
     }
 
     /// Cleans up after a dead shim, and tells the end of its task, if it had one and nobody told it before.
@@ -76,7 +82,10 @@ impl Shims {
         let (had_process, was_told) = (bundle.has_process(), bundle.is_exit_told());
         let response = self.clean(bundle, binary).await;
         if had_process {
-            self.report(bundle, response, was_told);
+            match self.inner.serving {
+                Serving::Tasks => self.report(bundle, response, was_told),
+                Serving::Sandboxes => self.report_sandbox(bundle, response),
+            }
         }
     }
 
@@ -95,6 +104,20 @@ impl Shims {
                 tracing::warn!("cannot clean up after a dead shim: {}", error.chain());
                 None
             }
+        }
+    }
+
+    /// Publishes the end of a sandbox whose shim cannot.
+    fn report_sandbox(&self, bundle: &Bundle, response: Option<DeleteResponse>) {
+        let now = events::timestamp(SystemTime::now());
+        let exit = SandboxExit {
+            sandbox_id: bundle.id.clone(),
+            exit_status: response.as_ref().map_or(UNKNOWN_EXIT, |end| end.exit_status),
+            exited_at: Some(response.and_then(|end| end.exited_at).unwrap_or(now)),
+        };
+        let event = containerd_api::pack(&exit);
+        if let Err(error) = self.inner.exchange.publish(&bundle.namespace, "/sandboxes/exit", event) {
+            tracing::error!(id = bundle.id, "cannot publish a sandbox's end: {}", error.chain());
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::bundle::Bundle;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use std::time::Duration;
 const LOOKS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Kills every process whose working directory is the bundle and whose command line has the task's id; blocks
-/// until there is none.
+/// Kills every process whose working directory is the bundle, or whose command line has its path, and whose
+/// command line has the task's id; blocks until there is none.
 pub fn end(bundle: &Bundle) {
     for _ in 0..LOOKS {
         let mut found = false;
@@ -41,9 +42,12 @@ fn processes() -> impl Iterator<Item = Pid> {
 
 fn works_in(pid: Pid, bundle: &Bundle) -> bool {
     let proc = Path::new("/proc").join(pid.as_raw_nonzero().to_string());
-    std::fs::read_link(proc.join("cwd")).is_ok_and(|cwd| cwd == bundle.path)
-        && std::fs::read(proc.join("cmdline"))
-            .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == bundle.id.as_bytes()))
+    let Ok(line) = std::fs::read(proc.join("cmdline")) else { return false };
+    let has = |text: &[u8]| line.split(|byte| *byte == 0).any(|word| word == text);
+    // Runtimes that a shim of several tasks has started work elsewhere, and are told the bundle.
+    has(bundle.id.as_bytes())
+        && (std::fs::read_link(proc.join("cwd")).is_ok_and(|cwd| cwd == bundle.path)
+            || has(bundle.path.as_os_str().as_bytes()))
 }
 
 #[cfg(test)]

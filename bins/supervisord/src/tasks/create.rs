@@ -3,7 +3,7 @@
 use super::checkpoint::Images;
 use super::delete::delete_in;
 use super::{ProcessId, Tasks};
-use crate::shims::{Shim, Start};
+use crate::shims::{Join, Shim, Start};
 use containerd_api::Any;
 use containerd_api::task::v3;
 use containerd_api::types::Mount;
@@ -25,6 +25,8 @@ pub struct Create {
     pub spec: Vec<u8>,
     /// What runs it.
     pub runtime: Runtime,
+    /// The shim that it is made in, of a sandbox; else one is started.
+    pub join: Option<Join>,
     /// The mounts that make the root file system, in order.
     pub rootfs: Vec<Mount>,
     /// Where input comes from and output goes: paths of fifos, or URIs.
@@ -71,17 +73,22 @@ impl Tasks {
         made
     }
 
-    async fn create_now(&self, create: Create, caller: oneshot::Receiver<()>) -> Result<u32> {
+    async fn create_now(&self, mut create: Create, caller: oneshot::Receiver<()>) -> Result<u32> {
         metadata::validate_identifier(&create.id).map_err(|cause| {
             Error::invalid_argument(format!("invalid task id {}", create.id)).with_source(cause)
         })?;
         let name = self.shims.reserve(&create.namespace, &create.id)?;
-        let start = Start {
-            runtime: &create.runtime.name,
-            options: create.runtime.options.as_ref(),
-            spec: &create.spec,
+        let shim = match create.join.take() {
+            Some(join) => self.shims.join(&name, join, &create.runtime.name, &create.spec).await?,
+            None => {
+                let start = Start {
+                    runtime: &create.runtime.name,
+                    options: create.runtime.options.as_ref(),
+                    spec: &create.spec,
+                };
+                self.shims.start(&name, start).await?
+            }
         };
-        let shim = self.shims.start(&name, start).await?;
         let made = async {
             let making = create_in(&shim, create);
             tokio::pin!(making);

@@ -6,6 +6,7 @@ mod few;
 mod full;
 mod layer;
 mod restart;
+mod sandbox;
 mod scale;
 mod stuck;
 mod support;

@@ -17,6 +17,8 @@ use containerd_api::services::images::v1::{
 };
 use containerd_api::services::leases::v1::leases_client::LeasesClient;
 use containerd_api::services::leases::v1::{self as leases};
+use containerd_api::services::sandbox::v1::controller_client::ControllerClient;
+use containerd_api::services::sandbox::v1::store_client::StoreClient;
 use containerd_api::services::snapshots::v1::snapshots_client::SnapshotsClient;
 use containerd_api::services::snapshots::v1::{
     CommitSnapshotRequest, ListSnapshotsRequest, MountsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest,
@@ -82,13 +84,21 @@ impl Api {
         Api { lease: Some(lease.to_owned()), ..self.clone() }
     }
 
-    fn ask<T>(&self, message: T) -> Request<T> {
+    pub fn ask<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.metadata_mut().insert("containerd-namespace", self.namespace.parse().unwrap());
         if let Some(lease) = &self.lease {
             request.metadata_mut().insert("containerd-lease", lease.parse().unwrap());
         }
         request
+    }
+
+    pub fn sandboxes(&self) -> ControllerClient<Channel> {
+        ControllerClient::new(self.channel.clone())
+    }
+
+    pub fn sandbox_records(&self) -> StoreClient<Channel> {
+        StoreClient::new(self.channel.clone())
     }
 
     fn tasks(&self) -> TasksClient<Channel> {
@@ -99,7 +109,7 @@ impl Api {
         SnapshotsClient::new(self.channel.clone())
     }
 
-    fn spec(&self, id: &str, args: &[&str]) -> Any {
+    pub fn spec(&self, id: &str, args: &[&str]) -> Any {
         let kinds: Vec<_> = ["pid", "ipc", "uts", "mount"].iter().map(|kind| json!({"type": kind})).collect();
         let spec = json!({
             "ociVersion": "1.0.2",
@@ -215,14 +225,43 @@ impl Api {
         args: &[&str],
         streams: CreateTaskRequest,
     ) -> Outcome<u32> {
+        let container = Container { spec: Some(self.spec(id, args)), ..Default::default() };
+        self.create_of(id, parent, container, streams).await
+    }
+
+    /// A container that runs in a sandbox; the pid of its init.
+    pub async fn run_in(&self, sandbox: &str, id: &str, parent: &str, args: &[&str]) -> Outcome<u32> {
+        let spec = Some(self.spec(id, args));
+        let container = Container { spec, sandbox: sandbox.to_owned(), ..Default::default() };
+        self.create_of(id, parent, container, CreateTaskRequest::default()).await?;
+        self.start(id).await
+    }
+
+    /// A container of a group by annotation, that runs; the pid of its init.
+    pub async fn run_grouped(&self, group: &str, id: &str, parent: &str, args: &[&str]) -> Outcome<u32> {
+        let mut spec = self.spec(id, args);
+        let mut value: Value = serde_json::from_slice(&spec.value).unwrap();
+        value["annotations"] = json!({"io.containerd.runc.v2.group": group});
+        spec.value = value.to_string().into_bytes();
+        let container = Container { spec: Some(spec), ..Default::default() };
+        self.create_of(id, parent, container, CreateTaskRequest::default()).await?;
+        self.start(id).await
+    }
+
+    async fn create_of(
+        &self,
+        id: &str,
+        parent: &str,
+        container: Container,
+        streams: CreateTaskRequest,
+    ) -> Outcome<u32> {
         let runtime = container::Runtime { name: OURS.to_owned(), options: None };
         let container = Container {
             id: id.to_owned(),
             runtime: Some(runtime),
-            spec: Some(self.spec(id, args)),
             snapshotter: SNAPSHOTTER.to_owned(),
             snapshot_key: id.to_owned(),
-            ..Default::default()
+            ..container
         };
         let create = CreateContainerRequest { container: Some(container) };
         ContainersClient::new(self.channel.clone()).create(self.ask(create)).await?;
