@@ -14,13 +14,22 @@ mod seal;
 mod validate;
 mod words;
 
+use std::ffi::OsString;
+
+use failure::Failure;
+
 #[cfg(not(test))]
 syscalls::entry!(super::start);
 
 #[cfg_attr(test, expect(dead_code, reason = "tests have a start of their own"))]
 fn start() -> i32 {
-    let words = std::env::args_os().skip(1);
-    let code = run(words.map(|word| word.to_string_lossy().into_owned()).collect());
+    let code = match std::env::args_os().skip(1).map(OsString::into_string).collect() {
+        Ok(words) => run(words),
+        Err(word) => {
+            log::Log::to_stderr().failure(&Failure::new(format!("{word:?} is not UTF-8")));
+            1
+        }
+    };
     // What is printed without a line's end, such as the state, waits in the buffer.
     let _ = std::io::Write::flush(&mut std::io::stdout());
     code
@@ -38,11 +47,15 @@ fn run(arguments: Vec<String>) -> i32 {
     let Some((command, words)) = commands::find(&parsed) else {
         return commands::without_command(&parsed);
     };
-    if command.runs_foreign_code
-        && let Err(error) = seal::seal()
-    {
-        eprintln!("cannot protect the runtime's own file: {error}");
-        return 1;
+    if command.runs_foreign_code {
+        if let Err(error) = seal::seal() {
+            eprintln!("cannot protect the runtime's own file: {error}");
+            return 1;
+        }
+        if let Err(error) = syscalls::signals::heed_ignored() {
+            eprintln!("cannot see which signals are ignored: {error}");
+            return 1;
+        }
     }
     let log = match log::Log::open(&parsed.global) {
         Ok(log) => log,

@@ -19,8 +19,8 @@ macro_rules! entry {
 }
 
 /// What the standard library's start does and no program can do without: opens `/dev/null` for
-/// standard streams that are closed, so that no file of ours takes their numbers, and turns
-/// SIGPIPE into an error of the write.
+/// standard streams that are closed, so that no file of ours takes their numbers, turns SIGPIPE into
+/// an error of the write, and lets children be waited for, whom a caller may have been ignoring.
 pub fn prepare() {
     let mut streams = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
     // SAFETY: the array is valid for the call and as long as it is said to be; open(2) and
@@ -35,5 +35,6 @@ pub fn prepare() {
             }
         }
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
     }
 }

@@ -70,22 +70,37 @@ struct Figures {
     environment: [u64; 2],
 }
 
+/// The fields of /proc/self/stat, as far as `read` wants them.
+fn of_own_stat<T>(read: impl Fn(&[u8]) -> Option<T>) -> io::Result<T> {
+    use io::Read;
+    let mut text = [0; 1024];
+    let length = std::fs::File::open("/proc/self/stat")?.read(&mut text)?;
+    read(&text[..length]).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+/// The numeric fields of a stat file by their numbers in proc_pid_stat(5), from the fourth on.
+fn fields(stat: &[u8]) -> Option<impl Fn(usize) -> Option<u64>> {
+    // The command's name may hold anything, so fields count from the last parenthesis: the
+    // state behind it is the third.
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end + 2..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(move |number: usize| fields.get(number - 3)?.parse::<u64>().ok())
+}
+
+/// The signals up to 31 that this process ignores, bit 0 for the first.
+pub(crate) fn ignored_signals() -> io::Result<u64> {
+    of_own_stat(|stat| fields(stat)?(33))
+}
+
 impl Figures {
     fn read() -> io::Result<Figures> {
-        use io::Read;
-        let mut text = [0; 1024];
-        let length = std::fs::File::open("/proc/self/stat")?.read(&mut text)?;
-        Figures::parse(&text[..length]).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
+        of_own_stat(Figures::parse)
     }
 
     /// None too for a process with threads.
     fn parse(text: &[u8]) -> Option<Figures> {
-        // The command's name may hold anything, so fields count from the last parenthesis: the
-        // state behind it is the third.
-        let end = text.iter().rposition(|byte| *byte == b')')?;
-        let rest = std::str::from_utf8(text.get(end + 2..)?).ok()?;
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        let field = fields(text)?;
         let figures = Figures {
             stack_start: field(28)?,
             heap_start: field(47)?,

@@ -4,6 +4,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
 
+use crate::image;
+
 /// Blocks every signal that can be blocked and returns a descriptor that reads them as
 /// `signalfd_siginfo` records.
 pub fn take_all() -> io::Result<OwnedFd> {
@@ -30,6 +32,21 @@ pub fn reset() {
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
     }
+}
+
+/// Gives the signals that the caller of this program ignores their default action back, which an
+/// ignored one keeps through exec(2): a program of somebody else's counts on it.
+///
+/// But for SIGHUP and SIGINT, which nohup(1) and shells ignore for whatever is started below them, and
+/// SIGPIPE, which is [`reset`]'s.
+pub fn heed_ignored() -> io::Result<()> {
+    const KEPT: [i32; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGPIPE];
+    let ignored = image::ignored_signals()?;
+    for number in (1..=31).filter(|number| ignored & (1 << (number - 1)) != 0 && !KEPT.contains(number)) {
+        // SAFETY: SIG_DFL is a valid handler.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+    Ok(())
 }
 
 /// Ends this process at the signals by which one asks a program to end. The kernel spares the

@@ -88,7 +88,7 @@ fn delete(container: &Container, force: bool) -> Result<(), Failure> {
 }
 
 /// Kills init and waits until it is gone.
-fn kill(container: &Container) -> Result<(), Failure> {
+pub fn kill(container: &Container) -> Result<(), Failure> {
     let Some(pid) = Pid::from_raw(container.record.init_process_pid) else { return Ok(()) };
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(()) };
     if !container.is_alive() {

@@ -70,7 +70,11 @@ fn make(context: &Context<'_>, words: &Words) -> Result<i32, Failure> {
         notify.map_or(Ok(()), |notify| notify.await_ready(pid))?;
         return Ok(0);
     };
-    let code = relay.wait(pid, created.console, notify)?;
+    let code = relay.wait(pid, created.console, notify).or_else(|failure| {
+        delete::kill(container)?;
+        delete::destroy(container)?;
+        Err(failure)
+    })?;
     if !words.has("keep") {
         delete::destroy(container)?;
     }

@@ -24,6 +24,7 @@ mod restore;
 mod seccomp_agent;
 mod settle;
 mod start;
+mod terminal;
 mod undo;
 
 pub use bundle::Bundle;

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::bundle::Bundle;
+use serde_json::json;
+
+use crate::bundle::{Bundle, answer};
 
 #[test]
 fn a_container_lives_through_its_states() {
@@ -80,6 +82,47 @@ fn a_killed_program_gives_128_and_its_signal() {
     bundle.await_status("running");
     bundle.on("kill", &["KILL"]).ok();
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(137));
+    bundle.assert_clean();
+}
+
+/// Callers ignore signals, and what they ignore stays so in what they start.
+#[test]
+fn signals_that_the_caller_ignores_are_heeded() {
+    let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", "exit 0"]});
+    let bundle = Bundle::new(&["grep", "SigIgn", "/proc/self/status"])
+        .with(|spec| spec["hooks"] = json!({"poststart": [hook], "poststop": [hook]}));
+    let plain = bundle.command(&["run", &bundle.id]);
+    let mut command = std::process::Command::new("env");
+    command.args(["--ignore-signal=CHLD", "--ignore-signal=TERM", "--ignore-signal=HUP"]);
+    command.arg(plain.get_program()).args(plain.get_args()).current_dir(bundle.path());
+    let told = answer(command.output().unwrap()).ok();
+    let ignored = u64::from_str_radix(told.trim_start_matches("SigIgn:").trim(), 16).unwrap();
+    // SIGHUP alone stays, as nohup(1) wants it. The C library knows the signals above 31.
+    assert_eq!(ignored & 0x7fff_ffff, 1, "{told}");
+    bundle.assert_clean();
+}
+
+#[test]
+fn orphans_are_buried_as_long_as_the_runtime_stays() {
+    let bundle = Bundle::script("(true &); (true &); touch /made; exec sleep 100").with(|spec| {
+        let namespaces = spec["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.retain(|namespace| namespace["type"] != "pid");
+    });
+    let mut child = bundle.command(&["run", &bundle.id]).spawn().unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", child.id());
+    let alone = || {
+        let listed = fs::read_to_string(&children).unwrap();
+        bundle.rootfs().join("made").exists() && listed.split_whitespace().count() == 1
+    };
+    for _ in 0..1000 {
+        if alone() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(alone(), "{:?}", fs::read_to_string(&children));
+    bundle.on("kill", &["KILL"]).ok();
+    assert_eq!(child.wait().unwrap().code(), Some(137));
     bundle.assert_clean();
 }
 

@@ -1,6 +1,6 @@
 //! Terminals over a console socket.
 
-use std::io::{IoSliceMut, Read};
+use std::io::{IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -73,5 +73,32 @@ fn options_that_do_not_fit_are_refused() {
     let bundle = Bundle::new(&["true"]);
     let words = ["create", "--console-socket", "nowhere", &bundle.id];
     bundle.rt(&words).fails(1, "cannot use console socket");
+    bundle.assert_clean();
+}
+
+/// More than all buffers on the way hold, both ways at once: whoever waited for the one to go on before
+/// the other would wait for ever.
+#[test]
+fn a_terminal_in_the_foreground_carries_both_ways_at_once() {
+    const LINES: usize = 10_000;
+    let script = "stty -echo; echo ready; cat; echo end";
+    let bundle = Bundle::script(script).with(|spec| spec["process"]["terminal"] = json!(true));
+    let mut command = bundle.command(&["run", &bundle.id]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut greeting = [0; 6];
+    stdout.read_exact(&mut greeting).unwrap();
+    assert_eq!(&greeting, b"ready\n");
+    let line = |number: usize| format!("line {number:06} of a text that takes its time\n");
+    let writer = std::thread::spawn(move || {
+        let text: String = (0..LINES).map(line).chain(["\u{4}".to_owned()]).collect();
+        stdin.write_all(text.as_bytes()).unwrap();
+    });
+    let mut told = String::new();
+    stdout.read_to_string(&mut told).unwrap();
+    writer.join().unwrap();
+    assert!(child.wait().unwrap().success());
+    let wanted: String = (0..LINES).map(line).chain(["end\n".to_owned()]).collect();
+    assert!(told == wanted, "{} bytes came, not {}", told.len(), wanted.len());
     bundle.assert_clean();
 }
