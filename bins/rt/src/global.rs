@@ -66,7 +66,7 @@ pub struct Parsed {
 pub const GRAMMAR: Grammar = Grammar {
     name: "",
     arguments: "command [arguments...]",
-    about: "runs containers according to the OCI runtime specification",
+    about: "Open Container Initiative runtime",
     least: 0,
     most: usize::MAX,
     options: &[&[

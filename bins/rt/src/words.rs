@@ -1,5 +1,7 @@
 //! Command lines as data: options before and after the arguments, in Go's and in GNU's manner.
 
+use std::path::{Path, PathBuf};
+
 use crate::failure::Failure;
 
 /// One option.
@@ -46,7 +48,7 @@ pub struct Words {
 impl Words {
     /// Whether a switch is on; the last one counts.
     pub fn has(&self, long: &str) -> bool {
-        self.value(long).is_some_and(|value| value != "false")
+        self.value(long) == Some(ON)
     }
 
     /// The last value of an option.
@@ -128,8 +130,9 @@ impl Grammar {
         let option = self.find(name).or_else(|| self.find(&name.to_ascii_lowercase()));
         if let Some(option) = option {
             let value = match (option.value, attached) {
-                (_, Some(value)) => value,
-                (None, None) => "true".to_owned(),
+                (Some(_), Some(value)) => value,
+                (None, Some(value)) => truth(name, &value)?.to_owned(),
+                (None, None) => ON.to_owned(),
                 (Some(_), None) => {
                     let value = words
                         .get(index)
@@ -159,7 +162,7 @@ impl Grammar {
         for (at, letter) in body.char_indices() {
             let option = self.find(letter.encode_utf8(&mut [0; 4])).ok_or_else(|| unknown(body))?;
             if option.value.is_none() {
-                found.options.push((option.long, "true".to_owned()));
+                found.options.push((option.long, ON.to_owned()));
                 continue;
             }
             let rest = &body[at + letter.len_utf8()..];
@@ -191,7 +194,7 @@ impl Grammar {
     pub fn help(&self) -> String {
         let mut text = format!(
             "NAME:\n   {name} - {about}\n\nUSAGE:\n   {name} [options] {arguments}\n\nOPTIONS:\n",
-            name = format!("rt {}", self.name).trim_end(),
+            name = format!("{} {}", program(), self.name).trim_end(),
             about = self.about,
             arguments = self.arguments
         );
@@ -206,6 +209,26 @@ impl Grammar {
             text.push_str(&format!("   {left:<34} {}\n", option.help));
         }
         text
+    }
+}
+
+/// What this program was called as.
+fn program() -> String {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let name = called.as_deref().and_then(Path::file_name);
+    name.map_or_else(|| "rt".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The words of a switch that is on and of one that is off.
+const ON: &str = "true";
+const OFF: &str = "false";
+
+/// Reads the value of a switch as Go does.
+fn truth(name: &str, value: &str) -> Result<&'static str, Failure> {
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(ON),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(OFF),
+        _ => Err(Failure::new(format!("invalid boolean value {value:?} for -{name}: parse error"))),
     }
 }
 
@@ -245,6 +268,18 @@ mod tests {
             assert_eq!(found.value("bundle"), Some("x"));
             assert_eq!(found.arguments, ["id", "9"]);
         }
+    }
+
+    #[test]
+    fn switches_take_the_truths_of_go() {
+        for (word, on) in
+            [("--all", true), ("--all=1", true), ("-all=T", true), ("--all=0", false), ("-a=f", false)]
+        {
+            assert_eq!(read(&["id", word]).unwrap().has("all"), on, "{word}");
+        }
+        assert!(!read(&["-a", "id", "--all=FALSE"]).unwrap().has("all"));
+        let wrong = read(&["id", "--all=maybe"]).unwrap_err().message;
+        assert_eq!(wrong, "invalid boolean value \"maybe\" for -all: parse error");
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub mod systemd;
 mod wait;
 
 pub use cgroup::Cgroup;
-pub use devices::default_devices;
+pub use devices::{default_devices, device_fault};
 pub use error::{Error, Result};
 pub use freeze::FreezerState;
 pub use host::{Hierarchy, Host, Mode};

@@ -38,6 +38,11 @@ impl fmt::Display for NotFound {
 
 impl std::error::Error for NotFound {}
 
+/// Whether an entry of an environment names a variable and can be passed to a program.
+pub fn is_variable(entry: &str) -> bool {
+    entry.find('=').is_some_and(|at| at > 0) && !entry.contains('\0')
+}
+
 /// The value of `key` in an environment; the last one counts.
 pub fn variable<'a>(env: &'a [String], key: &str) -> Option<&'a str> {
     env.iter().rev().find_map(|entry| entry.strip_prefix(key)?.strip_prefix('='))

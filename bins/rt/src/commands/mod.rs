@@ -92,7 +92,12 @@ pub fn without_command(parsed: &Parsed) -> i32 {
         print!("{}", version());
         return 0;
     }
+    let asked = |name: &String| COMMANDS.iter().find(|command| command.grammar.name == *name);
     match parsed.rest.first().map(String::as_str) {
+        Some("help") if let Some(command) = parsed.rest.get(1).and_then(asked) => {
+            print!("{}", command.grammar.help());
+            0
+        }
         Some("help") | None => {
             print!("{}", global::GRAMMAR.help());
             println!("\nCOMMANDS:");

@@ -174,7 +174,7 @@ fn program(
         in_user_namespace,
     };
     let process = request.bundle.spec.process.as_ref().unwrap_or(&none);
-    let program = Program::read(process, &setting, |text| log.warn(text))?;
+    let program = Program::read(process, &setting, log)?;
     program.kept.close_others_on_exec()?;
     Ok(program)
 }

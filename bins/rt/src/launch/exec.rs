@@ -58,7 +58,7 @@ pub fn enter(entry: &Entry<'_>, log: &Log) -> Result<Entered, Failure> {
         keeps_groups: annotations::keeps_groups(&record.annotations),
         in_user_namespace: record.has_namespace(Kind::User),
     };
-    let program = Program::read(entry.process, &setting, |text| log.warn(text))?;
+    let program = Program::read(entry.process, &setting, log)?;
     program.kept.close_others_on_exec()?;
     let affinity = Affinity::read(entry.process.exec_cpu_affinity.as_ref())?;
     if let Some(mask) = affinity.initial_mask() {
@@ -139,7 +139,8 @@ fn cgroup_of(entry: &Entry<'_>) -> Result<Join, Failure> {
         return Ok(cgroup.join()?);
     }
     if !entry.subgroups.is_empty() {
-        return Ok(cgroup.subgroup(entry.subgroups)?.join_either()?);
+        let below = cgroup.subgroup(entry.subgroups)?.join_either();
+        return below.map_err(|error| Failure::from(error).within("error adding pid to the sub cgroup"));
     }
     Ok(cgroup.join_beside(entry.container.record.init_process_pid)?)
 }

@@ -10,6 +10,7 @@ use syscalls::sched;
 
 use super::descriptors::Kept;
 use crate::failure::{Failure, Tried};
+use crate::log::Log;
 
 /// A process of a configuration, parsed.
 #[derive(Debug)]
@@ -56,22 +57,21 @@ pub struct Setting<'a> {
 }
 
 impl Program {
-    /// Parses a process; `warn` hears of what is left out as runc leaves it out.
-    pub fn read(
-        process: &spec::Process,
-        setting: &Setting<'_>,
-        warn: impl Fn(&str),
-    ) -> Result<Program, Failure> {
+    /// Parses a process; `log` hears of what is left out as runc leaves it out.
+    pub fn read(process: &spec::Process, setting: &Setting<'_>, log: &Log) -> Result<Program, Failure> {
+        if let Some(filter) = &setting.filter {
+            log.debug(&format!("seccomp filter flags: {}", filter.flags()));
+        }
         let keyring = match setting.no_new_keyring {
             true => None,
             false => CString::new(format!("_ses.{}", setting.id)).ok(),
         };
         Ok(Program {
             args: process.args.clone(),
-            env: environment(&process.env)?,
+            env: environment(&process.env),
             cwd: PathBuf::from(if process.cwd.is_empty() { "/" } else { &process.cwd }),
             user: process.user.clone(),
-            capabilities: capability_sets(process, setting.in_user_namespace, warn)?,
+            capabilities: capability_sets(process, setting.in_user_namespace, |text| log.warn(text))?,
             rlimits: process.rlimits.clone(),
             no_new_privileges: process.no_new_privileges,
             oom_score_adj: process.oom_score_adj,
@@ -118,21 +118,16 @@ fn capability_sets(
     Ok(Some(sets))
 }
 
-/// Keeps the last value of each variable; an entry without `=` cannot be one.
-fn environment(entries: &[String]) -> Result<Vec<String>, Failure> {
+/// Keeps the last value of each variable.
+fn environment(entries: &[String]) -> Vec<String> {
     let mut kept: Vec<String> = Vec::with_capacity(entries.len());
     for entry in entries {
-        let Some((key, _)) = entry.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return Err(Failure::new(format!("invalid environment variable: {entry:?}")));
-        };
-        if entry.contains('\0') {
-            return Err(Failure::new(format!("invalid environment variable: {entry:?} has a nul byte")));
-        }
+        let key = entry.split_once('=').map_or("", |(key, _)| key);
         let same = |other: &String| other.strip_prefix(key).is_some_and(|rest| rest.starts_with('='));
         kept.retain(|other| !same(other));
         kept.push(entry.clone());
     }
-    Ok(kept)
+    kept
 }
 
 #[cfg(test)]
@@ -142,8 +137,6 @@ mod tests {
     #[test]
     fn the_last_value_stays() {
         let entries = ["A=1", "AB=2", "A=3"].map(str::to_owned);
-        assert_eq!(environment(&entries).unwrap(), ["AB=2", "A=3"]);
-        assert!(environment(&["=x".to_owned()]).is_err());
-        assert!(environment(&["x".to_owned()]).is_err());
+        assert_eq!(environment(&entries), ["AB=2", "A=3"]);
     }
 }

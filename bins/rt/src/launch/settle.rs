@@ -82,7 +82,16 @@ fn priorities(program: &Program, procfs: &Procfs) -> Result<(), Failure> {
             .tried(format!("cannot set /process/oomScoreAdj to {score}"))?;
     }
     if let Some(policy) = &program.scheduler {
-        sched::set_policy(policy).tried("cannot set /process/scheduler")?;
+        sched::set_policy(policy).map_err(|error| {
+            let hint = match error.raw_os_error() {
+                // sched_setattr(2) has no other reasons.
+                Some(libc::EPERM) => {
+                    ": process scheduler can't be used together with AllowedCPUs, nor without CAP_SYS_NICE"
+                }
+                _ => "",
+            };
+            Failure::new(format!("cannot set /process/scheduler: {}{hint}", reason(&error)))
+        })?;
     }
     if let Some((class, level)) = program.io_priority {
         sched::set_io_priority(class, level).tried("cannot set /process/ioPriority")?;

@@ -37,6 +37,10 @@ pub fn check(spec: &Spec, linux: &Linux, faults: &mut Faults) {
         sysctl::check(key, linux, faults);
     }
     devices(linux, faults);
+    let rules = linux.resources.as_ref().map_or(&[][..], |resources| &resources.devices);
+    if let Some((place, error)) = cgroups::device_fault(rules) {
+        faults.add(&format!("/linux/resources/devices/{place}"), error);
+    }
     // Read-only ones are found from the root, as runc has it.
     for (index, path) in linux.masked_paths.iter().enumerate() {
         let at = format!("/linux/maskedPaths/{index}");

@@ -109,6 +109,9 @@ fn hooks(spec: &Spec, faults: &mut Faults) {
             faults.unless(hook.path.starts_with('/'), &format!("{at}/path"), "must be absolute");
             let positive = hook.timeout.is_none_or(|seconds| seconds > 0);
             faults.unless(positive, &format!("{at}/timeout"), "must be greater than zero");
+            let whole = hook.args.iter().chain([&hook.path]).all(|word| !word.contains('\0'));
+            faults.unless(whole, &at, "has a nul byte in its path or arguments");
+            process::environment(&hook.env, &at, faults);
         }
     }
 }
@@ -202,12 +205,13 @@ mod tests {
     #[test]
     fn every_fault_is_named() {
         let json = r#"{"ociVersion":"2.0.0",
-            "process":{"args":[],"cwd":"x","rlimits":[{"type":"RLIMIT_X"}]},
+            "process":{"args":[],"cwd":"x","env":["A=b","=x","x","A=\\u0000"],"rlimits":[{"type":"RLIMIT_X"}]},
             "mounts":[{"destination":""}],
-            "hooks":{"poststop":[{"path":"x","timeout":-1}]},
+            "hooks":{"poststop":[{"path":"x","timeout":-1,"env":["x"]},{"path":"/x","args":["\\u0000"]}]},
             "linux":{"namespaces":[{"type":"mount"},{"type":"mount"},{"type":"net"}],
                      "sysctl":{"net.ipv4.ip_forward":"1","vm.swappiness":"1"},
                      "devices":[{"path":"dev","type":"x"}],
+                     "resources":{"devices":[{"access":"rwma"},{"type":"c","access":"rwx"}]},
                      "rootfsPropagation":"odd"}}"#;
         let found = found(json).join("\n");
         for path in [
@@ -215,16 +219,22 @@ mod tests {
             "/root",
             "/process/args",
             "/process/cwd",
+            "/process/env/1",
+            "/process/env/2",
+            "/process/env/3",
             "/process/rlimits/0/type",
             "/mounts/0/destination",
             "/hooks/poststop/0/path",
             "/hooks/poststop/0/timeout",
+            "/hooks/poststop/0/env/0",
+            "/hooks/poststop/1",
             "/linux/namespaces/1",
             "/linux/namespaces/2/type",
             "/linux/sysctl/net.ipv4.ip_forward",
             "/linux/sysctl/vm.swappiness",
             "/linux/devices/0/path",
             "/linux/devices/0/type",
+            "/linux/resources/devices/1",
             "/linux/rootfsPropagation",
         ] {
             assert!(found.contains(&format!("{path}: ")), "{path} not in\n{found}");

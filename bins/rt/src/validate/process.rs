@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ::process::{limits, scheduling};
+use ::process::{limits, program, scheduling};
 use runtime_spec::Process;
 
 use super::Faults;
@@ -15,10 +15,22 @@ pub fn selinux_is_enabled() -> bool {
     Path::new("/sys/fs/selinux/enforce").exists()
 }
 
+/// Rules of an environment below `at`.
+pub fn environment(entries: &[String], at: &str, faults: &mut Faults) {
+    for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !program::is_variable(entry)) {
+        faults.add(&format!("{at}/env/{index}"), format_args!("invalid environment variable: {entry:?}"));
+    }
+}
+
 pub fn check(process: &Process, at: &str, faults: &mut Faults) {
     let path = |name: &str| format!("{at}/{name}");
     faults.unless(!process.args.is_empty(), &path("args"), "must not be empty");
     faults.unless(process.cwd.starts_with('/'), &path("cwd"), "must be an absolute path");
+    faults.unless(!process.cwd.contains('\0'), &path("cwd"), "has a nul byte");
+    for (index, arg) in process.args.iter().enumerate() {
+        faults.unless(!arg.contains('\0'), &path(&format!("args/{index}")), "has a nul byte");
+    }
+    environment(&process.env, at, faults);
     let mut seen: Vec<&str> = Vec::new();
     for (index, limit) in process.rlimits.iter().enumerate() {
         let at = path(&format!("rlimits/{index}"));

@@ -129,9 +129,13 @@ fn ambient_capabilities_go_along_with_inheritable_ones() {
 
 #[test]
 fn debug_tells_what_is_done() {
-    let bundle = Bundle::new(&["true"]);
+    let bundle = Bundle::new(&["true"]).with(|spec| {
+        spec["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+            "flags": ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]});
+    });
     let answer = bundle.rt(&["--debug", "run", &bundle.id]);
     assert!(answer.stderr.contains("level=debug") && answer.stderr.contains(&bundle.id), "{answer:?}");
+    assert!(answer.stderr.contains("seccomp filter flags: 6"), "{answer:?}");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Texts and codes that callers match.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use serde_json::json;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, answer};
 
 #[test]
 fn programs_that_cannot_run_are_told_at_create() {
@@ -83,6 +84,11 @@ fn wrong_usage_is_told() {
     bundle.rt(&["run"]).fails(1, "requires exactly 1 argument(s)");
     assert_eq!(bundle.rt(&["frobnicate"]).code, 3);
     bundle.rt(&["run", "--frobnicate", "x"]).fails(1, "flag provided but not defined: -frobnicate");
+    bundle.rt(&["run", "--detach=maybe", "x"]).fails(1, "for -detach: parse error");
+    let mut strange = bundle.command(&["state"]);
+    strange.arg(std::ffi::OsStr::from_bytes(b"x\xff"));
+    answer(strange.output().unwrap()).fails(1, "is not UTF-8");
+    assert!(bundle.rt(&["help", "exec"]).ok().contains("--ignore-paused"));
     assert!(bundle.rt(&["--version"]).ok().starts_with("runc version "));
 }
 

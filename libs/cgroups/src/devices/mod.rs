@@ -7,6 +7,9 @@ mod v2;
 
 use runtime_spec::DeviceRule;
 
+use crate::error::Error;
+use policy::Policy;
+
 pub(crate) use v1::apply as apply_v1;
 pub(crate) use v2::apply as apply_v2;
 
@@ -28,4 +31,9 @@ pub fn default_devices() -> Vec<DeviceRule> {
     // Pseudo terminals.
     rules.push(rule("c", Some(136), None, "rwm"));
     rules
+}
+
+/// What is wrong with the first rule that cannot be kept, and its place in the list.
+pub fn device_fault(rules: &[DeviceRule]) -> Option<(usize, Error)> {
+    Policy::fault(rules)
 }

@@ -39,6 +39,8 @@ impl Access {
                 'r' => Access::READ,
                 'w' => Access::WRITE,
                 'm' => Access::MKNOD,
+                // Means nothing; configurations for runc have it beside the others.
+                'a' => 0,
                 _ => return Err(Error::invalid("device access", text, "it has letters other than rwm")),
             };
         }
@@ -92,10 +94,14 @@ impl Policy {
     /// nothing, which people would not expect of a prohibition.
     pub(crate) fn from_rules(rules: &[DeviceRule]) -> Result<Policy> {
         let mut policy = Policy { allow: false, exceptions: BTreeMap::new() };
-        for rule in rules {
-            policy.add(rule)?;
-        }
+        rules.iter().try_for_each(|rule| policy.add(rule))?;
         Ok(policy)
+    }
+
+    /// The first rule that cannot be added, by its place.
+    pub(crate) fn fault(rules: &[DeviceRule]) -> Option<(usize, Error)> {
+        let mut policy = Policy { allow: false, exceptions: BTreeMap::new() };
+        rules.iter().enumerate().find_map(|(place, rule)| Some((place, policy.add(rule).err()?)))
     }
 
     fn add(&mut self, rule: &DeviceRule) -> Result<()> {
