@@ -39,6 +39,11 @@ impl Matches {
         self.text(name).unwrap_or_default()
     }
 
+    /// The text as a value of one's own.
+    pub fn string(&self, name: &str) -> String {
+        self.text_or_empty(name).to_owned()
+    }
+
     pub fn list(&self, name: &str) -> &[String] {
         self.values.get(name).map_or(&[], Vec::as_slice)
     }

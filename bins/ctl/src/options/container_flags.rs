@@ -1,12 +1,11 @@
 //! Flags that `create` and `run` share.
 
 use crate::grammar::Flag;
-use crate::options::{container, device, environment, mount, network, ulimit};
+use crate::options::{device, environment, host, mount, network, ulimit};
 
 /// In the order of their names, which is the order of help.
 pub const FLAGS: &[Flag] = &[
-    Flag::list("add-host", "Add a line to /etc/hosts (host:ip)")
-        .check(|text| container::extra_host(text).map(drop)),
+    Flag::list("add-host", "Add a line to /etc/hosts (host:ip)").check(|text| host::extra(text).map(drop)),
     Flag::list("annotation", "Annotate the container; the OCI runtime sees it").value("map").since(43),
     Flag::list("attach", "Attach to stdin, stdout or stderr").short('a').check(check_stream),
     Flag::uint("blkio-weight", "Block I/O weight, 10 to 1000, or 0 for none").value("uint16").default("0"),

@@ -1,8 +1,10 @@
-//! `--network NAME` and `--network name=N,alias=A,ip=...`.
+//! `--network NAME` and `--network name=N,alias=A,ip=...`, and the single flags of a network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine_api::network::{EndpointIpam, EndpointSettings};
+
+use crate::grammar::Matches;
 
 /// One network asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,6 +60,72 @@ pub fn parse(text: &str) -> Result<Attachment, String> {
 /// Networks that take no endpoint settings.
 pub fn is_user_defined(name: &str) -> bool {
     !matches!(name, "" | "default" | "bridge" | "host" | "none") && !name.starts_with("container:")
+}
+
+/// Networks asked for; settings of the single flags belong to the first.
+///
+/// # Errors
+/// A network that is none, or that contradicts another or a flag.
+pub fn attachments(matches: &Matches) -> Result<Vec<Attachment>, String> {
+    let names = matches.list("network").iter().chain(matches.list("net"));
+    let mut all = names.map(|text| parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let aliases: Vec<String> =
+        matches.list("network-alias").iter().chain(matches.list("net-alias")).cloned().collect();
+    let ipam = EndpointIpam {
+        ipv4_address: matches.string("ip"),
+        ipv6_address: matches.string("ip6"),
+        link_local_ips: matches.list("link-local-ip").to_vec(),
+    };
+    let mac_address = matches.string("mac-address");
+    let has_settings = !aliases.is_empty() || ipam != EndpointIpam::default() || !mac_address.is_empty();
+    if all.is_empty() && has_settings {
+        all.push(Attachment { name: "default".into(), ..Attachment::default() });
+    }
+    check_networks(&all)?;
+    let links = matches.list("link");
+    let Some(first) = all.first_mut() else { return Ok(all) };
+    if first.name.starts_with("container:") && has_settings {
+        return Err("conflicting options: cannot set network settings with --network container:".to_owned());
+    }
+    if !aliases.is_empty() {
+        first.endpoint.aliases.get_or_insert_default().extend(aliases);
+    }
+    if !links.is_empty() && is_user_defined(&first.name) {
+        first.endpoint.links = Some(links.to_vec());
+    }
+    if ipam != EndpointIpam::default() {
+        first.endpoint.ipam_config = Some(ipam);
+    }
+    if !mac_address.is_empty() {
+        first.endpoint.mac_address = mac_address;
+    }
+    let aliased = all.iter().any(|one| {
+        !is_user_defined(&one.name)
+            && one.endpoint.aliases.as_ref().is_some_and(|aliases| !aliases.is_empty())
+    });
+    if aliased {
+        return Err("network-scoped aliases are only supported for user-defined networks".to_owned());
+    }
+    Ok(all)
+}
+
+/// Each network once, and either networks of one's own or one of the engine's.
+fn check_networks(all: &[Attachment]) -> Result<(), String> {
+    if all.iter().any(|one| one.name.trim().is_empty()) {
+        return Err("no name set for network".to_owned());
+    }
+    let mut names = BTreeSet::new();
+    if let Some(twice) = all.iter().find(|one| !names.insert(&one.name)) {
+        return Err(format!("network {:?} is specified multiple times", twice.name));
+    }
+    let own = all.iter().filter(|one| is_user_defined(&one.name)).count();
+    if own > 0 && own < all.len() {
+        return Err(
+            "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]

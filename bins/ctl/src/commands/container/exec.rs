@@ -43,7 +43,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         terminal::window().filter(|_| tty).map(|(rows, columns)| [u64::from(rows), u64::from(columns)]);
     let env = environment(matches.list("env-file"), matches.list("env"))?;
     let create = ExecCreate {
-        user: matches.text_or_empty("user").to_owned(),
+        user: matches.string("user"),
         privileged: matches.flag("privileged"),
         tty,
         console_size,
@@ -53,7 +53,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         detach,
         detach_keys: keys_text,
         env: (!env.is_empty()).then_some(env),
-        working_dir: matches.text_or_empty("workdir").to_owned(),
+        working_dir: matches.string("workdir"),
         cmd: Some(Words(matches.args[1..].to_vec())),
     };
     if stdin && tty {

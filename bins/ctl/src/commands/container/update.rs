@@ -4,7 +4,7 @@ use engine_api::host_config::{Resources, UpdateRequest, Updated};
 
 use crate::commands::each::Each;
 use crate::grammar::{Arity, Command, Exit, Failure, Flag, Matches};
-use crate::options::{container, size};
+use crate::options::{restart, size};
 use crate::output;
 use crate::session::Session;
 
@@ -50,8 +50,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         cpu_realtime_runtime: int("cpu-rt-runtime"),
         cpu_shares: int("cpu-shares"),
         nano_cpus: matches.text("cpus").map_or(Ok(0), size::parse_cpus)?,
-        cpuset_cpus: matches.text_or_empty("cpuset-cpus").to_owned(),
-        cpuset_mems: matches.text_or_empty("cpuset-mems").to_owned(),
+        cpuset_cpus: matches.string("cpuset-cpus"),
+        cpuset_mems: matches.string("cpuset-mems"),
         memory: bytes("memory"),
         memory_reservation: bytes("memory-reservation"),
         memory_swap: bytes("memory-swap"),
@@ -59,7 +59,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         ..Resources::default()
     };
     let restart_policy = match matches.text("restart") {
-        Some(text) => container::restart_policy(text)?,
+        Some(text) => restart::policy(text)?,
         None => Default::default(),
     };
     let body = UpdateRequest { restart_policy, resources };

@@ -32,8 +32,8 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
     let some = |name: &str| Some(matches.list(name).to_vec()).filter(|list| !list.is_empty());
     let options: BTreeMap<String, String> = pairs(matches.list("driver-opt"));
     let ipam = EndpointIpam {
-        ipv4_address: matches.text_or_empty("ip").to_owned(),
-        ipv6_address: matches.text_or_empty("ip6").to_owned(),
+        ipv4_address: matches.string("ip"),
+        ipv6_address: matches.string("ip6"),
         link_local_ips: matches.list("link-local-ip").to_vec(),
     };
     let endpoint = EndpointSettings {

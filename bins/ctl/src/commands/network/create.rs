@@ -44,7 +44,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
         check_duplicate: true,
         name: matches.arg(0).to_owned(),
         driver: matches.text("driver").unwrap_or("bridge").to_owned(),
-        scope: matches.text_or_empty("scope").to_owned(),
+        scope: matches.string("scope"),
         enable_ipv4: matches.changed("ipv4").then(|| matches.flag("ipv4")),
         enable_ipv6: matches.changed("ipv6").then(|| matches.flag("ipv6")),
         ipam: Some(Ipam {
