@@ -19,6 +19,7 @@ mod events;
 mod journal;
 mod process;
 mod reaper;
+mod rest;
 mod rootfs;
 mod sandbox;
 mod service;

@@ -6,6 +6,7 @@ use crate::container::Surroundings;
 use crate::events::{Events, Target};
 use crate::journal;
 use crate::reaper::Reaper;
+use crate::rest;
 use crate::sandbox::{self, SandboxService};
 use crate::service::{NAMES, TaskService, Tasks};
 use errdefs::{Error, Result};
@@ -36,6 +37,7 @@ pub(crate) fn serve_on(
     bundle: &Bundle,
     target: Target,
 ) -> Result<()> {
+    rest::be_thrifty();
     journal::open(bundle.path());
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(|e| cannot(e.into()))?;
     let socket = listener.local_addr().ok().and_then(|address| address.as_pathname().map(PathBuf::from));

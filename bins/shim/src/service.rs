@@ -2,6 +2,7 @@
 
 use crate::container::{Container, Surroundings};
 use crate::journal;
+use crate::rest::Rest;
 use crate::sandbox::Place;
 use crate::task;
 use containerd_api::task::v3 as api;
@@ -22,6 +23,8 @@ pub(crate) struct Tasks {
     pub(crate) sandbox: Place,
     /// Turns true when the server shall end.
     pub(crate) ending: watch::Sender<bool>,
+    /// Is told of every call.
+    pub(crate) rest: Rest,
 }
 
 /// A container, or the promise of one.
@@ -31,9 +34,11 @@ enum Slot {
 }
 
 impl Tasks {
+    /// None, inside a runtime.
     pub(crate) fn new(surroundings: Surroundings) -> Tasks {
         let (containers, sandbox) = (Mutex::default(), Place::default());
-        Tasks { surroundings, containers, sandbox, ending: watch::Sender::new(false) }
+        let (ending, rest) = (watch::Sender::new(false), Rest::watch());
+        Tasks { surroundings, containers, sandbox, ending, rest }
     }
 
     /// The container of an id.
@@ -118,6 +123,7 @@ pub(crate) struct TaskService(pub(crate) Arc<Tasks>);
 impl Service for TaskService {
     fn call(&self, context: Context, method: &str, payload: prost::bytes::Bytes) -> Reply<'static> {
         let tasks = self.0.clone();
+        tasks.rest.disturb();
         macro_rules! answer {
             ($verb:path) => {
                 respond(payload, async move |request| $verb(&tasks, request).await.map_err(Into::into))

@@ -7,6 +7,7 @@ use containerd_api::task::v3::{ConnectRequest, ConnectResponse};
 use prost::Message;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use support::*;
 
 const NONE: [&str; 3] = ["", "", ""];
@@ -27,6 +28,19 @@ fn private_kib(pid: u32) -> u64 {
     let is_own = |line: &&str| line.starts_with("Private_Dirty") || line.starts_with("Shared_Dirty");
     let private = rollup.lines().filter(is_own);
     private.map(|line| line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()).sum()
+}
+
+/// What a shim keeps when it has given back what it does not need: the least that it comes to.
+async fn at_rest(pid: u32) -> u64 {
+    let (mut least, mut since) = (u64::MAX, Instant::now());
+    while since.elapsed() < Duration::from_secs(4) {
+        let now = private_kib(pid);
+        if now < least {
+            (least, since) = (now, Instant::now());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    least
 }
 
 #[tokio::test]
@@ -79,7 +93,8 @@ async fn execs_leave_neither_memory_nor_descriptors() {
     shim.start_process("").await.unwrap();
     let pid = server_pid(&shim).await;
     let mut before = (0, 0);
-    for number in 0..60 {
+    let count: u32 = std::env::var("WHERRY_TEST_EXECS").map_or(60, |count| count.parse().unwrap());
+    for number in 0..count {
         let id = format!("e{number}");
         let out = fifo(&daemon.dir.path().join(&id));
         let text = read_fifo(&out);
@@ -89,13 +104,14 @@ async fn execs_leave_neither_memory_nor_descriptors() {
         shim.delete(&id).await.unwrap();
         assert_eq!(text.await.unwrap(), format!("{id}\n"));
         if number == 9 {
-            before = (descriptors(pid), private_kib(pid));
+            before = (descriptors(pid), at_rest(pid).await);
         }
     }
-    let after = (descriptors(pid), private_kib(pid));
+    let after = (descriptors(pid), at_rest(pid).await);
     println!("descriptors {} to {}, private KiB {} to {}", before.0, after.0, before.1, after.1);
     assert_eq!(after.0, before.0);
-    assert!(after.1 <= before.1 + 64, "{before:?} {after:?}");
+    // A page or two of tables that have grown once.
+    assert!(after.1 <= before.1 + 16, "{before:?} {after:?}");
     // Nothing of an exec stays in the bundle.
     let left = std::fs::read_dir(&shim.bundle)
         .unwrap()

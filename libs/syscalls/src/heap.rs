@@ -20,6 +20,26 @@ pub fn tune(heaps: u8, kept_bytes: u32) {
 #[cfg(target_env = "gnu")]
 const LARGE_BYTES: i32 = 512 << 10;
 
+/// A variable, and its value, for a program that rests for nearly all of its life: without a cache of freed pieces for
+/// each thread (glibc's tunables). The cache fills up over the first thousands of calls, is never given back, and there
+/// is no other way to go without.
+pub const FRUGAL: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0");
+
+/// Takes [`FRUGAL`] out of this process's environment, which has served its purpose: programs that it starts are not
+/// to inherit it. Another value stays.
+///
+/// # Panics
+/// In a process with threads, which may be reading the environment.
+pub fn forget_frugal() {
+    let (name, value) = FRUGAL;
+    if std::env::var_os(name).is_some_and(|found| found == value) {
+        let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+        assert_eq!(threads, 1, "the environment is changed before there are threads");
+        // SAFETY: no other thread reads it meanwhile.
+        unsafe { std::env::remove_var(name) };
+    }
+}
+
 /// Gives the kernel back what was freed (malloc_trim(3)).
 pub fn give_back() {
     // SAFETY: a plain number; the allocator locks for itself.

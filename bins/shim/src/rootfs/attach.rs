@@ -1,6 +1,6 @@
 //! One mount: made detached, changed, attached.
 
-use super::ids::{Lowers, Mapping};
+use super::ids::{Mapping, map_lowers};
 use super::source::Source;
 use containerd_api::types::Mount;
 use errdefs::{Error, Result};
@@ -40,7 +40,7 @@ pub(super) fn attach(mount: &Mount, rootfs: &Path) -> Result<()> {
     } else {
         if mount.r#type == "overlay" {
             if let Some(namespace) = &namespace {
-                lowers = Some(Lowers::map(&mut source.words, namespace.as_fd(), rootfs)?);
+                lowers = Some(map_lowers(&mut source.words, namespace.as_fd(), rootfs)?);
                 options = Options::parse(&source.words).map_err(|e| cannot(e.into()))?;
             }
             split_lower(&mut options);

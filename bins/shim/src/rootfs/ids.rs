@@ -2,12 +2,10 @@
 //! snapshotters).
 
 use errdefs::{Error, Result};
-use mount::Tree;
+use mount::MappedLowers;
 use runtime_spec::IdMapping;
-use rustix::fs::{Mode, OFlags};
-use rustix::mount::UnmountFlags;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where lower directories with mapped ids are mounted for a moment.
 const LOWERS: &str = ".lowers";
@@ -60,61 +58,19 @@ fn ranges(option: &str, list: &str) -> Result<Vec<IdMapping>> {
     })
 }
 
-/// Lower directories of an overlay with mapped ids. An overlay takes only directories that are mounted
-/// somewhere, so they are, beside the root, until this is dropped: the overlay has its own hold of them then.
-pub(super) struct Lowers {
-    directory: PathBuf,
-    count: usize,
+/// Lower directories of an overlay with mapped ids, beside the root until this is dropped.
+pub(super) fn map_lowers(
+    words: &mut [String],
+    namespace: BorrowedFd<'_>,
+    rootfs: &Path,
+) -> Result<MappedLowers> {
+    MappedLowers::map(words, namespace, rootfs.with_file_name(LOWERS))
+        .map_err(|cause| Error::unknown("cannot map the ids of an image's layers").with_source(cause))
 }
 
-impl Lowers {
-    /// Replaces the directories of `lowerdir=` in `words`.
-    pub(super) fn map(words: &mut [String], namespace: BorrowedFd<'_>, rootfs: &Path) -> Result<Lowers> {
-        let mut lowers = Lowers { directory: rootfs.with_file_name(LOWERS), count: 0 };
-        for word in words {
-            let Some(list) = word.strip_prefix("lowerdir=") else { continue };
-            let mapped: Result<Vec<String>> =
-                list.split(':').map(|lower| lowers.add(Path::new(lower), namespace)).collect();
-            *word = format!("lowerdir={}", mapped?.join(":"));
-        }
-        Ok(lowers)
-    }
-
-    fn add(&mut self, lower: &Path, namespace: BorrowedFd<'_>) -> Result<String> {
-        let place = self.directory.join(self.count.to_string());
-        let cannot = |cause: Box<dyn std::error::Error + Send + Sync>| {
-            Error::unknown(format!("cannot map the ids of {}", lower.display())).with_source(cause)
-        };
-        std::fs::create_dir_all(&place).map_err(|e| cannot(e.into()))?;
-        self.count += 1;
-        let tree = Tree::copy(lower, false, true).map_err(|e| cannot(e.into()))?;
-        tree.map_ids(namespace, false).map_err(|e| cannot(e.into()))?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let target = rustix::fs::open(&place, flags, Mode::empty()).map_err(|e| cannot(e.into()))?;
-        tree.attach(target).map_err(|e| cannot(e.into()))?;
-        Ok(place.display().to_string())
-    }
-}
-
-impl Drop for Lowers {
-    fn drop(&mut self) {
-        clean(&self.directory);
-    }
-}
-
-/// Takes away what a server that was killed may have left of [`Lowers`] beside the root.
+/// Takes away what a server that was killed may have left of [`map_lowers`] beside the root.
 pub(super) fn clean_beside(rootfs: &Path) {
-    clean(&rootfs.with_file_name(LOWERS));
-}
-
-fn clean(directory: &Path) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        // One that was never attached is not mounted.
-        let _ = rustix::mount::unmount(entry.path(), UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
-        let _ = std::fs::remove_dir(entry.path());
-    }
-    let _ = std::fs::remove_dir(directory);
+    MappedLowers::clean(&rootfs.with_file_name(LOWERS));
 }
 
 #[cfg(test)]

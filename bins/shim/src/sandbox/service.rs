@@ -15,6 +15,7 @@ pub(crate) struct SandboxService(pub(crate) Arc<Tasks>);
 impl Service for SandboxService {
     fn call(&self, context: Context, method: &str, payload: prost::bytes::Bytes) -> Reply<'static> {
         let tasks = self.0.clone();
+        tasks.rest.disturb();
         macro_rules! answer {
             ($verb:path) => {
                 respond(payload, async move |request| $verb(&tasks, request).await.map_err(Into::into))

@@ -362,6 +362,7 @@ fn bootstrap(
         .args(["-namespace", "test", "-address", &grpc, "-publish-binary"])
         .arg(publish_binary)
         .args(["-id", id, "start"])
+        .envs([syscalls::heap::FRUGAL])
         .envs(start.env.iter().copied())
         .current_dir(bundle)
         .stdin(Stdio::piped())

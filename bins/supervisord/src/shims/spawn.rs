@@ -74,6 +74,8 @@ pub fn socket_dir(state: &Path) -> Option<String> {
 
 /// How long a shim's `start` may take, as containerd waits for a fresh shim: one that hangs keeps a task's name.
 const START: Duration = Duration::from_secs(100);
+/// The file of our shim, as runtimes' names have it.
+const OUR_SHIM: &str = "containerd-shim-wherry-v1";
 /// What newer shims say when they are addressed in the words of containerd 2.2 and before.
 const REFUSES_OPTIONS: &str = "deprecated API";
 
@@ -238,10 +240,18 @@ impl Daemon {
             .env("GRPC_ADDRESS", &self.grpc_address)
             .env("NAMESPACE", &bundle.namespace)
             .process_group(0)
+            .envs(frugality(binary))
             // The readiness that systemd waits for is this daemon's, not a shim's or a container's.
             .env_remove("NOTIFY_SOCKET");
         command
     }
+}
+
+/// What makes our shim frugal, unless this daemon was told otherwise; others know best what they need.
+fn frugality(binary: &Path) -> Option<(&'static str, &'static str)> {
+    let is_ours = binary.file_name().is_some_and(|name| name == OUR_SHIM);
+    let (name, value) = syscalls::heap::FRUGAL;
+    (is_ours && std::env::var_os(name).is_none()).then_some((name, value))
 }
 
 /// All that comes until the end; TimedOut if there is none within `patience`.
