@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 
-const CTL_GET_FREE: libc::c_ulong = 0x4c82;
-const CONFIGURE: libc::c_ulong = 0x4c0a;
+const CTL_GET_FREE: libc::Ioctl = 0x4c82;
+const CONFIGURE: libc::Ioctl = 0x4c0a;
 const READ_ONLY: u32 = 1;
 const AUTOCLEAR: u32 = 4;
 /// Others look for free devices too.
