@@ -85,8 +85,21 @@ pub fn open_fifo(container: &Container) -> Result<Outcome, Failure> {
     // The first byte is init's greeting.
     match text.strip_prefix(b"0") {
         Some(b"") => Ok(Outcome::Program),
-        Some(text) => Ok(Outcome::none(String::from_utf8_lossy(text).into_owned())),
+        Some(text) => {
+            await_end(&init)?;
+            Ok(Outcome::none(String::from_utf8_lossy(text).into_owned()))
+        }
         None => Err(Failure::new(GONE)),
+    }
+}
+
+/// Init's last words are not its end: until then its container would seem to run.
+fn await_end(init: &OwnedFd) -> Result<(), Failure> {
+    loop {
+        match poll(&mut [PollFd::new(init, PollFlags::IN)], None) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return other.map(drop).tried("cannot wait for init"),
+        }
     }
 }
 
