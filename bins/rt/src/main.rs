@@ -23,7 +23,7 @@ syscalls::entry!(super::start);
 
 #[cfg_attr(test, expect(dead_code, reason = "tests have a start of their own"))]
 fn start() -> i32 {
-    let code = match std::env::args_os().skip(1).map(OsString::into_string).collect() {
+    let code = match syscalls::entry::words().into_iter().skip(1).map(OsString::into_string).collect() {
         Ok(words) => run(words),
         Err(word) => {
             log::Log::to_stderr().failure(&Failure::new(format!("{word:?} is not UTF-8")));

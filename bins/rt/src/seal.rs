@@ -96,7 +96,10 @@ fn is_sealed() -> bool {
 
 fn restart(file: std::os::fd::BorrowedFd<'_>) -> io::Result<Infallible> {
     let text = |bytes: Vec<u8>| CString::new(bytes).map_err(io::Error::from);
-    let args = std::env::args_os().map(|arg| text(arg.into_vec())).collect::<io::Result<Vec<_>>>()?;
+    let args = syscalls::entry::words()
+        .into_iter()
+        .map(|arg| text(arg.into_vec()))
+        .collect::<io::Result<Vec<_>>>()?;
     let env = std::env::vars_os()
         .map(|(key, value)| {
             let mut entry = key.into_vec();

@@ -214,7 +214,7 @@ impl Grammar {
 
 /// What this program was called as.
 fn program() -> String {
-    let called = std::env::args_os().next().map(PathBuf::from);
+    let called = syscalls::entry::words().into_iter().next().map(PathBuf::from);
     let name = called.as_deref().and_then(Path::file_name);
     name.map_or_else(|| "rt".into(), |name| name.to_string_lossy().into_owned())
 }
