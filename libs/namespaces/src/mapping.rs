@@ -4,12 +4,12 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::process::Command;
 
 use runtime_spec::IdMapping;
 use rustix::process::{Pid, Signal};
-use syscalls::clone::{Request, Side, clone3, exit_now};
+use syscalls::clone::{Request, Side, clone3, exit_now, setns, unshare};
 
 use crate::Kind;
 
@@ -116,17 +116,67 @@ fn mapped(map: &str, id: u32) -> Option<u32> {
 /// end: with a pipe to wait on, two callers at once would hand their ends to each other's process,
 /// and both would wait for ever.
 pub fn user_namespace_with(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, MapError> {
+    made_with(Kind::User.flag(), uids, gids, |pid| namespace_of(pid, "user"))
+}
+
+/// As [`user_namespace_with`], with a network namespace that belongs to the new user namespace:
+/// who is root in the one may set up the other.
+pub fn user_and_network_with(uids: &[IdMapping], gids: &[IdMapping]) -> Result<(OwnedFd, OwnedFd), MapError> {
+    let flags = Kind::User.flag() | Kind::Network.flag();
+    made_with(flags, uids, gids, |pid| Ok((namespace_of(pid, "user")?, namespace_of(pid, "net")?)))
+}
+
+/// A new network namespace that belongs to a user namespace which exists already.
+///
+/// # Errors
+/// As setns(2) and unshare(2).
+pub fn network_of(user: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let caller = rustix::process::getpid();
+    match clone3(&Request::default())? {
+        // Alone in its process, it may change its user namespace. Stopped, it tells that it is there.
+        Side::Child => {
+            let made = setns(user, Kind::User.flag()).and_then(|()| unshare(Kind::Network.flag()));
+            let code = made.map_or_else(|cause| cause.raw_os_error().unwrap_or(libc::EIO), |()| 0);
+            if code != 0 {
+                exit_now(code);
+            }
+            let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
+            wait_for_the_end(caller)
+        }
+        Side::Parent { pid, .. } => {
+            let ended = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::UNTRACED)?;
+            let status = ended.map(|(_, status)| status);
+            if let Some(code) = status.and_then(|status| status.exit_status()) {
+                return Err(io::Error::from_raw_os_error(code));
+            }
+            let network = namespace_of(pid, "net");
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+            network
+        }
+    }
+}
+
+fn namespace_of(pid: Pid, file: &str) -> io::Result<OwnedFd> {
+    File::open(format!("/proc/{}/ns/{file}", pid.as_raw_nonzero())).map(OwnedFd::from)
+}
+
+fn made_with<T>(
+    flags: u64,
+    uids: &[IdMapping],
+    gids: &[IdMapping],
+    open: impl FnOnce(Pid) -> io::Result<T>,
+) -> Result<T, MapError> {
     let failed = |cause| MapError { file: "user namespace".to_owned(), cause };
     let caller = rustix::process::getpid();
-    match clone3(&Request { flags: Kind::User.flag(), ..Request::default() }).map_err(failed)? {
+    match clone3(&Request { flags, ..Request::default() }).map_err(failed)? {
         Side::Child => wait_for_the_end(caller),
         Side::Parent { pid, .. } => {
-            let namespace = write_mappings(pid, uids, gids)
-                .and_then(|()| File::open(format!("/proc/{}/ns/user", pid.as_raw_nonzero())).map_err(failed));
+            let opened = write_mappings(pid, uids, gids).and_then(|()| open(pid).map_err(failed));
             // Our child, not yet waited for: the id is its own.
             let _ = rustix::process::kill_process(pid, Signal::KILL);
             let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-            Ok(namespace?.into())
+            opened
         }
     }
 }
@@ -159,6 +209,25 @@ mod tests {
         )
         .unwrap();
         assert!(link.to_str().unwrap().starts_with("user:["));
+    }
+
+    #[test]
+    fn networks_belong_to_the_user_namespace() {
+        use std::os::fd::AsFd;
+        let map = [IdMapping { container_id: 0, host_id: 100_000, size: 10 }];
+        let (user, network) = user_and_network_with(&map, &map).unwrap();
+        let another = network_of(user.as_fd()).unwrap();
+        let inode = |fd: &OwnedFd| rustix::fs::fstat(fd).unwrap().st_ino;
+        assert_ne!(inode(&network), inode(&another));
+        for network in [network, another] {
+            // The settings of a network belong to the root of its owner.
+            let settings = std::thread::spawn(move || {
+                setns(network.as_fd(), Kind::Network.flag()).unwrap();
+                std::fs::metadata("/proc/sys/net/ipv4/ip_forward").unwrap()
+            });
+            assert_eq!(std::os::unix::fs::MetadataExt::uid(&settings.join().unwrap()), 100_000);
+        }
+        assert!(network_of(std::fs::File::open("/proc/self/ns/user").unwrap().as_fd()).is_err());
     }
 
     #[test]
