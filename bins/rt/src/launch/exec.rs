@@ -209,6 +209,7 @@ impl Visitor<'_> {
         let by = if self.clone_joined { UnifiedBy::Clone } else { UnifiedBy::Write };
         self.join.enter(by)?;
         self.affinity.set_last()?;
+        settle::oom_score(&self.program, &self.procfs)?;
         // Needs the host's procfs, and has to be done by the host's root.
         let root = self.shared_root()?;
         self.enter_namespaces()?;

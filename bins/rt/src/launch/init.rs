@@ -144,24 +144,13 @@ impl Init<'_> {
             None => self.channel.await_go()?,
         }
         affinity::unbind()?;
-        self.score_before_its_ids()?;
+        settle::oom_score(&self.program, &self.procfs)?;
         if self.plan.needs_intermediate() {
             let offsets: Vec<_> =
                 self.linux.time_offsets.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
             return intermediate::become_init(self.plan, &offsets, &self.procfs, &self.channel);
         }
         Ok(self.plan.join()?)
-    }
-
-    /// A process that has changed its user namespace may no more: its files in /proc are the host root's.
-    fn score_before_its_ids(&mut self) -> Result<(), Failure> {
-        if !self.plan.has(Kind::User) {
-            return Ok(());
-        }
-        let Some(score) = self.program.oom_score_adj.take() else { return Ok(()) };
-        self.procfs
-            .write("self/oom_score_adj", &score.to_string())
-            .tried(format!("cannot set /process/oomScoreAdj to {score}"))
     }
 
     fn find_root(&mut self) -> Result<(), Failure> {

@@ -25,7 +25,7 @@ use crate::failure::{Failure, Tried, reason};
 /// Each step's place matters: what needs privilege comes before the change of user, what the
 /// user must be able to do itself comes after.
 pub fn settle(program: &mut Program, procfs: &Procfs, channel: &Channel) -> Result<PathBuf, Failure> {
-    priorities(program, procfs)?;
+    priorities(program)?;
     // Before the keyring and labels are changed nothing of the container runs in this process.
     join_keyring(program)?;
     labels(program, procfs)?;
@@ -75,12 +75,16 @@ pub fn policies(
     Ok(())
 }
 
-fn priorities(program: &Program, procfs: &Procfs) -> Result<(), Failure> {
-    if let Some(score) = program.oom_score_adj {
-        procfs
-            .write("self/oom_score_adj", &score.to_string())
-            .tried(format!("cannot set /process/oomScoreAdj to {score}"))?;
-    }
+/// To be called before a user namespace is entered: whoever has other ids than the host's may no more, for its
+/// files in /proc are the host root's then.
+pub fn oom_score(program: &Program, procfs: &Procfs) -> Result<(), Failure> {
+    let Some(score) = program.oom_score_adj else { return Ok(()) };
+    procfs
+        .write("self/oom_score_adj", &score.to_string())
+        .tried(format!("cannot set /process/oomScoreAdj to {score}"))
+}
+
+fn priorities(program: &Program) -> Result<(), Failure> {
     if let Some(policy) = &program.scheduler {
         sched::set_policy(policy).map_err(|error| {
             let hint = match error.raw_os_error() {

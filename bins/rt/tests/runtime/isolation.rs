@@ -251,6 +251,8 @@ fn a_sysctl_needs_a_namespace_that_is_not_the_hosts() {
         spec["linux"]["uidMappings"] = map.clone();
         spec["linux"]["gidMappings"] = map;
         spec["linux"]["sysctl"] = json!({"user.max_user_namespaces": "7"});
+        // Files of a process with other ids are not its own in /proc.
+        spec["process"]["oomScoreAdj"] = json!(7);
     });
     fs::set_permissions(bundle.path(), fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(bundle.run().ok(), "7\n");
