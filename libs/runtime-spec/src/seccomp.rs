@@ -5,7 +5,8 @@ shape! {
         pub default_action: String,
         pub default_errno_ret: Option<u32>,
         pub architectures: Vec<String>,
-        pub flags: Vec<String>,
+        /// None leaves them to the runtime.
+        pub flags: Option<Vec<String>>,
         pub listener_path: String,
         pub listener_metadata: String,
         pub syscalls: Vec<Syscall>,

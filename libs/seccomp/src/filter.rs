@@ -19,10 +19,13 @@ const LONGEST: usize = 4096;
 /// TSYNC is taken and has no effect, as in runc: the caller of [`Filter::load`] has one thread.
 const FLAGS: [(&str, u32); 4] = [
     ("SECCOMP_FILTER_FLAG_LOG", 1 << 1),
-    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 1 << 2),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", SPEC_ALLOW),
     ("SECCOMP_FILTER_FLAG_TSYNC", 0),
     ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 1 << 5),
 ];
+
+/// Leaves speculative store bypass as it is, instead of switching it off at a price.
+const SPEC_ALLOW: u32 = 1 << 2;
 
 /// A profile compiled for one native architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +42,8 @@ impl Filter {
     /// the thread; unknown call names are passed over; a rule without conditions wins over those
     /// with; several conditions on one argument are alternatives; calls newer than the newest one
     /// named get ENOSYS unless the default action lets them through.
-    /// Rules with conditions are tried in their order.
+    /// Rules with conditions are tried in their order. A profile that says nothing of flags gets
+    /// SPEC_ALLOW where the kernel has it, as with runc.
     ///
     /// Errors: unknown words, SCMP_ACT_NOTIFY for `write` or as default, a filter too long.
     pub fn compile(profile: &Seccomp) -> Result<Filter> {
@@ -48,11 +52,11 @@ impl Filter {
 
     /// As [`Filter::compile`], for a machine of another architecture.
     pub fn compile_for(profile: &Seccomp, native: Arch) -> Result<Filter> {
-        let mut flags = 0;
-        for word in &profile.flags {
-            let known = FLAGS.iter().find(|(name, _)| name == word);
-            flags |= known.ok_or_else(|| Error::Unknown { what: "flag", word: word.clone() })?.1;
-        }
+        let mut flags = match &profile.flags {
+            Some(words) => parse_flags(words)?,
+            None if seccomp::flags_available(SPEC_ALLOW) => SPEC_ALLOW,
+            None => 0,
+        };
         let rules = rules::resolve(profile, native)?;
         if rules.listener {
             flags |= seccomp::NEW_LISTENER;
@@ -90,6 +94,13 @@ impl Filter {
     pub fn has_listener(&self) -> bool {
         self.flags & seccomp::NEW_LISTENER != 0
     }
+}
+
+fn parse_flags(words: &[String]) -> Result<u32> {
+    words.iter().try_fold(0, |flags, word| {
+        let known = FLAGS.iter().find(|(name, _)| name == word);
+        Ok(flags | known.ok_or_else(|| Error::Unknown { what: "flag", word: word.clone() })?.1)
+    })
 }
 
 /// Every flag word that a profile may have, sorted.

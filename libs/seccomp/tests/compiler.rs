@@ -5,7 +5,7 @@ mod support;
 use proptest::prelude::*;
 use runtime_spec::{Seccomp, Syscall, SyscallArg};
 use support::{ALLOW, Call, ENOSYS, ERRNO, KILL, expected, run};
-use wherry_seccomp::{ACTIONS, Arch, Error, Filter, OPERATORS, calls, number};
+use wherry_seccomp::{ACTIONS, Arch, Error, Filter, OPERATORS, calls, number, supported_flags};
 
 fn profile(json: &str) -> Seccomp {
     serde_json::from_str(json).unwrap()
@@ -148,6 +148,16 @@ fn a_notify_rule_asks_for_a_listener() {
     let filter = Filter::compile(&p).unwrap();
     assert!(filter.has_listener());
     assert_eq!(filter.flags(), 1 << 1 | 1 << 3);
+}
+
+#[test]
+fn a_profile_without_flags_leaves_speculation_as_it_is() {
+    let flags = |json: &str| Filter::compile_for(&profile(json), Arch::X86_64).unwrap().flags();
+    assert_eq!(flags(r#"{"defaultAction":"SCMP_ACT_ALLOW","flags":[]}"#), 0);
+    let supported = supported_flags().any(|word| word == "SECCOMP_FILTER_FLAG_SPEC_ALLOW");
+    let default = if supported { 1 << 2 } else { 0 };
+    assert_eq!(flags(r#"{"defaultAction":"SCMP_ACT_ALLOW"}"#), default);
+    assert_eq!(flags(r#"{"defaultAction":"SCMP_ACT_ALLOW","flags":null}"#), default);
 }
 
 fn arg() -> impl Strategy<Value = SyscallArg> {
