@@ -128,7 +128,7 @@ impl Cgroup {
                     for name in names.split(',') {
                         let dir = group.v1.iter_mut().find(|d| d.controllers.iter().any(|c| c == name));
                         let dir =
-                            dir.ok_or_else(|| Error::invalid("--cgroup", item, "unknown controller"))?;
+                            dir.ok_or_else(|| Error::invalid("--cgroup", item, "unknown controller in it"))?;
                         let base = self.v1_path(name).unwrap_or(&dir.path).to_owned();
                         dir.path = base.join(&below);
                     }

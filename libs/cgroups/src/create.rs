@@ -17,9 +17,9 @@ impl Cgroup {
     /// every controller that the parents offer is passed down to the group.
     pub fn create(&self) -> Result<()> {
         for dir in &self.v1 {
-            make(&dir.path)?;
+            let made = make(&dir.path)?;
             if dir.controllers.iter().any(|c| c == "cpuset") {
-                inherit_cpuset(&dir.path)?;
+                inherit_cpuset(&dir.path, made)?;
             }
         }
         if let Some(path) = &self.unified {
@@ -32,12 +32,13 @@ impl Cgroup {
     }
 }
 
-fn make(path: &Path) -> Result<()> {
+/// Whether it is new.
+fn make(path: &Path) -> Result<bool> {
     match fs::create_dir(path) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            fs::create_dir_all(path).map_err(|e| Error::path("create", path, e))
+            fs::create_dir_all(path).map(|()| true).map_err(|e| Error::path("create", path, e))
         }
         Err(e) => Err(Error::path("create", path, e)),
     }
@@ -46,23 +47,26 @@ fn make(path: &Path) -> Result<()> {
 /// Fills empty `cpuset.cpus` and `cpuset.mems` from the parent, topmost ancestor first.
 ///
 /// Ancestors that have a set are left alone: only groups that nobody has configured are filled,
-/// which are those that [`make`] has just made.
-fn inherit_cpuset(dir: &Path) -> Result<()> {
+/// which are those that [`make`] has just made. What a new one (`made`) has, it has of its parent.
+fn inherit_cpuset(dir: &Path, made: bool) -> Result<()> {
+    let inherit = if made { fill_set } else { inherit_set };
     for name in ["cpus", "mems"] {
-        inherit_set(dir, &format!("cpuset.{name}"))?;
+        inherit(dir, &format!("cpuset.{name}"))?;
     }
     Ok(())
 }
 
 fn inherit_set(dir: &Path, name: &str) -> Result<String> {
     let own = file::read_value(dir, name)?;
-    if !own.trim().is_empty() {
-        return Ok(own);
-    }
+    if own.trim().is_empty() { fill_set(dir, name) } else { Ok(own) }
+}
+
+/// As [`inherit_set`] for a set that is empty.
+fn fill_set(dir: &Path, name: &str) -> Result<String> {
     let inherited = match dir.parent().map(|parent| inherit_set(parent, name)) {
-        None => return Ok(own),
+        None => return Ok(String::new()),
         // Above the top of the hierarchy.
-        Some(Err(e)) if e.is_absent() => return Ok(own),
+        Some(Err(e)) if e.is_absent() => return Ok(String::new()),
         Some(inherited) => inherited?,
     };
     file::write("cpuset", dir, name, inherited.trim())?;
