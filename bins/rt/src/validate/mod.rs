@@ -205,9 +205,9 @@ mod tests {
     #[test]
     fn every_fault_is_named() {
         let json = r#"{"ociVersion":"2.0.0",
-            "process":{"args":[],"cwd":"x","env":["A=b","=x","x","A=\\u0000"],"rlimits":[{"type":"RLIMIT_X"}]},
+            "process":{"args":[],"cwd":"x","env":["A=b","=x","x","A=\u0000"],"rlimits":[{"type":"RLIMIT_X"}]},
             "mounts":[{"destination":""}],
-            "hooks":{"poststop":[{"path":"x","timeout":-1,"env":["x"]},{"path":"/x","args":["\\u0000"]}]},
+            "hooks":{"poststop":[{"path":"x","timeout":-1,"env":["x"]},{"path":"/x","args":["\u0000"]}]},
             "linux":{"namespaces":[{"type":"mount"},{"type":"mount"},{"type":"net"}],
                      "sysctl":{"net.ipv4.ip_forward":"1","vm.swappiness":"1"},
                      "devices":[{"path":"dev","type":"x"}],
