@@ -32,6 +32,10 @@ impl Shims {
             }
             return self.inner.exchange.forward(envelope);
         };
+        if let Ok(shim) = self.get(&envelope.namespace, &exit.id) {
+            // Before subscribers hear of it, who may look at a list next.
+            shim.unlearn();
+        }
         let exited_at = exit.exited_at.and_then(|at| SystemTime::try_from(at).ok());
         let Some(missed) = exited_at.filter(|at| *at < self.inner.started) else {
             return self.tell(&bundle, || self.inner.exchange.forward(envelope));

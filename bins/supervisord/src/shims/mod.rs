@@ -5,6 +5,7 @@ mod bundle;
 mod client;
 mod exits;
 mod join;
+mod known;
 mod load;
 mod log;
 mod reap;
@@ -25,6 +26,7 @@ use containerd_api::Any;
 use containerd_api::types::RuntimeInfo;
 use errdefs::{Error, Result};
 use events::Exchange;
+use known::Known;
 use runtime::SearchPath;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -75,6 +77,8 @@ pub struct Shim {
     bundle: Bundle,
     binary: PathBuf,
     client: TaskClient,
+    /// What is known of its task.
+    known: Known,
     /// It did not answer the last list in time.
     silent: AtomicBool,
     /// It was asked to end: that it hangs up is no accident.
@@ -314,6 +318,7 @@ async fn connect(
         bundle,
         binary,
         client,
+        known: Known::default(),
         silent: AtomicBool::new(false),
         ending: AtomicBool::new(false),
         told_deletion: AtomicBool::new(false),

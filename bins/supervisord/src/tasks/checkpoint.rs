@@ -1,6 +1,6 @@
 //! Checkpointing a task, into a directory of the caller's choice or one of its own.
 
-use super::{ProcessId, Tasks};
+use super::{ProcessId, Tasks, changing};
 use crate::shims::Shim;
 use containerd_api::runc::v1::CheckpointOptions;
 use containerd_api::task::v3;
@@ -64,7 +64,7 @@ impl Tasks {
         let images = if given.is_empty() { Some(Images::new(&shim)?) } else { None };
         let path = images.as_ref().map_or(given, |images| images.path().to_string_lossy().into_owned());
         let request = v3::CheckpointTaskRequest { id: shim.id().to_owned(), path, options };
-        shim.client().call::<_, ()>("Checkpoint", &request).await?;
+        changing(&shim, shim.client().call::<_, ()>("Checkpoint", &request)).await?;
         Ok(images)
     }
 }

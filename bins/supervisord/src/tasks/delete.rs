@@ -1,6 +1,6 @@
 //! Deleting a task, or a process that exec added, and learning how it ended.
 
-use super::{Exit, ProcessId, Tasks};
+use super::{Exit, ProcessId, Tasks, changing};
 use crate::shims::{Shim, is_closed};
 use containerd_api::task::v3;
 use errdefs::{Error, Kind, Result};
@@ -29,6 +29,7 @@ impl Tasks {
 
 pub(super) async fn delete_in(shim: &Shim, exec: &str) -> Result<Exit> {
     let request = v3::DeleteRequest { id: shim.id().to_owned(), exec_id: exec.to_owned() };
-    let deleted: v3::DeleteResponse = shim.client().call("Delete", &request).await?;
+    let deleted: Result<v3::DeleteResponse> = changing(shim, shim.client().call("Delete", &request)).await;
+    let deleted = deleted?;
     Ok(Exit { pid: deleted.pid, status: deleted.exit_status, at: deleted.exited_at })
 }

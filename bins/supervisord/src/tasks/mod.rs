@@ -93,6 +93,14 @@ impl Tasks {
     }
 }
 
+/// Does what changes a task: what was known of it holds neither meanwhile nor after.
+async fn changing<T>(shim: &Shim, change: impl Future<Output = T>) -> T {
+    shim.unlearn();
+    let done = change.await;
+    shim.unlearn();
+    done
+}
+
 async fn state_within(shim: &Shim, exec: &str, limit: Duration) -> Result<Process> {
     let request = v3::StateRequest { id: shim.id().to_owned(), exec_id: exec.to_owned() };
     let state: v3::StateResponse = shim.client().call_within("State", &request, Some(limit)).await?;

@@ -1,6 +1,6 @@
 //! Starting a process that was created.
 
-use super::{ProcessId, Tasks};
+use super::{ProcessId, Tasks, changing};
 use containerd_api::task::v3;
 use errdefs::Result;
 
@@ -9,7 +9,7 @@ impl Tasks {
     pub async fn start(&self, process: ProcessId<'_>) -> Result<u32> {
         let shim = self.shim(process)?;
         let request = v3::StartRequest { id: shim.id().to_owned(), exec_id: process.exec_id() };
-        let started: v3::StartResponse = shim.client().call("Start", &request).await?;
-        Ok(started.pid)
+        let started: Result<v3::StartResponse> = changing(&shim, shim.client().call("Start", &request)).await;
+        Ok(started?.pid)
     }
 }

@@ -10,6 +10,8 @@ impl Tasks {
         let shim = self.shim(process)?;
         let request = v3::WaitRequest { id: shim.id().to_owned(), exec_id: process.exec_id() };
         let ended: v3::WaitResponse = shim.client().call("Wait", &request).await?;
+        // Before the caller hears of it, who may look at a list next.
+        shim.unlearn();
         Ok(Exit { pid: 0, status: ended.exit_status, at: ended.exited_at })
     }
 }

@@ -4,6 +4,7 @@
 mod crash;
 mod few;
 mod full;
+mod known;
 mod layer;
 mod restart;
 mod sandbox;
