@@ -111,9 +111,9 @@ impl Apply {
             Meaning::Gone(hidden) => self.hide(parent, hidden),
             Meaning::Plain => {
                 let directory = self.parent(parent)?;
-                if let Some(extract) = self.extract {
+                if let Some(extract) = &self.extract {
                     extract.check(&directory, name, &entry)?;
-                    (entry.uid, entry.gid) = extract.owner.unwrap_or((entry.uid, entry.gid));
+                    (entry.uid, entry.gid) = extract.owner_of(&entry)?;
                 }
                 self.place(&directory, name, &entry, body)?;
                 self.unpacked.insert(below(&directory, name));
@@ -125,7 +125,11 @@ impl Apply {
     /// The directory that an entry goes to, made if it has to be.
     pub(crate) fn parent(&mut self, path: &[u8]) -> Result<Rc<Directory>> {
         let directory = self.root.directory(path, Missing::Make)?;
-        for (made, time) in self.root.made.drain(..) {
+        for (made, time) in std::mem::take(&mut self.root.made) {
+            if let Some(ids) = self.extract.as_ref().and_then(|extract| extract.ids.as_ref()) {
+                let (uid, gid) = ids.outside((0, 0), &made)?;
+                self.root.give(&made, uid, gid)?;
+            }
             self.times.extend(time.map(|time| (made.clone(), time)));
             self.unpacked.insert(made);
         }

@@ -6,16 +6,19 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{self, AtFlags, FileType};
 
 use crate::entry::{Entry, Kind};
+use crate::ids::Ids;
 use crate::root::Directory;
 use crate::{Applied, Error, Lowers, Options, Result, Whiteouts, apply};
 
 /// How to extract.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Extract {
     /// A directory never takes the place of something else, nor something else that of a directory.
     pub keeps_kinds: bool,
     /// User and group of everything that is made, whatever the archive says.
     pub owner: Option<(u32, u32)>,
+    /// The archive's ids, and those of `owner`, are a container's: on disk they become the host's.
+    pub ids: Option<Ids>,
 }
 
 /// As [`apply()`](crate::apply()), but names that begin with `.wh.` are names like any other.
@@ -28,6 +31,12 @@ pub fn extract<R: BufRead>(root: BorrowedFd<'_>, stream: R, extract: Extract) ->
 }
 
 impl Extract {
+    /// To whom an entry shall belong on disk.
+    pub(crate) fn owner_of(&self, entry: &Entry) -> Result<(u32, u32)> {
+        let owner = self.owner.unwrap_or((entry.uid, entry.gid));
+        self.ids.as_ref().map_or(Ok(owner), |ids| ids.outside(owner, &entry.path))
+    }
+
     pub(crate) fn check(&self, parent: &Directory, name: &[u8], entry: &Entry) -> Result<()> {
         if !self.keeps_kinds {
             return Ok(());

@@ -55,6 +55,15 @@ impl Root {
         Ok(Root { top, prefix, cache: HashMap::new(), lowers, made: Vec::new() })
     }
 
+    /// Gives what is at a real path of this root to somebody.
+    pub(crate) fn give(&self, path: &[u8], uid: u32, gid: u32) -> Result<()> {
+        let node = open_in(self.top.fd.as_fd(), path, OFlags::PATH | OFlags::NOFOLLOW)
+            .map_err(|e| Error::file("open", path, e))?;
+        let (uid, gid) = (fs::Uid::from_raw(uid), fs::Gid::from_raw(gid));
+        fs::chownat(&node, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
+            .map_err(|e| Error::file("chown", path, e))
+    }
+
     /// Opens the directory at `path`, which is clean; symlinks on the way stay in the root.
     pub(crate) fn directory(&mut self, path: &[u8], missing: Missing) -> Result<Option<Rc<Directory>>> {
         if path.is_empty() {

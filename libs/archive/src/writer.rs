@@ -4,18 +4,27 @@ use std::io::{self, Read, Write};
 
 use crate::entry::{Entry, Kind, Time};
 use crate::header::{BLOCK, Fields, octal_limit};
+use crate::ids::Ids;
 use crate::pax::{XATTR, put_record, time_text};
 use crate::{Error, Result};
 
 /// An archive under writing; [`Writer::finish`] ends it.
 pub struct Writer<W> {
     inner: W,
+    ids: Option<Ids>,
 }
 
 impl<W: Write> Writer<W> {
     /// Writes a plain archive to `inner`.
     pub fn new(inner: W) -> Writer<W> {
-        Writer { inner }
+        Writer { inner, ids: None }
+    }
+
+    /// Entries come with the host's ids from now on, and are written with those of a container.
+    #[must_use]
+    pub fn with_ids(mut self, ids: Option<Ids>) -> Writer<W> {
+        self.ids = ids;
+        self
     }
 
     /// Adds an entry whose body is the next `entry.size` bytes of `body` (none but files have one).
@@ -60,7 +69,9 @@ impl<W: Write> Writer<W> {
         if size > octal_limit(12) {
             put_record(&mut records, b"size", size.to_string().as_bytes());
         }
-        for (key, id) in [(&b"uid"[..], entry.uid), (b"gid", entry.gid)] {
+        let owner = (entry.uid, entry.gid);
+        let owner = self.ids.as_ref().map_or(owner, |ids| ids.inside(owner));
+        for (key, id) in [(&b"uid"[..], owner.0), (b"gid", owner.1)] {
             if u64::from(id) > octal_limit(8) {
                 put_record(&mut records, key, id.to_string().as_bytes());
             }
@@ -80,8 +91,8 @@ impl<W: Write> Writer<W> {
             prefix: &prefix,
             type_flag: type_flag(entry.kind),
             mode: entry.mode & 0o7777,
-            uid: u64::from(entry.uid),
-            gid: u64::from(entry.gid),
+            uid: u64::from(owner.0),
+            gid: u64::from(owner.1),
             size,
             modified: u64::try_from(seconds).unwrap_or(0),
             link: &entry.link,
