@@ -7,6 +7,7 @@ mod chunks;
 mod compare;
 mod compression;
 mod hash;
+mod ids;
 mod processor;
 mod target;
 mod upper;

@@ -41,7 +41,8 @@ pub struct Written {
 pub fn write<W: Write>(left: &[Mount], right: &[Mount], options: WriteOptions, sink: W) -> Result<Written> {
     let encoder = Encoder::new(sink, options.compression).map_err(failed)?;
     let buffered = std::io::BufWriter::with_capacity(256 << 10, encoder);
-    let mut layer = Layer::new(Writer::new(HashWriter::new(buffered)), options.epoch);
+    let writer = Writer::new(HashWriter::new(buffered)).with_ids(crate::ids::of(right)?);
+    let mut layer = Layer::new(writer, options.epoch);
     match upper::over(left, right) {
         Some((upper, below)) if upper::is_plain(upper)? => upper::write_upper(upper, &below, &mut layer)?,
         _ => {
