@@ -1,8 +1,11 @@
-//! Programs that call an OCI runtime by its command line, with rt in runc's place: podman, buildah, dockerd.
+//! Programs that call an OCI runtime by its command line, with rt in runc's place: podman, buildah, dockerd,
+//! containerd's own shim.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use integration::containerd::{IMAGE, Peer, containerd};
 use integration::peer::{Dockerd, require};
 use integration::{Invocation, Programs};
 
@@ -158,7 +161,8 @@ fn dockerd_protects_kills_and_checks() {
     }
     let scratch = tempfile::Builder::new().prefix("wh").tempdir_in("/tmp").unwrap();
     let runtime = format!("rt={}", Programs::find().path("rt").display());
-    let flags = ["--bridge=none", "--iptables=false", "--ip-masq=false", "--default-runtime=rt"];
+    // As one runtime beside the default one: `our_rt_serves_under_dockerd` has it as the default.
+    let flags = ["--bridge=none", "--iptables=false", "--ip-masq=false"];
     let flags = [&flags[..], &["--add-runtime", &runtime]].concat();
     let dockerd = Dockerd::start(&scratch.path().join("d"), &flags).unwrap();
     let docker = |words: &[&str]| {
@@ -166,41 +170,106 @@ fn dockerd_protects_kills_and_checks() {
             .env("DOCKER_HOST", &dockerd.docker_host())
             .args(words.to_vec())
     };
+    let run = |words: &[&str]| docker(&[&["run", "--runtime", "rt"], words].concat());
     let archive = integration::image::Image::busybox().unwrap().docker_archive("boat:latest").unwrap();
     docker(&["load"]).input(archive).expect();
     let options =
         ["--rm", "--privileged", "--userns=host", "--read-only", "--security-opt", "no-new-privileges"];
     let script = "grep -E 'NoNewPrivs|CapEff' /proc/self/status; touch /x || echo sealed";
-    let told = docker(&[&["run"], &options[..], &["boat", "sh", "-c", script]].concat()).expect();
+    let told = run(&[&options[..], &["boat", "sh", "-c", script]].concat()).expect();
     assert!(told.contains("NoNewPrivs:\t1") && told.contains("feffffff"), "{told}");
     assert!(told.contains("sealed"), "{told}");
-    let unconfined = [
-        "run",
-        "--rm",
-        "--security-opt",
-        "seccomp=unconfined",
-        "boat",
-        "grep",
-        "Seccomp:",
-        "/proc/self/status",
-    ];
-    assert_eq!(docker(&unconfined).expect(), "Seccomp:\t0");
+    let filtered = |options: &[&str]| {
+        run(&[&["--rm"], options, &["boat", "grep", "Seccomp:", "/proc/self/status"]].concat()).expect()
+    };
+    assert_eq!(filtered(&["--security-opt", "seccomp=unconfined"]), "Seccomp:\t0");
+    assert_eq!(filtered(&[]), "Seccomp:\t2");
+    assert_eq!(run(&["--rm", "-t", "boat", "tty"]).expect().trim(), "/dev/pts/0");
     let hog = "x=$(head -c 33554432 /dev/zero | tr '\\0' x)";
-    docker(&["run", "--name", "hog", "-m", "16m", "--memory-swap", "16m", "boat", "sh", "-c", hog])
+    run(&["--name", "hog", "-m", "16m", "--memory-swap", "16m", "boat", "sh", "-c", hog])
         .run()
         .unwrap()
         .expect_code(137);
     assert_eq!(docker(&["inspect", "-f", "{{.State.OOMKilled}}", "hog"]).expect(), "true");
     let checked = ["--health-cmd", "test -e /ok", "--health-interval", "1s", "--health-retries", "1"];
-    docker(
-        &[&["run", "-d", "--name", "well"], &checked[..], &["boat", "sh", "-c", "touch /ok; sleep 100"]]
-            .concat(),
-    )
-    .expect();
+    run(&[&["-d", "--name", "well"], &checked[..], &["boat", "sh", "-c", "touch /ok; sleep 100"]].concat())
+        .expect();
+    assert_eq!(docker(&["inspect", "-f", "{{.HostConfig.Runtime}}", "well"]).expect(), "rt");
+    assert_eq!(docker(&["exec", "-t", "well", "tty"]).expect().trim(), "/dev/pts/0");
     integration::until("the container is healthy", || {
         (docker(&["inspect", "-f", "{{.State.Health.Status}}", "well"]).expect() == "healthy").then_some(())
     });
     docker(&["update", "-m", "48m", "--memory-swap", "48m", "well"]).expect();
     assert!(docker(&["stats", "--no-stream", "well"]).expect().contains("48MiB"));
     docker(&["rm", "-f", "well", "hog"]).expect();
+}
+
+/// containerd's own shim, told of rt by `BinaryName` in its runtime's options, which ctr's flag sets.
+#[test]
+fn containerds_own_shim_runs_it_by_binary_name() {
+    if !require("containerd") || !require("ctr") {
+        return;
+    }
+    let mut peer = Peer::start(containerd);
+    peer.import();
+    // Every call is written down: nothing else tells one runtime from another here.
+    let (binary, calls) = (peer.dir.join("runtime"), peer.dir.join("calls"));
+    let rt = Programs::find().path("rt").display().to_string();
+    let script = format!("#!/bin/sh\necho \"$@\" >> {}\nexec {rt} \"$@\"\n", calls.display());
+    fs::write(&binary, script).unwrap();
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = binary.display().to_string();
+    let by = ["--runtime", "io.containerd.runc.v2", "--runc-binary", &binary];
+    let run = |words: &[&str]| peer.ctr(["run"]).args([&by[..], words].concat());
+    let once = run(&["--rm", IMAGE, "once", "sh", "-c", "echo out; echo err >&2; exit 4"]);
+    let once = once.run().unwrap().expect_code(4);
+    assert_eq!((once.stdout.as_str(), once.stderr.lines().next()), ("out\n", Some("err")));
+    run(&["--rm", IMAGE, "absent", "no-such-program"]).run().unwrap().expect_complaint("no-such-program");
+    let shown = "grep -E 'CapEff|Seccomp:|NoNewPrivs' /proc/self/status; touch /x || echo sealed";
+    let told = run(&["--rm", "--read-only", "--seccomp", IMAGE, "sealed", "sh", "-c", shown]).expect();
+    assert!(told.contains("NoNewPrivs:\t1") && told.contains("Seccomp:\t2"), "{told}");
+    assert!(told.contains("sealed"), "{told}");
+    let told =
+        run(&["--rm", "--privileged", "--allow-new-privs", IMAGE, "strong", "sh", "-c", shown]).expect();
+    assert!(told.contains("feffffff") && told.contains("NoNewPrivs:\t0"), "{told}");
+    let hog = "x=$(head -c 33554432 /dev/zero | tr '\\0' x)";
+    let small = ["--rm", "--memory-limit", "16777216", IMAGE, "hog", "sh", "-c", hog];
+    run(&small).run().unwrap().expect_code(137);
+
+    run(&["-d", "--memory-limit", "67108864", "--cpus", "0.5", IMAGE, "long", "sleep", "1000"]).expect();
+    let exec = |words: &[&str]| peer.ctr(["tasks", "exec", "--exec-id", "e"]).args(words.to_vec());
+    let listed = peer.ctr(["tasks", "ls"]).expect();
+    let long = listed.lines().find(|line| line.starts_with("long")).unwrap();
+    let pid = long.split_whitespace().nth(1).unwrap();
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    // On v1; on v2 rt's own tests look at the same.
+    if let Some((_, group)) = groups.lines().find_map(|line| line.split_once(":memory:")) {
+        let limit = fs::read_to_string(format!("/sys/fs/cgroup/memory{group}/memory.limit_in_bytes"));
+        assert_eq!(limit.unwrap().trim(), "67108864");
+    }
+    assert_eq!(exec(&["long", "sh", "-c", "echo in; exit 7"]).run().unwrap().expect_code(7).stdout, "in\n");
+    let terminal = |words: &str| {
+        let (address, log) = (peer.dir.join("c.sock"), peer.dir.join("terminal.log"));
+        let line = format!("ctr -a {} -n {} {words}", address.display(), peer.namespace);
+        let log = log.display().to_string();
+        Invocation::new(Path::new("/usr/bin/script")).args(["-qec", &line, &log]).run().unwrap()
+    };
+    let words = format!("run --rm -t {} {IMAGE} tty sh -c 'tty; exit 5'", by.join(" "));
+    assert!(terminal(&words).expect_code(5).stdout.contains("/dev/pts/0"));
+    assert!(terminal("tasks exec -t --exec-id t long tty").expect_code(0).stdout.contains("/dev/pts/0"));
+    assert!(peer.ctr(["tasks", "metrics", "long"]).expect().contains("memory.usage_in_bytes"));
+    assert_eq!(peer.ctr(["tasks", "ps", "long"]).expect().lines().count(), 2);
+    peer.ctr(["tasks", "pause", "long"]).expect();
+    assert!(peer.ctr(["tasks", "ls"]).expect().contains("PAUSED"));
+    peer.ctr(["tasks", "resume", "long"]).expect();
+    peer.ctr(["tasks", "kill", "-s", "SIGKILL", "long"]).expect();
+    integration::until("its end", || peer.ctr(["tasks", "ls"]).expect().contains("STOPPED").then_some(()));
+    let deleted = peer.ctr(["tasks", "delete", "long"]).run().unwrap();
+    assert!(deleted.stderr.contains("137"), "{deleted:?}");
+    peer.ctr(["containers", "delete", "long"]).expect();
+    let calls = fs::read_to_string(calls).unwrap();
+    for command in ["create", "start", "exec", "ps", "pause", "resume", "kill", "delete"] {
+        assert!(calls.contains(&format!(" {command} ")), "{command} in\n{calls}");
+    }
+    peer.end();
 }
