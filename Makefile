@@ -80,14 +80,13 @@ bench: ## measure side by side with Debian's dockerd (ROWS=words of rows, MIB=si
 	$(MAKE) build
 	$(CARGO) run --release -p integration --bin bench
 
-guest: ## rt, the stack and the units under cgroup v2 and systemd, in an emulated machine (10 minutes)
+guest: ## rt, the stack and the units under cgroup v2 and systemd, in an emulated machine (half an hour)
 	deploy/needs guest
 	integration/guest/make $(GUEST)
 	integration/guest/check $(GUEST) v2
 	integration/guest/check $(GUEST) systemd
-	$(MAKE) build
-	$(CARGO) build --release -p integration
-	integration/guest/stories/run $(GUEST)
+	$(MAKE) $(PROGRAMS)
+	integration/guest/stories/run $(GUEST) $(PROGRAMS)
 
 guest-smoke: ## the short part of it: a container's limits and life under cgroup v2
 	deploy/needs guest
