@@ -3,7 +3,6 @@
 //! Inside the engine they are absent, for a client's absent list is not always an empty one.
 
 use http::Response;
-use serde_json::Value;
 
 use super::body::Body;
 
@@ -50,47 +49,123 @@ const FILLED: [(&str, &[&str]); 9] = [
 pub fn fill(pattern: &str, answer: &mut Response<Body>) {
     let Some((_, paths)) = FILLED.iter().find(|(of, _)| *of == pattern) else { return };
     let Body::Whole(Some(bytes)) = answer.body() else { return };
-    let Ok(mut value) = serde_json::from_slice::<Value>(bytes) else { return };
-    for path in *paths {
-        let empty = if path.ends_with("[]") {
-            Value::Array(Vec::new())
-        } else {
-            Value::Object(serde_json::Map::new())
-        };
-        let names: Vec<&str> = path[..path.len() - 2].split('.').collect();
-        put(&mut value, &names, &empty);
-    }
-    if let Ok(mut bytes) = serde_json::to_vec(&value) {
-        bytes.push(b'\n');
-        *answer.body_mut() = Body::from(bytes);
+    if let Some(filled) = filled(bytes, paths) {
+        *answer.body_mut() = Body::from(filled);
     }
 }
 
-/// Exchanges a null at the end of a path.
-fn put(value: &mut Value, path: &[&str], empty: &Value) {
-    match (path, value) {
-        ([], value) if value.is_null() => *value = empty.clone(),
-        (["*", rest @ ..], Value::Array(list)) => list.iter_mut().for_each(|item| put(item, rest, empty)),
-        ([name, rest @ ..], Value::Object(object)) => {
-            if let Some(inner) = object.get_mut(*name) {
-                put(inner, rest, empty);
+/// What an open brace of a document is of: an object with the field that is being read, or a list.
+enum Open<'a> {
+    Object(&'a [u8]),
+    List,
+}
+
+/// A document of ours with its nulls at these paths exchanged; `None` when there are none. It is read once and no
+/// value of it is made: lists of a thousand containers come this way.
+fn filled(json: &[u8], paths: &[&str]) -> Option<Vec<u8>> {
+    const NULL: &[u8] = b"null";
+    let mut open: Vec<Open<'_>> = Vec::new();
+    let mut written = Vec::new();
+    let (mut at, mut copied) = (0, 0);
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'{' => open.push(Open::Object(b"")),
+            b'[' => open.push(Open::List),
+            b'}' | b']' => drop(open.pop()),
+            b'"' => {
+                let end = end_of_string(json, at + 1);
+                // A name is what a colon follows: the encoder puts no space between.
+                if let (Some(b':'), Some(Open::Object(name))) = (json.get(end + 1), open.last_mut()) {
+                    *name = &json[at + 1..end];
+                }
+                at = end;
             }
+            b'n' => {
+                if let Some(empty) = paths.iter().find_map(|path| empty_at(path, &open)) {
+                    written.extend_from_slice(&json[copied..at]);
+                    written.extend_from_slice(empty);
+                    copied = at + NULL.len();
+                }
+                at += NULL.len() - 1;
+            }
+            _ => {}
         }
-        _ => {}
+        at += 1;
     }
+    if copied == 0 {
+        return None;
+    }
+    written.extend_from_slice(json.get(copied..).unwrap_or_default());
+    Some(written)
+}
+
+/// Where the quote is that ends a string.
+fn end_of_string(json: &[u8], mut at: usize) -> usize {
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => break,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    at.min(json.len().saturating_sub(1))
+}
+
+/// What stands instead of a null at this place, if the path is the place's.
+fn empty_at(path: &str, open: &[Open<'_>]) -> Option<&'static [u8]> {
+    let (names, empty) = path.split_at(path.len() - 2);
+    let mut places = open.iter();
+    let is_there = names.split('.').all(|name| match places.next() {
+        Some(Open::Object(own)) => *own == name.as_bytes(),
+        Some(Open::List) => name == "*",
+        None => false,
+    });
+    let is_whole = is_there && places.next().is_none();
+    is_whole.then_some(if empty == "[]" { b"[]" } else { b"{}" })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use proptest::prelude::*;
+
+    fn fill(json: &str, paths: &[&str]) -> Option<String> {
+        filled(json.as_bytes(), paths).map(|bytes| String::from_utf8(bytes).unwrap())
+    }
 
     #[test]
     fn nulls_become_empty_and_nothing_else_changes() {
-        let mut value = json!({"A": [{"L": null, "M": null}, {"L": {"x": 1}}], "B": null});
-        put(&mut value, &["A", "*", "L"], &json!({}));
-        put(&mut value, &["B"], &json!([]));
-        put(&mut value, &["C"], &json!([]));
-        assert_eq!(value, json!({"A": [{"L": {}, "M": null}, {"L": {"x": 1}}], "B": []}));
+        let json = r#"{"A":[{"L":null,"M":null},{"L":{"x":1}}],"B":null,"C":["null",null]}"#;
+        let wanted = r#"{"A":[{"L":{},"M":null},{"L":{"x":1}}],"B":[],"C":["null",null]}"#;
+        assert_eq!(fill(json, &["A.*.L{}", "B[]", "D[]"]).unwrap(), wanted);
+        assert_eq!(fill(json, &["A.*.x[]", "L[]", "C[]"]), None);
+        assert_eq!(fill(r#"[{"L":null}]"#, &["*.L[]"]).unwrap(), r#"[{"L":[]}]"#);
+    }
+
+    #[test]
+    fn texts_are_passed_over() {
+        let json = r#"{"a\"b":"{\\","B":null,"c":"\"B\":null"}"#;
+        assert_eq!(fill(json, &["B[]"]).unwrap(), r#"{"a\"b":"{\\","B":[],"c":"\"B\":null"}"#);
+    }
+
+    proptest! {
+        /// As if the value had been read, changed, and written.
+        #[test]
+        fn any_document_is_filled(texts in prop::collection::vec(".{0,6}", 3), is_null: bool) {
+            let value = if is_null { serde_json::Value::Null } else { serde_json::json!([texts[0]]) };
+            let document = serde_json::json!({"B": value, "A": {(texts[1].clone()): texts[2], "B": null}});
+            let json = document.to_string();
+            let read = fill(&json, &["B[]"]).unwrap_or(json);
+            let mut wanted = document;
+            if is_null {
+                wanted["B"] = serde_json::json!([]);
+            }
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&read).unwrap(), wanted);
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = filled(&bytes, &["a[]", "*.b{}"]);
+        }
     }
 }
