@@ -40,6 +40,9 @@ pub struct BridgeConfig {
     pub internal: bool,
     /// Whether packets that leave the host carry the host's address (dockerd's `--ip-masq`).
     pub masquerade: bool,
+    /// Source address of IPv4 packets that leave the host, in place of that of the link which they leave by.
+    #[serde(default)]
+    pub source_v4: Option<Ipv4Addr>,
     /// Whether there is IPv4 at all; without it there must be IPv6.
     #[serde(default = "yes")]
     pub v4: bool,
@@ -121,6 +124,7 @@ impl BridgeConfig {
             gateway_v4: GatewayMode::Nat,
             gateway_v6: GatewayMode::Nat,
             inhibit_v4: false,
+            source_v4: None,
             router: None,
             direct: Direct::Nobody,
             accept_mark: None,

@@ -34,6 +34,15 @@ impl Netns {
         Unbound::make()?.bind(path)
     }
 
+    /// As [`Netns::create`], with a namespace that is new and somebody else's work, such as one that belongs to a
+    /// user namespace.
+    ///
+    /// # Errors
+    /// As [`Netns::create`].
+    pub fn adopt(namespace: OwnedFd, path: &Path) -> Result<Netns> {
+        Unbound::adopt(namespace)?.bind(path)
+    }
+
     /// Opens one that exists, such as another container's or `/proc/PID/ns/net`.
     pub fn open(path: &Path) -> Result<Netns> {
         let fd = File::open(path).map_err(Error::io("open network namespace", path.display().to_string()))?;
@@ -148,22 +157,22 @@ impl Unbound {
     fn make() -> Result<Unbound> {
         // The thread ends in the new namespace.
         on_thread(|| {
-            let what = "a network namespace";
-            syscalls::netns::unshare_network().map_err(Error::io("create", what))?;
-            let mut socket = Socket::open(Family::Route).map_err(Error::netlink("open netlink in", what))?;
-            // What joins later inherits it.
-            sysctl::set_new("ipv6/conf/default/disable_ipv6", "1")?;
-            // Neighbours hear at once who has an address now: its last holder had another link.
-            sysctl::set_new("ipv4/conf/default/arp_notify", "1")?;
-            sysctl::set_new("ipv6/conf/default/ndisc_notify", "1")?;
-            let mut request = Request::new();
-            // lo is always the first link.
-            change_link(&mut request, Target::Index(1), Change { up: Some(true), ..Change::default() });
-            socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set up lo in", what))?;
+            syscalls::netns::unshare_network().map_err(Error::io("create", WHAT))?;
+            let socket = furnish()?;
             // The calling thread's own; /proc/self would be the main thread's.
-            let fd = File::open("/proc/thread-self/ns/net").map_err(Error::io("open", what))?.into();
+            let fd = File::open("/proc/thread-self/ns/net").map_err(Error::io("open", WHAT))?.into();
             Ok(Unbound { fd, socket })
         })
+    }
+
+    /// One that somebody else made, with nothing in it.
+    fn adopt(fd: OwnedFd) -> Result<Unbound> {
+        let socket = on_thread(|| {
+            move_into_link_name_space(fd.as_fd(), Some(LinkNameSpaceType::Network))
+                .map_err(Error::io("enter", WHAT))?;
+            furnish()
+        })?;
+        Ok(Unbound { fd, socket })
     }
 
     fn bind(self, path: &Path) -> Result<Netns> {
@@ -183,6 +192,23 @@ impl Unbound {
         }
         Ok(Netns { path: path.to_owned(), fd: self.fd, socket: Mutex::new(Some(self.socket)) })
     }
+}
+
+const WHAT: &str = "a network namespace";
+
+/// Gives the calling thread's namespace, which is new, its `lo` and the settings of all links to come.
+fn furnish() -> Result<Socket> {
+    let mut socket = Socket::open(Family::Route).map_err(Error::netlink("open netlink in", WHAT))?;
+    // What joins later inherits it.
+    sysctl::set_new("ipv6/conf/default/disable_ipv6", "1")?;
+    // Neighbours hear at once who has an address now: its last holder had another link.
+    sysctl::set_new("ipv4/conf/default/arp_notify", "1")?;
+    sysctl::set_new("ipv6/conf/default/ndisc_notify", "1")?;
+    let mut request = Request::new();
+    // lo is always the first link.
+    change_link(&mut request, Target::Index(1), Change { up: Some(true), ..Change::default() });
+    socket.exchange(&mut request, |_, _| {}).map_err(Error::netlink("set up lo in", WHAT))?;
+    Ok(socket)
 }
 
 /// Namespaces made in advance: more than half of what a container's network takes is the making

@@ -27,6 +27,18 @@ fn subnets_come_from_pools() {
 }
 
 #[test]
+fn what_leaves_has_the_source_that_was_named() {
+    world(|world| {
+        let named = BridgeConfig { source_v4: Some([10, 9, 0, 77].into()), ..BridgeConfig::new(BRIDGE) };
+        let stack = open(Options::default(), vec![named]);
+        let rules = run("nft", &["list", "table", "ip", "wherry-t"]);
+        assert!(rules.contains("snat to 10.9.0.77 comment \"to the outside\""), "{rules}");
+        stack.destroy(None).unwrap();
+        world.assert_clean();
+    });
+}
+
+#[test]
 fn a_flushed_firewall_is_put_in_place_again() {
     world(|world| {
         let stack = stack("t");

@@ -20,6 +20,8 @@ pub const ENABLE_V4: &str = "com.docker.network.enable_ipv4";
 pub const ENABLE_V6: &str = "com.docker.network.enable_ipv6";
 /// Host address of ports published by containers on the network.
 pub const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+/// Source address of what the containers send elsewhere.
+const HOST_V4: &str = "com.docker.network.host_ipv4";
 /// Beginning of the names that links of the network have in containers.
 pub const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
 
@@ -49,6 +51,8 @@ pub fn of_network(options: &BTreeMap<String, String>, bridge: &mut BridgeConfig)
                 bridge.mtu = value.parse().ok().filter(|mtu| (68..=65535).contains(mtu)).ok_or_else(bad)?
             }
             HOST_BINDING => drop(value.parse::<Ipv4Addr>().map_err(|_| bad())?),
+            HOST_V4 if value.is_empty() => {}
+            HOST_V4 => bridge.source_v4 = Some(value.parse().map_err(|_| bad())?),
             INTERFACE_PREFIX if is_prefix(value) => {}
             INHIBIT_V4 => bridge.inhibit_v4 = truth()?,
             // What they say was heard before.
@@ -100,14 +104,20 @@ mod tests {
         };
         assert!(!read(ICC, "false").unwrap().icc);
         assert_eq!(read(MTU, "1400").unwrap().mtu, 1400);
+        assert_eq!(read(HOST_V4, "10.0.0.7").unwrap().source_v4, Some([10, 0, 0, 7].into()));
         assert_eq!(
             read(GATEWAY_MODES[0], "nat-unprotected").unwrap().gateway_v4,
             GatewayMode::NatUnprotected
         );
         assert_eq!(read(GATEWAY_MODES[1], "routed").unwrap().gateway_v6, GatewayMode::Routed);
-        for (key, value) in
-            [(ICC, "x"), (MTU, "1"), (HOST_BINDING, "::1"), (GATEWAY_MODES[0], "direct"), ("x", "y")]
-        {
+        for (key, value) in [
+            (ICC, "x"),
+            (MTU, "1"),
+            (HOST_V4, "::1"),
+            (HOST_BINDING, "::1"),
+            (GATEWAY_MODES[0], "direct"),
+            ("x", "y"),
+        ] {
             assert!(read(key, value).is_err(), "{key}={value}");
         }
     }

@@ -177,6 +177,20 @@ pub enum Expression {
         /// Port.
         port: Register,
     },
+    /// Loads bytes.
+    Load {
+        /// Where to.
+        to: Register,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Gives the connection the source address in a register.
+    SourceNat {
+        /// The family of the address, which is the table's.
+        family: TableFamily,
+        /// Address.
+        address: Register,
+    },
     /// Gives the connection the address of the link that it leaves by.
     Masquerade,
     /// Counts packets and bytes.
@@ -202,8 +216,8 @@ impl Expression {
             Expression::Contained { .. } | Expression::Mapped { .. } | Expression::VerdictMap { .. } => {
                 "lookup"
             }
-            Expression::Do(_) => "immediate",
-            Expression::DestinationNat { .. } => "nat",
+            Expression::Do(_) | Expression::Load { .. } => "immediate",
+            Expression::DestinationNat { .. } | Expression::SourceNat { .. } => "nat",
             Expression::Masquerade => "masq",
             Expression::Counter => "counter",
         }
@@ -249,6 +263,14 @@ impl Expression {
             Expression::DestinationNat { family, address, port } => {
                 // Type 1: destination.
                 data.u32_be(1, 1).u32_be(2, *family as u32).u32_be(3, address.0).u32_be(5, port.0);
+            }
+            Expression::Load { to, bytes } => {
+                data.u32_be(1, to.0);
+                value(data, 2, bytes);
+            }
+            Expression::SourceNat { family, address } => {
+                // Type 0: source.
+                data.u32_be(1, 0).u32_be(2, *family as u32).u32_be(3, address.0);
             }
             Expression::Masquerade | Expression::Counter => {}
         }

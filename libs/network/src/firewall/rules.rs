@@ -24,6 +24,8 @@
 //! In gateway mode `routed` nothing of it is translated nor dropped in raw-prerouting, and instead
 //! `to-wherry0` accepts `meta l4proto . ip daddr . th dport vmap @opened` and control messages.
 
+use std::net::Ipv4Addr;
+
 use netlink::Socket;
 use netlink::nft::{
     Batch, Chain, ChainKind, DataType, Element, ElementValue, Expression, Hook, Register, Rule, RuleInfo,
@@ -220,7 +222,11 @@ fn bridge(batch: &mut Batch, family: IpFamily, table: &Table, standing: &Standin
     add(POSTROUTING, "host by loopback", vec![oif(name, true), at_loopback(source), masquerade()]);
     add(POSTROUTING, "hairpin", vec![oif(name, true), at_subnet(source), dnat(), masquerade()]);
     if config.masquerade {
-        add(POSTROUTING, "to the outside", vec![oif(name, false), at_subnet(source), masquerade()]);
+        let leaving = match config.source_v4.filter(|_| family == IpFamily::V4) {
+            Some(address) => source_nat(family, address),
+            None => masquerade(),
+        };
+        add(POSTROUTING, "to the outside", vec![oif(name, false), at_subnet(source), leaving]);
     }
 }
 
@@ -276,6 +282,13 @@ pub(super) fn verdict(verdict: Verdict) -> Vec<Expression> {
 
 fn masquerade() -> Vec<Expression> {
     vec![Expression::Masquerade]
+}
+
+fn source_nat(family: IpFamily, address: Ipv4Addr) -> Vec<Expression> {
+    vec![
+        Expression::Load { to: Register::FIRST, bytes: address.octets().to_vec() },
+        Expression::SourceNat { family: family.number(), address: Register::FIRST },
+    ]
 }
 
 /// Whether an address of the packet's is in a subnet.
