@@ -6,6 +6,7 @@ mod driver;
 mod list;
 mod mount;
 mod remove;
+mod users;
 mod using;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub const LOCAL: &str = "local";
 pub struct Volumes {
     directory: PathBuf,
     all: RwLock<BTreeMap<String, Kept>>,
+    users: users::Users,
 }
 
 /// What is kept of a volume on disk: `volume.json`, beside its `_data` if the engine keeps that.
@@ -92,7 +94,7 @@ impl Volumes {
                 Err(error) => tracing::warn!(path = %entry.path().display(), %error, "cannot load a volume"),
             }
         }
-        Ok(Volumes { directory: directory.to_owned(), all: RwLock::new(all) })
+        Ok(Volumes { directory: directory.to_owned(), all: RwLock::new(all), users: users::Users::default() })
     }
 
     /// Where the files of a volume that the engine keeps are.
@@ -160,6 +162,7 @@ impl Volumes {
         mount::unmount(&self.path(name))?;
         std::fs::remove_dir_all(&directory).map_err(failed("remove", &directory))?;
         all.remove(name);
+        self.users.forget(name);
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub async fn take(engine: &Engine, container: &str, name: &str) -> Result<String
         return Err(missing(name));
     }
     if let Some(options) = mount::Options::parse(&kept.options)? {
-        options.mount(&data)?;
+        engine.volumes.users.enter(name, container, || options.mount(&data))?;
     }
     Ok(data.to_string_lossy().into_owned())
 }
@@ -61,8 +61,12 @@ pub async fn release(engine: &Engine, record: &Record, is_told: bool) {
         }
         let released = if !kept.is_local() {
             driver::unmount(kept.driver(), name, &record.id).await
-        } else if !kept.options.is_empty() && !is_used_by_others(engine, record, name) {
-            mount::unmount(&engine.volumes.path(name))
+        } else if !kept.options.is_empty() {
+            // Others that live since before this engine did are not among those who came in.
+            engine.volumes.users.leave(name, &record.id, || {
+                let is_used = is_used_by_others(engine, record, name);
+                if is_used { Ok(()) } else { mount::unmount(&engine.volumes.path(name)) }
+            })
         } else {
             Ok(())
         };
