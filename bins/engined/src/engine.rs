@@ -12,6 +12,7 @@ use crate::events::Events;
 use crate::exec::Execs;
 use crate::files;
 use crate::images::Images;
+use crate::metrics::Metrics;
 use crate::networks::Networks;
 use crate::supervisor::{Supervisor, managed};
 use crate::volumes::Volumes;
@@ -29,6 +30,7 @@ pub struct Engine {
     pub networks: Networks,
     pub volumes: Volumes,
     pub events: Events,
+    pub metrics: Metrics,
     pub programs: Programs,
     /// How often clients may ask.
     pub rate: Rate,
@@ -72,6 +74,7 @@ impl Engine {
                 .clone()
                 .or_else(|| ["docker-init", "tini"].into_iter().find_map(crate::programs::on_path)),
         };
+        let metrics = Metrics::new()?;
         Ok(Arc::new(Engine {
             id: engine_id(&config)?,
             supervisor,
@@ -80,7 +83,8 @@ impl Engine {
             images: Images::default(),
             networks,
             volumes,
-            events: Events::default(),
+            events: Events::counted_by(metrics.events.clone()),
+            metrics,
             rate: Rate::new(config.flags.access.request_rate),
             programs,
             settings: RwLock::new(Arc::new(config.settings())),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use engine_api::event::{Actor, Event};
+use prometheus::IntCounter;
 use tokio::sync::broadcast;
 
 use crate::filters::Filters;
@@ -18,15 +19,15 @@ const BACKLOG: usize = 1024;
 pub struct Events {
     past: Mutex<VecDeque<Arc<Event>>>,
     live: broadcast::Sender<Arc<Event>>,
-}
-
-impl Default for Events {
-    fn default() -> Self {
-        Events { past: Mutex::default(), live: broadcast::channel(BACKLOG).0 }
-    }
+    told: IntCounter,
 }
 
 impl Events {
+    /// None so far; all to come are counted.
+    pub fn counted_by(told: IntCounter) -> Events {
+        Events { past: Mutex::default(), live: broadcast::channel(BACKLOG).0, told }
+    }
+
     /// Tells one event; `attributes` are what the object looks like, its labels and name.
     pub fn tell(&self, kind: &str, action: &str, id: &str, attributes: BTreeMap<String, String>) {
         let now = Time::now();
@@ -51,6 +52,7 @@ impl Events {
             past.pop_front();
         }
         past.push_back(event.clone());
+        self.told.inc();
         // An error means that nobody listens.
         let _ = self.live.send(event);
     }
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     fn events_are_replayed_and_filtered() {
-        let events = Events::default();
+        let events = Events::counted_by(IntCounter::new("told", "events").unwrap());
         let attributes =
             BTreeMap::from([("name".to_owned(), "web".to_owned()), ("image".to_owned(), "bb:1".to_owned())]);
         events.tell("container", "exec_create: ls", "abc", attributes);

@@ -11,6 +11,7 @@ mod files;
 mod filters;
 mod identity;
 mod images;
+mod metrics;
 mod networks;
 mod programs;
 mod supervisor;
@@ -100,8 +101,10 @@ async fn serve(config: Config, verbosity: Verbosity) -> Result<()> {
         std::fs::write(path, score.to_string()).map_err(files::failed("set", path))?;
     }
     let pidfile = claim_pidfile(&config)?;
+    let metrics = config.flags.rest.metrics_addr.as_deref().filter(|address| !address.is_empty());
+    let metrics = metrics.map(metrics::Listener::open).transpose()?;
     let sockets = api::listeners::open(&config)?;
-    let engine = tokio::task::spawn_blocking({
+    let opened = tokio::task::spawn_blocking({
         let config = config.clone();
         // The connection is made inside the runtime, the files and the network outside of its workers.
         let handle = tokio::runtime::Handle::current();
@@ -111,7 +114,11 @@ async fn serve(config: Config, verbosity: Verbosity) -> Result<()> {
         }
     })
     .await
-    .map_err(|cause| Error::internal("cannot open the engine").with_source(cause))??;
+    .map_err(|cause| Error::internal("cannot open the engine").with_source(cause))?;
+    if opened.is_err() {
+        finish(&sockets.made, pidfile.as_deref());
+    }
+    let engine = opened?;
     networks::guard::start(&engine);
     networks::refill(&engine);
     containers::rootfs::sweep(&config.run("mounts"));
@@ -121,6 +128,10 @@ async fn serve(config: Config, verbosity: Verbosity) -> Result<()> {
     tokio::spawn(supervisor::events::follow(engine.clone()));
     for listener in sockets.all {
         tokio::spawn(api::serve::listen(engine.clone(), listener));
+    }
+    if let Some(listener) = metrics {
+        engine.metrics.introduce(&engine)?;
+        tokio::spawn(metrics::serve(engine.clone(), listener));
     }
     tokio::spawn(daemon::memory::give_back());
     daemon::ready::ready()

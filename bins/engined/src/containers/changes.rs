@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+use std::time::Instant;
 
 use engine_api::container::Change;
 use errdefs::Result;
@@ -11,6 +12,7 @@ use rustix::fs::OFlags;
 use super::Container;
 use super::rootfs::{self, Root};
 use crate::engine::Engine;
+use crate::metrics::Action;
 
 const MODIFIED: u8 = 0;
 const ADDED: u8 = 1;
@@ -21,6 +23,7 @@ const DELETED: u8 = 2;
 /// # Errors
 /// The snapshot is gone.
 pub async fn changes(engine: &Engine, container: &Container) -> Result<Vec<Change>> {
+    let at = Instant::now();
     let mounts = rootfs::mounts(engine, container).await?;
     let option = |name: &str| {
         mounts
@@ -46,15 +49,18 @@ pub async fn changes(engine: &Engine, container: &Container) -> Result<Vec<Chang
         .collect();
     let places: Vec<String> =
         container.record().mounts.iter().map(|mount| mount.destination.clone()).collect();
-    tokio::task::spawn_blocking(move || {
+    let walked = tokio::task::spawn_blocking(move || {
         let mut found = Vec::new();
         walk(Path::new(&upper), "", &lowers, &mut found);
         leave_out_mount_points(&mut found, &places);
         found.sort_by(|a, b| a.path.cmp(&b.path));
         found
     })
-    .await
-    .map_err(|cause| errdefs::Error::internal("cannot compare layers").with_source(cause))
+    .await;
+    let found =
+        walked.map_err(|cause| errdefs::Error::internal("cannot compare layers").with_source(cause))?;
+    engine.metrics.did(Action::Changes, at);
+    Ok(found)
 }
 
 /// What every container gets mounted.

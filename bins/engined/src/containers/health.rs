@@ -252,10 +252,14 @@ async fn probe(
     patience: Duration,
 ) -> Probe {
     let start = Time::now();
+    engine.metrics.health_checks.inc();
     let (exit_code, output) = match run(engine, container, words, patience).await {
         Ok(ended) => ended,
         Err(error) => (-1, error.chain()),
     };
+    if exit_code != 0 {
+        engine.metrics.health_checks_failed.inc();
+    }
     Probe { start, end: Time::now(), exit_code, output }
 }
 

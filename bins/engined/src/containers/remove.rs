@@ -1,6 +1,7 @@
 //! Removing a container and everything that was made for it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use containerd_api::services::containers::v1::DeleteContainerRequest;
 use containerd_api::services::snapshots::v1::RemoveSnapshotRequest;
@@ -8,6 +9,7 @@ use errdefs::{Error, Result};
 
 use super::{Container, Phase, stop};
 use crate::engine::Engine;
+use crate::metrics::Action;
 use crate::supervisor;
 
 /// How to remove.
@@ -81,6 +83,7 @@ pub async fn automatically(engine: &Arc<Engine>, container: &Arc<Container>) {
 }
 
 async fn take_apart(engine: &Arc<Engine>, container: &Arc<Container>, with_volumes: bool) -> Result<()> {
+    let at = Instant::now();
     let before = container.record().state.phase;
     container.update(|record| record.state.phase = Phase::Removing);
     let removed = from_supervisor(engine, &container.id).await;
@@ -106,6 +109,7 @@ async fn take_apart(engine: &Arc<Engine>, container: &Arc<Container>, with_volum
     container.live().waiting.clear();
     engine.containers.remove(&container.id);
     engine.tell_container("destroy", container, &[]);
+    engine.metrics.did(Action::Delete, at);
     container.progress.send_modify(|progress| {
         progress.is_running = false;
         progress.is_removed = true;

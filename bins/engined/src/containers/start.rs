@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use containerd_api::runc::v1::Options;
 use containerd_api::services::containers::v1::{
@@ -20,6 +21,7 @@ use super::{Container, Phase, rootfs};
 use crate::config::Runtime;
 use crate::engine::Engine;
 use crate::files::failed;
+use crate::metrics::Action;
 use crate::supervisor;
 use crate::time::Time;
 
@@ -68,7 +70,11 @@ pub async fn start(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<O
 /// # Errors
 /// As [`start`].
 pub async fn begin(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<()> {
+    let at = Instant::now();
     let begun = launch(engine, container).await;
+    if begun.is_ok() {
+        engine.metrics.did(Action::Start, at);
+    }
     if let Err(error) = &begun {
         take_back(engine, container).await;
         let code = exit_code(&error.chain());

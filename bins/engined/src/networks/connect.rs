@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use engine_api::network::EndpointSettings;
 use errdefs::{Error, Result};
@@ -105,6 +106,7 @@ pub fn published(engine: &Engine, record: &Record, way_out: &Known) -> Result<Ve
 /// # Errors
 /// The namespace or a file cannot be made.
 pub async fn prepare(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<()> {
+    let at = Instant::now();
     let work = {
         let (engine, container) = (engine.clone(), container.clone());
         move || {
@@ -125,9 +127,12 @@ pub async fn prepare(engine: &Arc<Engine>, container: &Arc<Container>) -> Result
             Ok(())
         }
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|cause| Error::internal("cannot prepare a container's network").with_source(cause))?
+    let prepared = tokio::task::spawn_blocking(work).await;
+    let prepared: Result<()> = prepared
+        .map_err(|cause| Error::internal("cannot prepare a container's network").with_source(cause))?;
+    prepared?;
+    engine.metrics.did_on_network("allocate", at);
+    Ok(())
 }
 
 /// Gives a prepared container its networks, and its `hostname`, `hosts` and `resolv.conf`.
@@ -143,6 +148,7 @@ pub async fn connect(engine: &Arc<Engine>, container: &Arc<Container>) -> Result
     if mode == "host" {
         return files::write(engine, container);
     }
+    let at = Instant::now();
     let networks = if mode == "none" { Vec::new() } else { in_order(engine, &record)? };
     let work = {
         let (engine, container) = (engine.clone(), container.clone());
@@ -155,6 +161,7 @@ pub async fn connect(engine: &Arc<Engine>, container: &Arc<Container>) -> Result
         dns::serve(engine, container, resolver)?;
     }
     super::refill(engine);
+    engine.metrics.did_on_network("connect", at);
     for name in record.networks.keys() {
         super::tell(engine, name, "connect", Some(container));
     }
@@ -193,6 +200,7 @@ pub async fn disconnect(engine: &Arc<Engine>, container: &Arc<Container>) {
     if record.netns.is_empty() {
         return;
     }
+    let at = Instant::now();
     let is_shared = engine.containers.all().iter().any(|other| {
         let other = other.record();
         let joined = Record::joined(&other.host_config.network_mode);
@@ -225,6 +233,7 @@ pub async fn disconnect(engine: &Arc<Engine>, container: &Arc<Container>) {
     if tokio::task::spawn_blocking(work).await.is_err() {
         return;
     }
+    engine.metrics.did_on_network("release", at);
     for name in record.networks.keys() {
         super::tell(engine, name, "disconnect", Some(container));
     }

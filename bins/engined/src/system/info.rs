@@ -194,13 +194,13 @@ fn read(path: &str) -> String {
 }
 
 /// What the host's system says of itself (os-release(5)).
-fn os_release(key: &str) -> Option<String> {
+pub fn os_release(key: &str) -> Option<String> {
     let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
     Some(value.trim_matches('"').to_owned())
 }
 
-fn memory_bytes() -> i64 {
+pub fn memory_bytes() -> i64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kibibytes = text
         .lines()

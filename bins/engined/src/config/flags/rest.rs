@@ -59,8 +59,8 @@ pub struct RestFlags {
     /// Refused unless 5
     #[arg(long, hide = true)]
     pub max_download_attempts: Option<u32>,
-    /// Refused: there are no metrics
-    #[arg(long, hide = true)]
+    /// Where metrics are served to everybody, HOST:PORT
+    #[arg(long, value_name = "ADDRESS")]
     pub metrics_addr: Option<String>,
     /// Refused: every page may not talk to the engine
     #[arg(long, hide = true)]
@@ -127,7 +127,6 @@ impl RestFlags {
         let differs = |value: Option<i64>, only: i64| value.is_some_and(|value| value != only);
         let refused = [
             ("max-download-attempts", differs(self.max_download_attempts.map(i64::from), 5)),
-            ("metrics-addr", text(&self.metrics_addr)),
             ("api-cors-header", text(&self.api_cors_header)),
             ("cpu-rt-period", differs(self.cpu_rt_period, 0)),
             ("cpu-rt-runtime", differs(self.cpu_rt_runtime, 0)),

@@ -3,6 +3,7 @@
 pub mod instruction;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use containerd_api::services::content::v1::{WriteAction, WriteContentRequest};
 use containerd_api::services::diff::v1::DiffRequest;
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Container, Phase, pause, rootfs};
 use crate::engine::Engine;
+use crate::metrics::Action;
 use crate::supervisor::failed;
 use crate::time::Time;
 
@@ -43,6 +45,7 @@ const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 /// # Errors
 /// The container or its image is gone, or a change is malformed.
 pub async fn commit(engine: &Arc<Engine>, wish: Wish) -> Result<Committed> {
+    let at = Instant::now();
     let container = engine.containers.find(&wish.container)?;
     let record = container.record();
     if matches!(record.state.phase, Phase::Removing | Phase::Dead) {
@@ -117,6 +120,7 @@ pub async fn commit(engine: &Arc<Engine>, wish: Wish) -> Result<Committed> {
         more[1].1 = reference;
     }
     engine.tell_container("commit", &container, &more);
+    engine.metrics.did(Action::Commit, at);
     Ok(Committed { id: config_digest })
 }
 

@@ -7,6 +7,7 @@ pub use merge::complete;
 pub use mounts::clean;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use containerd_api::services::snapshots::v1::PrepareSnapshotRequest;
 use engine_api::container::{Config, CreateRequest, Created};
@@ -21,6 +22,7 @@ use crate::engine::Engine;
 use crate::files::{Promise, failed};
 use crate::identity;
 use crate::images::Image;
+use crate::metrics::Action;
 use crate::supervisor;
 use crate::time::Time;
 
@@ -31,6 +33,7 @@ const NAME_TRIES: u32 = 20;
 /// # Errors
 /// The image is not there, the name is taken, or a wish cannot be granted.
 pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest, old: Old) -> Result<Created> {
+    let at = Instant::now();
     let CreateRequest { host_config, networking_config, mut config } = request;
     let mut host = host_config.unwrap_or_default();
     if config.network_disabled {
@@ -103,6 +106,7 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest, ol
         let _ = std::fs::remove_dir_all(engine.containers.directory_of(&id));
     }
     kept?;
+    engine.metrics.did(Action::Create, at);
     Ok(Created { id, warnings })
 }
 
