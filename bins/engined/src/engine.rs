@@ -62,6 +62,7 @@ impl Engine {
         ] {
             std::fs::create_dir_all(&directory).map_err(files::failed("make directory", &directory))?;
         }
+        config.flags.check_cgroups()?;
         let supervisor = Supervisor::at(&managed::address(&config)?, &config.flags.containerd_namespace)?;
         let containers = Index::load(&config.data("containers"))?;
         let volumes = Volumes::load(&config.data("volumes"))?;

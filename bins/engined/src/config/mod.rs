@@ -1,5 +1,6 @@
 //! The daemon's settings: dockerd's flags, and the same words in `daemon.json`.
 
+mod cgroups;
 mod file;
 mod flags;
 mod hosts;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 use errdefs::{Error, Result};
 
+pub use cgroups::CgroupDriver;
 pub use flags::{Flags, LOG_DRIVERS};
 pub use hosts::Host;
 pub use runtimes::{OUR_RUNTIME, Runtime};
@@ -200,7 +202,7 @@ mod tests {
         assert!(message("{", &[]).contains("cannot read"));
         assert!(message(r#"{"rootless":true}"#, &[]).contains("rootless"));
         assert!(message("", &["-H", "tcp://0.0.0.0:2375"]).contains("without certificates of clients"));
-        assert!(message("", &["--exec-opt", "native.cgroupdriver=systemd"]).contains("cgroupfs"));
+        assert!(message("", &["--exec-opt", "native.cgroupdriver=other"]).contains("cgroupfs or systemd"));
         assert!(message(r#"{"storage-driver":"zfs"}"#, &[]).contains("zfs"));
     }
 

@@ -18,7 +18,7 @@ use super::failure::runtime_failure;
 use super::stdio::{LogTarget, Output, Stdin};
 use super::steps::{Steps, timed};
 use super::{Container, Phase, rootfs};
-use crate::config::Runtime;
+use crate::config::{CgroupDriver, Runtime};
 use crate::engine::Engine;
 use crate::files::failed;
 use crate::metrics::Action;
@@ -237,6 +237,7 @@ fn runtime_options(engine: &Engine, runtime: &Runtime) -> Result<containerd_api:
     Ok(pack(&Options {
         binary_name: program_of(engine, runtime)?,
         root: root.to_string_lossy().into_owned(),
+        systemd_cgroup: engine.config.flags.cgroup_driver() == CgroupDriver::Systemd,
         ..Options::default()
     }))
 }

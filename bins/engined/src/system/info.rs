@@ -56,7 +56,7 @@ pub async fn info(engine: &Engine) -> Info {
         n_goroutines: tokio::runtime::Handle::current().metrics().num_alive_tasks() as i64,
         system_time: Time::now().rfc3339(),
         logging_driver: flags.log_driver.clone(),
-        cgroup_driver: "cgroupfs".into(),
+        cgroup_driver: flags.cgroup_driver().word().into(),
         cgroup_version: if cgroup.is_v2 { "2".into() } else { "1".into() },
         n_events_listener: engine.events.listeners() as i64,
         kernel_version: host.release().to_string_lossy().into_owned(),

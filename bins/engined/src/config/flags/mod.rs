@@ -133,9 +133,10 @@ pub struct Flags {
     /// Cgroup namespace of containers that name none: private or host
     #[arg(long, default_value = "private", value_name = "MODE")]
     pub default_cgroupns_mode: String,
-    /// Cgroup under which containers get theirs
-    #[arg(long, default_value = "/wherry", value_name = "PATH")]
-    pub cgroup_parent: String,
+    /// Cgroup under which containers get theirs: a path [default: /wherry], or a slice of systemd's [default:
+    /// system.slice]
+    #[arg(long, value_name = "PATH")]
+    pub cgroup_parent: Option<String>,
     /// No process of a container can gain privileges
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub no_new_privileges: Option<bool>,

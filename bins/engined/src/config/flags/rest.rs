@@ -41,7 +41,7 @@ pub struct RestFlags {
     /// Feature, NAME[=BOOL]: containerd-snapshotter and cdi are always on
     #[arg(long, value_name = "FEATURE")]
     pub feature: Vec<String>,
-    /// Option of the runtime: native.cgroupdriver=cgroupfs
+    /// Option of the runtime: native.cgroupdriver=cgroupfs, or systemd
     #[arg(long, value_name = "OPTION")]
     pub exec_opt: Vec<String>,
     /// Option of the storage driver; there is none
@@ -152,11 +152,9 @@ impl RestFlags {
         let bad = |text: String| Err(Error::invalid_argument(text));
         for option in &self.exec_opt {
             match option.split_once('=') {
-                Some(("native.cgroupdriver", "cgroupfs" | "")) => {}
-                Some(("native.cgroupdriver", "systemd")) => {
-                    return bad(
-                        "exec option native.cgroupdriver=systemd is not supported: use cgroupfs".into()
-                    );
+                Some(("native.cgroupdriver", "cgroupfs" | "systemd" | "")) => {}
+                Some(("native.cgroupdriver", other)) => {
+                    return bad(format!("invalid cgroup driver {other:?}: use cgroupfs or systemd"));
                 }
                 _ => {
                     return bad(format!("invalid exec option {option:?}: only native.cgroupdriver is known"));

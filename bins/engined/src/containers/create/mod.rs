@@ -47,6 +47,7 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest, ol
     let image = engine.images.find(engine, &config.image).await?;
     complete(&mut config, &image.config)?;
     complete_host(engine, &mut host)?;
+    engine.config.flags.cgroup_driver().check_parent(&host.resources.cgroup_parent)?;
     let warnings = spec::discard::discard(&mut host, Kernel::of_host())?;
     let links = super::links::plan(engine, &host)?;
     let words = command(&config)?;

@@ -17,6 +17,7 @@ use errdefs::Result;
 use runtime_spec::{Linux, Root, Seccomp, Spec, User};
 
 use super::Record;
+use crate::config::CgroupDriver;
 
 pub use devices::HostDevice;
 pub use mounts::Mounted;
@@ -47,6 +48,7 @@ pub struct Inputs<'a> {
     pub security: SecurityOptions,
     /// Device nodes of the host that were asked for, with their numbers.
     pub devices: Vec<HostDevice>,
+    pub cgroup_driver: CgroupDriver,
     pub cgroup_parent: &'a str,
     pub default_cgroupns: &'a str,
     pub default_ulimits: Vec<engine_api::host_config::Ulimit>,
@@ -94,7 +96,7 @@ pub fn build(inputs: &Inputs<'_>) -> Result<Spec> {
 fn cgroups_path(inputs: &Inputs<'_>) -> String {
     let asked = &inputs.record.host_config.resources.cgroup_parent;
     let parent = if asked.is_empty() { inputs.cgroup_parent } else { asked };
-    format!("/{}/{}", parent.trim_matches('/'), inputs.record.id)
+    inputs.cgroup_driver.path(parent, &inputs.record.id)
 }
 
 /// What was asked for, and Docker's defaults of a private network namespace: ping and low ports
@@ -141,6 +143,7 @@ pub mod tests {
             seccomp: None,
             security: SecurityOptions::default(),
             devices: Vec::new(),
+            cgroup_driver: CgroupDriver::Cgroupfs,
             cgroup_parent: "/wherry",
             default_cgroupns: "private",
             default_ulimits: Vec::new(),
