@@ -14,6 +14,7 @@ use crate::files;
 use crate::images::Images;
 use crate::metrics::Metrics;
 use crate::networks::Networks;
+use crate::remap::Remap;
 use crate::supervisor::{Supervisor, managed};
 use crate::volumes::Volumes;
 
@@ -32,6 +33,8 @@ pub struct Engine {
     pub events: Events,
     pub metrics: Metrics,
     pub programs: Programs,
+    /// The ids of new containers; `None` is the host's.
+    pub remap: Option<Remap>,
     /// How often clients may ask.
     pub rate: Rate,
 }
@@ -63,6 +66,8 @@ impl Engine {
             std::fs::create_dir_all(&directory).map_err(files::failed("make directory", &directory))?;
         }
         config.flags.check_cgroups()?;
+        let wish = config.flags.rest.userns_remap.as_deref().filter(|wish| !wish.is_empty());
+        let remap = wish.map(Remap::asked).transpose()?;
         let supervisor = Supervisor::at(&managed::address(&config)?, &config.flags.containerd_namespace)?;
         let containers = Index::load(&config.data("containers"))?;
         let volumes = Volumes::load(&config.data("volumes"))?;
@@ -88,6 +93,7 @@ impl Engine {
             metrics,
             rate: Rate::new(config.flags.access.request_rate),
             programs,
+            remap,
             settings: RwLock::new(Arc::new(config.settings())),
             config,
         }))

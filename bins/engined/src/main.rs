@@ -14,6 +14,7 @@ mod images;
 mod metrics;
 mod networks;
 mod programs;
+mod remap;
 mod supervisor;
 mod system;
 mod time;

@@ -3,6 +3,7 @@
 mod fields;
 mod log_drivers;
 mod many;
+mod remap;
 mod resting;
 mod side_by_side;
 mod volume_plugin;

@@ -14,6 +14,7 @@ use super::Container;
 use super::export::{Pieces, written};
 use super::rootfs::{Access, Root};
 use crate::engine::Engine;
+use crate::remap::Remap;
 
 /// What of Go's os.FileMode clients look at.
 const GO_DIRECTORY: u32 = 1 << 31;
@@ -124,6 +125,7 @@ pub async fn get(
 ) -> Result<(PathStat, Pieces)> {
     let root = Root::of(engine, container, Access::Read).await?;
     let stat = look(&root, typed, path)?;
+    let ids = container.record().remap.as_ref().map(Remap::ids);
     let (directory, name) = split(path);
     let parent =
         root.open(&directory, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|_| missing(typed, path))?;
@@ -137,7 +139,7 @@ pub async fn get(
     Ok((
         stat,
         written(move |writer| {
-            let mut writer = archive::Writer::new(writer);
+            let mut writer = archive::Writer::new(writer).with_ids(ids);
             copy_out(&parent, &name, &shown, &mut writer).map_err(io::Error::other)?;
             writer.finish().map_err(io::Error::other)?.flush()
         }),
@@ -236,9 +238,10 @@ pub async fn put(
             }
             _ => missing(typed, path),
         })?;
+    let ids = record.remap.as_ref().map(Remap::ids);
     let applied = tokio::task::spawn_blocking(move || {
         let mut stream = BufReader::with_capacity(128 << 10, FromPieces { body, piece: Bytes::new() });
-        let wish = archive::Extract { keeps_kinds: wish.keeps_kinds, owner };
+        let wish = archive::Extract { keeps_kinds: wish.keeps_kinds, owner, ids };
         archive::extract(directory.as_fd(), &mut stream, wish)
     });
     let applied =

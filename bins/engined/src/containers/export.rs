@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::Container;
 use super::rootfs::Root;
 use crate::engine::Engine;
+use crate::remap::Remap;
 
 /// Pieces of an answer's body.
 pub type Pieces = mpsc::Receiver<io::Result<Bytes>>;
@@ -21,6 +22,7 @@ pub type Pieces = mpsc::Receiver<io::Result<Bytes>>;
 /// The root is gone.
 pub async fn export(engine: &Engine, container: &Container) -> Result<Pieces> {
     let root = Root::bare(engine, container).await?;
+    let ids = container.record().remap.as_ref().map(Remap::ids);
     engine.tell_container("export", container, &[]);
     Ok(written(move |writer| {
         let directory = rustix::fs::openat(
@@ -29,7 +31,7 @@ pub async fn export(engine: &Engine, container: &Container) -> Result<Pieces> {
             OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
             Mode::empty(),
         )?;
-        let mut writer = archive::Writer::new(writer);
+        let mut writer = archive::Writer::new(writer).with_ids(ids);
         archive::pack(directory.as_fd(), &mut writer).map_err(io::Error::other)?;
         writer.finish().map_err(io::Error::other)?.flush()
     }))

@@ -14,6 +14,7 @@ use super::user::Accounts;
 use super::{Container, Record};
 use crate::engine::Engine;
 use crate::files::failed;
+use crate::remap::Remap;
 
 /// The spec that a start runs, and the mounts on the host that must stand until the runtime has made its own.
 ///
@@ -41,6 +42,7 @@ pub async fn spec_for(engine: &Engine, container: &Container, record: &Record) -
         mounts,
         files: files(engine, container, record)?,
         network: crate::networks::namespace_of(engine, container)?,
+        remap: user_namespace(engine, record)?,
         ipc_pid: joined_pid(engine, &host.ipc_mode)?,
         pid_pid: joined_pid(engine, &host.pid_mode)?,
         shm_path: shm_path(engine, container, record)?,
@@ -111,6 +113,44 @@ fn joined_pid(engine: &Engine, mode: &str) -> Result<Option<u32>> {
     Ok(Some(state.pid))
 }
 
+/// The ids of a container and the user namespace that has them: its own, or that of the container whose namespaces
+/// it joins, because those belong to it.
+fn user_namespace<'a>(engine: &Engine, record: &'a Record) -> Result<Option<(&'a Remap, String)>> {
+    let Some(remap) = &record.remap else { return Ok(None) };
+    let path = match owner_pid(engine, record)? {
+        Some(pid) => format!("/proc/{pid}/ns/user"),
+        None => crate::remap::path(engine, &record.id).to_string_lossy().into_owned(),
+    };
+    Ok(Some((remap, path)))
+}
+
+/// The process whose user namespace a container with ids of its own lives in, when it is not its own.
+///
+/// # Errors
+/// The containers that it joins do not run, have other ids, or are several.
+pub fn owner_pid(engine: &Engine, record: &Record) -> Result<Option<u32>> {
+    let host = &record.host_config;
+    let mut owner = None;
+    for mode in [&host.network_mode, &host.ipc_mode, &host.pid_mode] {
+        let Some(pid) = joined_pid(engine, mode)? else { continue };
+        let name = Record::joined(mode).unwrap_or_default();
+        if engine.containers.find(name)?.record().remap != record.remap {
+            return Err(Error::invalid_argument(format!(
+                "cannot join the namespaces of container {name}: its user namespace has other ids"
+            ))
+            .with_hint("Create both containers with --userns=host, or neither."));
+        }
+        if owner.is_some_and(|owner| owner != pid) {
+            return Err(Error::invalid_argument(
+                "cannot join the namespaces of several containers when user namespaces are enabled",
+            )
+            .with_hint("Join those of one container, or create all of them with --userns=host."));
+        }
+        owner = Some(pid);
+    }
+    Ok(owner)
+}
+
 /// The directory behind a shared `/dev/shm`: one's own when others may join, or the other's.
 fn shm_path(engine: &Engine, container: &Container, record: &Record) -> Result<Option<String>> {
     let mode = match record.host_config.ipc_mode.as_str() {
@@ -134,7 +174,9 @@ fn shm_path(engine: &Engine, container: &Container, record: &Record) -> Result<O
     if !path.exists() {
         std::fs::create_dir_all(&path).map_err(failed("make directory", &path))?;
         let bytes = if record.host_config.shm_size > 0 { record.host_config.shm_size } else { 64 << 20 };
-        let data = std::ffi::CString::new(format!("mode=1777,size={bytes}")).unwrap_or_default();
+        let (uid, gid) = record.remap.as_ref().map_or((0, 0), Remap::root);
+        let data = format!("mode=1777,size={bytes},uid={uid},gid={gid}");
+        let data = std::ffi::CString::new(data).unwrap_or_default();
         let flags = rustix::mount::MountFlags::NOSUID
             | rustix::mount::MountFlags::NOEXEC
             | rustix::mount::MountFlags::NODEV;

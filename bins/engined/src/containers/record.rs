@@ -45,6 +45,9 @@ pub struct Record {
     pub attach_path: String,
     /// Its places on networks by their names, while it runs.
     pub endpoints: BTreeMap<String, network::Endpoint>,
+    /// Its ids on the host; `None` when they are the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remap: Option<crate::remap::Remap>,
     /// Path of the network namespace made for it, while there is one.
     pub netns: String,
 }

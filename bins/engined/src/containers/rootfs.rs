@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use containerd_api::services::snapshots::v1::MountsRequest;
 use containerd_api::types::Mount;
 use errdefs::{Error, Result};
+use mount::MappedLowers;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
 
@@ -15,6 +16,7 @@ use super::Container;
 use super::user::Accounts;
 use crate::engine::Engine;
 use crate::files::failed;
+use crate::remap::Remap;
 use crate::supervisor;
 
 /// Account files are small; a hostile image gets no more memory than this.
@@ -61,9 +63,9 @@ impl Root {
         if let Some(root) = Root::of_live(container) {
             return root;
         }
-        let mounts = mounts(engine, container).await?;
+        let (mounts, remap) = (mounts(engine, container).await?, container.record().remap.clone());
         let at = engine.config.run("mounts").join(crate::identity::short(&crate::identity::new_id()));
-        tokio::task::spawn_blocking(move || mounted(&mounts, &at, Access::Read))
+        tokio::task::spawn_blocking(move || mounted(&mounts, remap.as_ref(), &at, Access::Read))
             .await
             .map_err(|cause| Error::internal("cannot mount a root").with_source(cause))?
     }
@@ -123,16 +125,18 @@ pub async fn mounts(engine: &Engine, container: &Container) -> Result<Vec<Mount>
 ///
 /// # Errors
 /// A step failed; nothing stays mounted.
-pub fn mounted(mounts: &[Mount], at: &Path, access: Access) -> Result<Root> {
-    with_mounted(mounts, at, access, Ok)
+pub fn mounted(mounts: &[Mount], remap: Option<&Remap>, at: &Path, access: Access) -> Result<Root> {
+    with_mounted(mounts, remap, at, access, Ok)
 }
 
-/// Mounts, opens, does something while the mount stands, and unmounts.
+/// Mounts, opens, does something while the mount stands, and unmounts. With `remap` the container's ids are seen as
+/// they are on the host.
 ///
 /// # Errors
 /// A step failed; nothing stays mounted.
 pub fn with_mounted<T>(
     mounts: &[Mount],
+    remap: Option<&Remap>,
     at: &Path,
     access: Access,
     work: impl FnOnce(Root) -> Result<T>,
@@ -141,7 +145,17 @@ pub fn with_mounted<T>(
         return Err(Error::unimplemented(format!("cannot mount a root of {} mounts", mounts.len())));
     };
     std::fs::create_dir_all(at).map_err(failed("make directory", at))?;
-    let (flags, data) = options(mount, access);
+    let mut mount = mount.clone();
+    // Held until the overlay has taken its own hold of them.
+    let lowers = match remap {
+        Some(remap) if mount.r#type == "overlay" => {
+            let (namespace, beside) = (remap.namespace()?, at.with_extension("lowers"));
+            let mapped = MappedLowers::map(&mut mount.options, namespace.as_fd(), beside);
+            Some(mapped.map_err(|cause| Error::internal("cannot map the ids of a root").with_source(cause))?)
+        }
+        _ => None,
+    };
+    let (flags, data) = options(&mount, access);
     let step = |action: &str| {
         let text = format!("cannot {action} {}", at.display());
         move |cause: rustix::io::Errno| Error::internal(text).with_source(std::io::Error::from(cause))
@@ -153,6 +167,7 @@ pub fn with_mounted<T>(
     } else {
         rustix::mount::mount(mount.source.as_str(), at, mount.r#type.as_str(), flags, Some(data.as_c_str()))
     };
+    drop(lowers);
     let result = made.map_err(step("mount")).and_then(|()| {
         let done = open(at).and_then(work);
         rustix::mount::unmount(at, UnmountFlags::DETACH).map_err(step("unmount"))?;
@@ -179,7 +194,7 @@ fn options(mount: &Mount, access: Access) -> (MountFlags, String) {
     for option in &mount.options {
         match option.split('=').next().unwrap_or_default() {
             "ro" => flags |= MountFlags::RDONLY,
-            "rw" | "rbind" | "bind" => {}
+            "rw" | "rbind" | "bind" | "uidmap" | "gidmap" => {}
             "upperdir" | "workdir" | "index" | "volatile" if is_read => {}
             "lowerdir" if is_read => {
                 let upper = value("upperdir").map(|upper| format!("{upper}:")).unwrap_or_default();
@@ -196,6 +211,9 @@ pub fn sweep(directory: &Path) {
     let entries: Vec<PathBuf> =
         std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     for path in entries {
+        if path.extension().is_some_and(|extension| extension == "lowers") {
+            MappedLowers::clean(&path);
+        }
         let _ = rustix::mount::unmount(&path, UnmountFlags::DETACH);
         let _ = std::fs::remove_dir(&path).or_else(|_| std::fs::remove_file(&path));
     }

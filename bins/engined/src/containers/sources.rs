@@ -15,6 +15,7 @@ use super::spec::Mounted;
 use super::{MountRecord, Record, Source};
 use crate::engine::Engine;
 use crate::files::failed;
+use crate::remap::Remap;
 use crate::supervisor;
 use crate::time::Time;
 
@@ -40,7 +41,7 @@ pub async fn mounted(
     };
     match &mount.source {
         Source::Bind { path } => {
-            bind_source(path, mount.makes_source)?;
+            bind_source(path, mount.makes_source, record.remap.as_ref().map(Remap::root))?;
             check_travel(path, &mount.propagation)?;
             mounted.source.clone_from(path);
         }
@@ -64,13 +65,21 @@ pub async fn mounted(
     Ok(mounted)
 }
 
-fn bind_source(path: &str, is_made: bool) -> Result<()> {
+/// Makes the directory if it is to be made; whoever is root in the container may write to it.
+fn bind_source(path: &str, is_made: bool, owner: Option<(u32, u32)>) -> Result<()> {
     let source = Path::new(path);
     if source.exists() {
         return Ok(());
     }
     if is_made {
-        return std::fs::create_dir_all(source).map_err(failed("make directory", source));
+        let made: Vec<&Path> = source.ancestors().take_while(|path| !path.exists()).collect();
+        std::fs::create_dir_all(source).map_err(failed("make directory", source))?;
+        if let Some((uid, gid)) = owner {
+            for path in made {
+                std::os::unix::fs::lchown(path, Some(uid), Some(gid)).map_err(failed("give away", path))?;
+            }
+        }
+        return Ok(());
     }
     Err(Error::invalid_argument(format!(
         "invalid mount config for type \"bind\": bind source path does not exist: {path}"
@@ -112,7 +121,8 @@ async fn image_part(engine: &Engine, key: &str, subpath: &str, at: PathBuf) -> R
     let answer = engine.supervisor.snapshots().mounts(request).await;
     let mounts = answer.map_err(supervisor::failed("find the files of a mounted image"))?.into_inner().mounts;
     let (whole, subpath) = (at.with_extension("image"), subpath.to_owned());
-    let work = move || with_mounted(&mounts, &whole, Access::Read, |root| Held::part(&root.0, &subpath, at));
+    let work =
+        move || with_mounted(&mounts, None, &whole, Access::Read, |root| Held::part(&root.0, &subpath, at));
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|cause| Error::internal("cannot mount an image").with_source(cause))?

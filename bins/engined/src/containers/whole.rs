@@ -6,7 +6,7 @@ use std::path::Path;
 
 use containerd_api::types::Mount;
 use errdefs::{Error, Result};
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::mount::{MountFlags, MountPropagationFlags, OpenTreeFlags};
 
 use super::rootfs::{self, Access, Root, with_mounted};
@@ -14,6 +14,7 @@ use super::spec::Mounted;
 use super::{Container, Record, Source, sources};
 use crate::engine::Engine;
 use crate::files::failed;
+use crate::remap::Remap;
 
 /// Mounts the root, on it what the record says, and lets go of all of it but the answer.
 ///
@@ -44,10 +45,12 @@ async fn mounted(engine: &Engine, container: &Container, record: &Record, access
     }
     // What is mounted below something comes after it.
     inner.sort_by(|a, b| a.destination.cmp(&b.destination));
+    let remap = record.remap.clone();
     let made = tokio::task::spawn_blocking(move || {
+        let remap = remap.as_ref();
         let made = match inner.is_empty() {
-            true => rootfs::mounted(&root, &at, access),
-            false => assembled(&root, &at, access, &inner),
+            true => rootfs::mounted(&root, remap, &at, access),
+            false => assembled(&root, remap, &at, access, &inner),
         };
         drop(held);
         made
@@ -55,17 +58,23 @@ async fn mounted(engine: &Engine, container: &Container, record: &Record, access
     made.await.map_err(|cause| Error::internal("cannot mount a root").with_source(cause))?
 }
 
-fn assembled(root: &[Mount], at: &Path, access: Access, inner: &[Mounted]) -> Result<Root> {
+fn assembled(
+    root: &[Mount],
+    remap: Option<&Remap>,
+    at: &Path,
+    access: Access,
+    inner: &[Mounted],
+) -> Result<Root> {
     // One that never ran has no places for its mounts; a reader's view cannot be given any.
-    let lacks_places = with_mounted(root, at, Access::Read, |root| {
+    let lacks_places = with_mounted(root, remap, at, Access::Read, |root| {
         Ok(inner.iter().any(|mount| root.open(&mount.destination, OFlags::PATH).is_err()))
     })?;
     if lacks_places {
-        with_mounted(root, at, Access::Write, |root| {
-            inner.iter().try_for_each(|mount| place(&root, mount).map(drop))
+        with_mounted(root, remap, at, Access::Write, |root| {
+            inner.iter().try_for_each(|mount| place(&root, mount, remap).map(drop))
         })?;
     }
-    with_mounted(root, at, access, |root| {
+    with_mounted(root, remap, at, access, |root| {
         let step = |cause: rustix::io::Errno| failed("mount the parts of", at)(cause.into());
         // What is mounted here is nobody else's.
         rustix::mount::mount_change(at, MountPropagationFlags::PRIVATE).map_err(step)?;
@@ -80,7 +89,7 @@ fn assembled(root: &[Mount], at: &Path, access: Access, inner: &[Mounted]) -> Re
 fn attach(root: &Root, mount: &Mounted) -> Result<()> {
     let step = |cause: rustix::io::Errno| failed("mount", Path::new(&mount.destination))(cause.into());
     let by_descriptor = |place: &OwnedFd| format!("/proc/self/fd/{}", place.as_raw_fd());
-    let target = place(root, mount)?;
+    let target = place(root, mount, None)?;
     let target = by_descriptor(&target);
     if mount.is_non_recursive {
         rustix::mount::mount_bind(mount.source.as_str(), target).map_err(step)?;
@@ -97,7 +106,7 @@ fn attach(root: &Root, mount: &Mounted) -> Result<()> {
 }
 
 /// Where a mount goes, made if it is not there.
-fn place(root: &Root, mount: &Mounted) -> Result<OwnedFd> {
+fn place(root: &Root, mount: &Mounted, remap: Option<&Remap>) -> Result<OwnedFd> {
     let destination = mount.destination.as_str();
     if let Ok(found) = root.open(destination, OFlags::PATH) {
         return Ok(found);
@@ -117,11 +126,17 @@ fn place(root: &Root, mount: &Mounted) -> Result<OwnedFd> {
         } else {
             rustix::fs::mkdirat(&parent, *part, Mode::from_raw_mode(0o755))
         };
+        let is_new = made.is_ok();
         match made {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(cause) => return Err(step(cause.into())),
         }
         parent = root.open(&path, OFlags::PATH).map_err(step)?;
+        if let (true, Some((uid, gid))) = (is_new, remap.map(Remap::root)) {
+            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+            rustix::fs::chownat(&parent, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
+                .map_err(|cause| step(cause.into()))?;
+        }
     }
     Ok(parent)
 }

@@ -13,6 +13,7 @@ use super::known::Known;
 use super::{dns, endpoint, files, ports, relay, told};
 use crate::containers::{Container, Record};
 use crate::engine::Engine;
+use crate::remap;
 
 /// The network namespace that a container's spec names; `None` is the host's.
 ///
@@ -115,14 +116,21 @@ pub async fn prepare(engine: &Arc<Engine>, container: &Arc<Container>) -> Result
             if Record::joined(mode).is_some() {
                 return Ok(());
             }
-            files::touch(&container)?;
+            files::touch(&container, &record)?;
             if mode == "host" {
                 return Ok(());
             }
             let at = path(&engine, &container.id);
             // A start that was cut off may have left one.
             Netns::remove(&at).map_err(told)?;
-            engine.networks.pool.create(&at).map_err(told)?;
+            remap::drop_kept(&engine, &container.id).map_err(told)?;
+            match &record.remap {
+                Some(ids) => {
+                    let joined = crate::containers::plan::owner_pid(&engine, &record)?;
+                    remap::keep(&engine, &container.id, ids, joined, &at)?;
+                }
+                None => drop(engine.networks.pool.create(&at).map_err(told)?),
+            }
             container.update(|record| record.netns = at.to_string_lossy().into_owned());
             Ok(())
         }
@@ -221,6 +229,9 @@ pub async fn disconnect(engine: &Arc<Engine>, container: &Arc<Container>) {
             }
             drop(netns);
             failures.extend(Netns::remove(std::path::Path::new(&record.netns)).err());
+            if record.remap.is_some() {
+                failures.extend(remap::drop_kept(&engine, &container.id).err());
+            }
             for endpoint in record.endpoints.values() {
                 relay::end(&engine, endpoint);
                 failures.extend(engine.networks.stack.disconnect(endpoint).err());

@@ -8,19 +8,22 @@ use network::{Endpoint, HostEntry, ResolvConf, hostname_file, hosts_file};
 
 use crate::containers::{Container, Record};
 use crate::engine::Engine;
+use crate::remap::Remap;
 
 /// Makes the three files, so that they can be mounted.
 ///
 /// # Errors
 /// One of them cannot be made.
-pub fn touch(container: &Container) -> Result<()> {
+pub fn touch(container: &Container, record: &Record) -> Result<()> {
     for name in ["hostname", "hosts", "resolv.conf"] {
         let path = container.file(name);
-        std::fs::File::options()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(crate::files::failed("make", &path))?;
+        let file = std::fs::File::options().append(true).create(true).open(&path);
+        let file = file.map_err(crate::files::failed("make", &path))?;
+        // The container's root may write to them.
+        if let Some((uid, gid)) = record.remap.as_ref().map(Remap::root) {
+            std::os::unix::fs::fchown(file, Some(uid), Some(gid))
+                .map_err(crate::files::failed("give away", &path))?;
+        }
     }
     Ok(())
 }

@@ -92,7 +92,7 @@ pub async fn info(engine: &Engine) -> Info {
             .unwrap_or_default(),
         containerd_commit: Commit { id: supervisor.1, ..Commit::default() },
         runc_commit: Commit { id: env!("CARGO_PKG_VERSION").into(), ..Commit::default() },
-        security_options: security_options(flags),
+        security_options: security_options(engine),
         generic_resources: Some(Vec::new()),
         cdi_spec_dirs: flags.cdi_directories().iter().map(|path| path.display().to_string()).collect(),
         containerd: Some(Containerd {
@@ -128,12 +128,16 @@ fn warnings(engine: &Engine) -> Vec<String> {
     all
 }
 
-fn security_options(flags: &crate::config::Flags) -> Vec<String> {
+fn security_options(engine: &Engine) -> Vec<String> {
+    let flags = &engine.config.flags;
     let profile = match flags.seccomp_profile.as_deref() {
         None | Some("builtin") => "builtin",
         Some(other) => other,
     };
     let mut all = vec![format!("name=seccomp,profile={profile}")];
+    if engine.remap.is_some() {
+        all.push("name=userns".into());
+    }
     if flags.default_cgroupns_mode == "private" {
         all.push("name=cgroupns".into());
     }

@@ -54,8 +54,9 @@ async fn fill_all(engine: &Arc<Engine>, record: &Record, wanted: Vec<(String, St
         .map_err(supervisor::failed("find the image's files"))?;
     let mounts = mounts.into_inner().mounts;
     let at = engine.config.run("mounts").join(crate::identity::short(&record.id));
+    let remap = record.remap.clone();
     let copied = tokio::task::spawn_blocking(move || {
-        let root = mounted(&mounts, &at, Access::Read)?;
+        let root = mounted(&mounts, remap.as_ref(), &at, Access::Read)?;
         wanted.iter().try_for_each(|(destination, volume)| fill(&root, destination, volume))
     });
     copied.await.map_err(|cause| Error::internal("cannot fill a volume").with_source(cause))?

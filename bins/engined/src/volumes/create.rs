@@ -59,7 +59,8 @@ pub async fn ensure(engine: &Engine, mut wish: Wish) -> Result<String> {
         kept.mountpoint = driver::create(&wish.driver, &name, &kept.options).await.map_err(told)?;
     }
     let driver = kept.driver().to_owned();
-    if engine.volumes.add(&name, kept)? {
+    let owner = engine.remap.as_ref().map(crate::remap::Remap::root);
+    if engine.volumes.add(&name, kept, owner)? {
         tell(engine, &name, "create", &driver, &[]);
     }
     Ok(name)

@@ -125,8 +125,8 @@ impl Volumes {
         self.all.read().expect("no panic while held").clone()
     }
 
-    /// Adds a volume unless it is there; says whether it was added.
-    fn add(&self, name: &str, kept: Kept) -> Result<bool> {
+    /// Adds a volume, whose directory is `owner`'s, unless it is there; says whether it was added.
+    fn add(&self, name: &str, kept: Kept, owner: Option<(u32, u32)>) -> Result<bool> {
         let mut all = self.all.write().expect("no panic while held");
         if all.contains_key(name) {
             return Ok(false);
@@ -134,6 +134,9 @@ impl Volumes {
         let directory = self.directory.join(name);
         let data = if kept.is_local() { self.path(name) } else { directory.clone() };
         std::fs::create_dir_all(&data).map_err(failed("make directory", &data))?;
+        if let Some((uid, gid)) = owner.filter(|_| kept.is_local()) {
+            std::os::unix::fs::chown(&data, Some(uid), Some(gid)).map_err(failed("give away", &data))?;
+        }
         let promise = if kept.is_anonymous { Promise::Process } else { Promise::Durable };
         replace_json(&directory.join("volume.json"), &kept, promise)?;
         all.insert(name.to_owned(), kept);

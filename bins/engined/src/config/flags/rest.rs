@@ -92,8 +92,8 @@ pub struct RestFlags {
     /// Refused: there is no SELinux support
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub selinux_enabled: Option<bool>,
-    /// Refused: containers have no user namespace that all share
-    #[arg(long, hide = true)]
+    /// Whose subordinate ids containers get, USER[:GROUP] or default (the user dockremap)
+    #[arg(long, value_name = "USER")]
     pub userns_remap: Option<String>,
     /// Taken and without effect: restart policies always count
     #[arg(short, long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -137,7 +137,6 @@ impl RestFlags {
             ("network-diagnostic-port", differs(self.network_diagnostic_port.map(i64::from), 0)),
             ("rootless", self.rootless == Some(true)),
             ("selinux-enabled", self.selinux_enabled == Some(true)),
-            ("userns-remap", text(&self.userns_remap)),
             ("storage-opt", !self.storage_opt.is_empty()),
             ("restart=false", self.restart == Some(false)),
             ("raw-logs=false", self.raw_logs == Some(false)),

@@ -23,6 +23,7 @@ use crate::files::{Promise, failed};
 use crate::identity;
 use crate::images::Image;
 use crate::metrics::Action;
+use crate::remap::Remap;
 use crate::supervisor;
 use crate::time::Time;
 
@@ -48,6 +49,10 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest, ol
     complete(&mut config, &image.config)?;
     complete_host(engine, &mut host)?;
     engine.config.flags.cgroup_driver().check_parent(&host.resources.cgroup_parent)?;
+    let remap = engine.remap.clone().filter(|_| host.userns_mode.is_empty());
+    if remap.is_some() {
+        spec::refuse::not_remapped(&host)?;
+    }
     let warnings = spec::discard::discard(&mut host, Kernel::of_host())?;
     let links = super::links::plan(engine, &host)?;
     let words = command(&config)?;
@@ -98,6 +103,7 @@ pub async fn create(engine: &Arc<Engine>, name: &str, request: CreateRequest, ol
         networks,
         links,
         mounts: planned,
+        remap,
         ..Record::default()
     };
     let name = reserve_name(engine, name, &id)?;
@@ -202,7 +208,18 @@ async fn keep(engine: &Arc<Engine>, mut record: Record, image: &Image) -> Result
     let directory = engine.containers.directory_of(&record.id);
     std::fs::create_dir_all(&directory).map_err(failed("make directory", &directory))?;
     let mounts = prepare(engine, &record, image).await?;
-    mark(&mounts);
+    let maps_ids = mounts.iter().any(|mount| mount.options.iter().any(|word| word.starts_with("uidmap=")));
+    if record.remap.is_some() && !maps_ids {
+        supervisor_forget(engine, &record.id).await;
+        return Err(Error::failed_precondition(format!(
+            "cannot remap the ids of a container: snapshotter {} does not map them",
+            engine.supervisor.snapshotter
+        ))
+        .with_hint(
+            "Use supervisord, or containerd 2.0 or newer; or start the container with --userns=host.",
+        ));
+    }
+    mark(&mounts, record.remap.as_ref());
     let mut filled = super::sources::view_images(engine, &mut record).await;
     if filled.is_ok() {
         filled = crate::volumes::copy_up(engine, &record, image).await;
@@ -231,7 +248,9 @@ async fn prepare(
         key: record.id.clone(),
         parent: record.chain_id.clone(),
         // Nobody but the engine ends it: not even a collector that does not see its record yet.
-        labels: [("containerd.io/gc.root".to_owned(), Time::now().rfc3339())].into(),
+        labels: std::iter::once(("containerd.io/gc.root".to_owned(), Time::now().rfc3339()))
+            .chain(record.remap.iter().flat_map(Remap::labels))
+            .collect(),
     };
     let mut snapshots = engine.supervisor.snapshots();
     let answer = match snapshots.prepare(request.clone()).await {
@@ -251,14 +270,17 @@ async fn prepare(
 const MARK: &str = ".dockerenv";
 
 /// Puts it into the writable layer; a container without one can do without it.
-fn mark(mounts: &[containerd_api::types::Mount]) {
+fn mark(mounts: &[containerd_api::types::Mount], remap: Option<&Remap>) {
     let layer = mounts.iter().find_map(|mount| {
         let upper = mount.options.iter().find_map(|option| option.strip_prefix("upperdir="));
         upper.or((mount.r#type == "bind").then_some(mount.source.as_str()))
     });
     if let Some(layer) = layer {
         let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let _ = rustix::fs::open(format!("{layer}/{MARK}"), flags, Mode::from_raw_mode(0o755));
+        let made = rustix::fs::open(format!("{layer}/{MARK}"), flags, Mode::from_raw_mode(0o755));
+        if let (Ok(file), Some((uid, gid))) = (made, remap.map(Remap::root)) {
+            let _ = std::os::unix::fs::fchown(file, Some(uid), Some(gid));
+        }
     }
 }
 

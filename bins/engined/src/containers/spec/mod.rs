@@ -37,6 +37,8 @@ pub struct Inputs<'a> {
     pub files: BTreeMap<&'static str, String>,
     /// Path of the network namespace; `None` is the host's.
     pub network: Option<String>,
+    /// The container's ids on the host, and the path of the user namespace that has them.
+    pub remap: Option<(&'a crate::remap::Remap, String)>,
     /// Process whose namespaces are joined, for `container:` modes.
     pub ipc_pid: Option<u32>,
     pub pid_pid: Option<u32>,
@@ -74,6 +76,9 @@ pub fn build(inputs: &Inputs<'_>) -> Result<Spec> {
         rootfs_propagation: mounts::rootfs_propagation(&inputs.mounts),
         ..Linux::default()
     };
+    if let Some((remap, _)) = &inputs.remap {
+        (linux.uid_mappings, linux.gid_mappings) = (remap.uids.clone(), remap.gids.clone());
+    }
     security::apply(inputs, &mut linux);
     let root = Root { path: "rootfs".into(), readonly: host.readonly_rootfs };
     Ok(Spec {
@@ -105,7 +110,14 @@ fn sysctls(inputs: &Inputs<'_>) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     if inputs.network.is_some() && super::Record::joined(&inputs.record.host_config.network_mode).is_none() {
         all.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
-        all.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
+        // The kernel takes only groups that there are.
+        let last = match &inputs.remap {
+            None => Some(i32::MAX as u32),
+            Some((remap, _)) => remap.gids.first().map(|range| range.size.min(i32::MAX as u32) - 1),
+        };
+        if let Some(last) = last {
+            all.insert("net.ipv4.ping_group_range".to_owned(), format!("0 {last}"));
+        }
     }
     all.extend(inputs.record.host_config.sysctls.clone());
     all
@@ -136,6 +148,7 @@ pub mod tests {
             mounts: Vec::new(),
             files: BTreeMap::from([("/etc/hosts", "/c/hosts".to_owned())]),
             network: Some("/run/netns/abc".into()),
+            remap: None,
             ipc_pid: None,
             pid_pid: None,
             shm_path: None,
@@ -177,6 +190,23 @@ pub mod tests {
         let linux = build(&Inputs { network: None, ..inputs(&record) }).unwrap().linux.unwrap();
         assert!(linux.sysctl.is_empty());
         assert!(!linux.namespaces.iter().any(|ns| ns.kind == "network"));
+    }
+
+    #[test]
+    fn a_container_with_ids_of_its_own() {
+        let record = record(HostConfig::default(), Config::default());
+        let range = |host_id, size| runtime_spec::IdMapping { container_id: 0, host_id, size };
+        let remap = crate::remap::Remap { uids: vec![range(100_000, 4)], gids: vec![range(200_000, 4)] };
+        let remapped = Inputs { remap: Some((&remap, "/run/userns/abc".into())), ..inputs(&record) };
+        let spec = build(&remapped).unwrap();
+        let linux = spec.linux.unwrap();
+        let user = linux.namespaces.iter().find(|namespace| namespace.kind == "user").unwrap();
+        assert_eq!(user.path, "/run/userns/abc");
+        assert_eq!((linux.uid_mappings, linux.gid_mappings), (remap.uids.clone(), remap.gids.clone()));
+        assert_eq!(linux.sysctl["net.ipv4.ping_group_range"], "0 3");
+        // There is no group 5 in it that could have the terminals.
+        let terminals = spec.mounts.iter().find(|mount| mount.destination == "/dev/pts").unwrap();
+        assert!(!terminals.options.iter().any(|option| option.starts_with("gid=")));
     }
 
     #[test]

@@ -62,6 +62,10 @@ fn system(inputs: &Inputs<'_>) -> Vec<Mount> {
         mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", access]),
         mount("cgroup", "cgroup", "/sys/fs/cgroup", &[cgroup_access, "nosuid", "noexec", "nodev"]),
     ];
+    const TERMINALS: u32 = 5;
+    if inputs.remap.as_ref().is_some_and(|(remap, _)| !remap.has_group(TERMINALS)) {
+        all[2].options.pop();
+    }
     if host.ipc_mode == "host" {
         all.push(bind("/dev/mqueue", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]));
         all.push(bind("/dev/shm", "/dev/shm", &["rbind", "rprivate"]));

@@ -9,6 +9,9 @@ pub fn of(inputs: &Inputs<'_>) -> Vec<Namespace> {
     let new = |kind: &str| Namespace { kind: kind.into(), path: String::new() };
     let at = |kind: &str, path: String| Namespace { kind: kind.into(), path };
     let mut all = vec![new("mount")];
+    if let Some((_, path)) = &inputs.remap {
+        all.push(at("user", path.clone()));
+    }
     if let Some(path) = &inputs.network {
         all.push(at("network", path.clone()));
     }

@@ -40,6 +40,27 @@ pub fn unsupported(host: &HostConfig) -> Result<()> {
     words(host)
 }
 
+/// Checks what a container with ids of its own cannot have.
+///
+/// # Errors
+/// It asks for something of the host that belongs to the host's root.
+pub fn not_remapped(host: &HostConfig) -> Result<()> {
+    let refuse =
+        |text: &str| Err(Error::invalid_argument(text).with_hint("Start the container with --userns=host."));
+    if host.privileged {
+        return refuse(
+            "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode",
+        );
+    }
+    if host.network_mode == "host" {
+        return refuse("cannot share the host's network namespace when user namespaces are enabled");
+    }
+    if host.pid_mode == "host" {
+        return refuse("cannot share the host PID namespace when user namespaces are enabled");
+    }
+    Ok(())
+}
+
 /// Modes are single words.
 fn words(host: &HostConfig) -> Result<()> {
     let joins = |mode: &str| mode.strip_prefix("container:").is_some_and(|name| !name.is_empty());
