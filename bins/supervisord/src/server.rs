@@ -151,7 +151,8 @@ impl Parts {
         serve!(HealthServer, HealthService);
         serve!(ImagesServer, ImagesService(records()));
         serve!(IntrospectionServer, introspection);
-        serve!(LeasesServer, LeasesService(records()));
+        let streams = Streams::default();
+        serve!(LeasesServer, LeasesService { records: records(), streams: streams.clone() });
         serve!(NamespacesServer, NamespacesService(records()));
         let sandboxes = self.controller();
         serve!(
@@ -160,7 +161,6 @@ impl Parts {
         );
         serve!(StoreServer, SandboxStoreService(records()));
         serve!(SnapshotsServer, SnapshotsService(records()));
-        let streams = Streams::default();
         serve!(StreamingServer, StreamingService { db: records(), streams: streams.clone() });
         serve!(TasksServer, TasksService { records: records(), tasks: self.tasks(), sandboxes });
         let processors = config.processors.clone();

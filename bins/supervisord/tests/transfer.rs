@@ -11,8 +11,8 @@ use containerd_api::services::content::v1::content_client::ContentClient;
 use containerd_api::services::content::v1::{ListContentRequest, ReadContentRequest};
 use containerd_api::services::images::v1::ListImagesRequest;
 use containerd_api::services::images::v1::images_client::ImagesClient;
-use containerd_api::services::leases::v1::ListRequest;
 use containerd_api::services::leases::v1::leases_client::LeasesClient;
+use containerd_api::services::leases::v1::{CreateRequest as LeaseRequest, DeleteRequest, ListRequest};
 use containerd_api::services::snapshots::v1::snapshots_client::SnapshotsClient;
 use containerd_api::services::snapshots::v1::{ListSnapshotsRequest, ViewSnapshotRequest};
 use containerd_api::services::streaming::v1::StreamInit;
@@ -495,4 +495,25 @@ async fn failures_say_what_and_leave_nothing() {
         Err(status) => status.code(),
     };
     assert_eq!(code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_stream_goes_with_its_lease() {
+    let stage = Stage::new().await;
+    let mut leases = LeasesClient::new(stage.channel.clone());
+    let create = LeaseRequest { id: "held".into(), ..Default::default() };
+    leases.create(stage.request("a", create)).await.unwrap();
+    let (sender, messages) = mpsc::channel(64);
+    sender.send(pack(&StreamInit { id: "waits".into() })).await.unwrap();
+    let mut request = stage.request("a", ReceiverStream::new(messages));
+    request.metadata_mut().insert("containerd-lease", "held".parse().unwrap());
+    let mut held = StreamingClient::new(stage.channel.clone()).stream(request).await.unwrap().into_inner();
+    held.message().await.unwrap().unwrap();
+    let (_free, mut free) = stage.stream("a", "free").await;
+    leases.delete(stage.request("a", DeleteRequest { id: "held".into(), sync: true })).await.unwrap();
+    // Its client is told, and its name is another's to take.
+    assert!(held.message().await.unwrap().is_none());
+    let (_again, _) = stage.stream("a", "waits").await;
+    let still = tokio::time::timeout(std::time::Duration::from_millis(50), free.message()).await;
+    assert!(still.is_err(), "a stream of no lease has ended: {still:?}");
 }

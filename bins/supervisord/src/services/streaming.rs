@@ -28,6 +28,8 @@ type Outgoing = mpsc::UnboundedSender<Result<Any, Status>>;
 pub struct NamedStream {
     incoming: Streaming<Any>,
     outgoing: Outgoing,
+    /// The lease that it was made under: with it, it goes.
+    lease: Option<String>,
 }
 
 /// The streams that wait for a transfer, by namespace and name.
@@ -40,6 +42,11 @@ impl Streams {
         self.map()
             .remove(&(namespace.to_owned(), id.to_owned()))
             .ok_or_else(|| Error::not_found(format!("stream {id:?}")))
+    }
+
+    /// Ends the streams that were made under a lease and that nobody has taken: the lease is gone.
+    pub fn release(&self, namespace: &str, lease: &str) {
+        self.map().retain(|(name, _), stream| name != namespace || stream.lease.as_deref() != Some(lease));
     }
 
     /// Keeps a stream for its user, until its client has gone: then the sender of `gone` is dropped.
@@ -271,7 +278,8 @@ impl streaming_server::Streaming for StreamingService {
         })?;
         let (outgoing, answers) = mpsc::unbounded_channel();
         let (here, gone) = oneshot::channel();
-        let stream = NamedStream { incoming, outgoing: outgoing.clone() };
+        let lease = namespace.lease().map(str::to_owned);
+        let stream = NamedStream { incoming, outgoing: outgoing.clone(), lease };
         self.streams.put(namespace.name(), &init.id, stream, gone)?;
         // From here on a transfer may name it.
         let empty = Any { type_url: "google.protobuf.Empty".to_owned(), value: Vec::new() };
