@@ -102,6 +102,7 @@ async fn take_apart(engine: &Arc<Engine>, container: &Arc<Container>, with_volum
         return Err(error);
     }
     crate::networks::disconnect(engine, container).await;
+    crate::networks::forget(engine, &container.id);
     super::plan::drop_shm(engine, &container.id);
     if with_volumes {
         crate::volumes::of_container(engine, container).await;
@@ -125,6 +126,7 @@ pub async fn cut_short(engine: &Engine, id: &str) -> Result<()> {
     from_supervisor(engine, id).await?;
     super::sources::forget_images_of(engine, id).await?;
     super::plan::drop_shm(engine, id);
+    crate::networks::forget(engine, id);
     let directory = engine.containers.directory_of(id);
     std::fs::remove_dir_all(&directory).map_err(crate::files::failed("remove", &directory))
 }

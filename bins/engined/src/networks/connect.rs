@@ -201,6 +201,15 @@ fn plug_in(
     has_names.then(|| netns.resolver().map_err(told)).transpose()
 }
 
+/// Removes what a start that was cut off may have left of a container's namespaces; its record knows nothing of it.
+pub fn forget(engine: &Engine, id: &str) {
+    for removed in [Netns::remove(&path(engine, id)), remap::drop_kept(engine, id)] {
+        if let Err(error) = removed {
+            tracing::warn!(container = id, %error, "cannot remove a namespace that a killed engine left");
+        }
+    }
+}
+
 /// Takes a container's network back. Repeating it is harmless.
 pub async fn disconnect(engine: &Arc<Engine>, container: &Arc<Container>) {
     let record = container.record();

@@ -28,7 +28,7 @@ use crate::containers::{Container, Index};
 use crate::engine::Engine;
 
 pub use check::{check, conflicts};
-pub use connect::{connect, disconnect, namespace_of, prepare};
+pub use connect::{connect, disconnect, forget, namespace_of, prepare};
 pub use show::{FILTERS, endpoints, inspect, list};
 
 /// How many containers may start at once before one waits for its namespace.

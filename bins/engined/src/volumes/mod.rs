@@ -6,6 +6,7 @@ mod driver;
 mod list;
 mod mount;
 mod remove;
+mod unfinished;
 mod users;
 mod using;
 
@@ -29,6 +30,11 @@ pub use using::{release, take, tell_mounted};
 
 /// Docker's name for volumes that the engine keeps itself.
 pub const LOCAL: &str = "local";
+
+/// What is known of a volume, in its directory.
+const KEPT: &str = "volume.json";
+/// The files of a volume that the engine keeps, in its directory.
+const DATA: &str = "_data";
 
 /// The volumes of an engine.
 pub struct Volumes {
@@ -88,9 +94,13 @@ impl Volumes {
     pub fn load(directory: &Path) -> Result<Volumes> {
         let mut all = BTreeMap::new();
         for entry in std::fs::read_dir(directory).map_err(failed("read", directory))?.flatten() {
-            let text = std::fs::read(entry.path().join("volume.json")).unwrap_or_default();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if unfinished::is_swept(&entry.path(), &name) {
+                continue;
+            }
+            let text = std::fs::read(entry.path().join(KEPT)).unwrap_or_default();
             match serde_json::from_slice(&text) {
-                Ok(kept) => drop(all.insert(entry.file_name().to_string_lossy().into_owned(), kept)),
+                Ok(kept) => drop(all.insert(name, kept)),
                 Err(error) => tracing::warn!(path = %entry.path().display(), %error, "cannot load a volume"),
             }
         }
@@ -99,7 +109,7 @@ impl Volumes {
 
     /// Where the files of a volume that the engine keeps are.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name).join("_data")
+        self.directory.join(name).join(DATA)
     }
 
     /// The engine itself keeps the volume.
@@ -138,7 +148,7 @@ impl Volumes {
             std::os::unix::fs::chown(&data, Some(uid), Some(gid)).map_err(failed("give away", &data))?;
         }
         let promise = if kept.is_anonymous { Promise::Process } else { Promise::Durable };
-        replace_json(&directory.join("volume.json"), &kept, promise)?;
+        replace_json(&directory.join(KEPT), &kept, promise)?;
         all.insert(name.to_owned(), kept);
         Ok(true)
     }
@@ -150,7 +160,7 @@ impl Volumes {
             && kept.mountpoint != mountpoint
         {
             kept.mountpoint = mountpoint.to_owned();
-            let path = self.directory.join(name).join("volume.json");
+            let path = self.directory.join(name).join(KEPT);
             if let Err(error) = replace_json(&path, kept, Promise::Process) {
                 tracing::warn!(volume = name, error = %error.chain(), "cannot keep where a volume is");
             }
@@ -163,7 +173,7 @@ impl Volumes {
         let directory = self.directory.join(name);
         // What is mounted there is not the volume's to delete.
         mount::unmount(&self.path(name))?;
-        std::fs::remove_dir_all(&directory).map_err(failed("remove", &directory))?;
+        unfinished::remove(&directory, name)?;
         all.remove(name);
         self.users.forget(name);
         Ok(())
