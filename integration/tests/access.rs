@@ -231,3 +231,32 @@ fn dockerd_is_a_name_of_the_engine() {
     network::Stack::open(&hex::encode(&digest[..4])).unwrap().destroy(None).unwrap();
     story.end();
 }
+
+#[test]
+fn metrics_are_served_where_they_are_asked_for() {
+    let address = format!("127.0.0.1:{}", peer::free_port().unwrap());
+    let story = Story::with(&["--metrics-addr", &address]);
+    let client = story.ctl();
+    client.call(["run", "-d", "--name", "runs", "busybox", "sleep", "600"]).expect();
+    client.call(["run", "--rm", "busybox", "true"]).expect();
+    let get = |path: &str| {
+        let mut command = Command::new("curl");
+        command.args(["-sS", "-m", "20", "-i"]).arg(format!("http://{address}{path}"));
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let text = until("the second one to be removed", || {
+        let text = get("/metrics");
+        text.contains("engine_daemon_container_actions_seconds_count{action=\"delete\"} 1").then_some(text)
+    });
+    for line in [
+        "content-type: text/plain; version=0.0.4",
+        "engine_daemon_container_actions_seconds_count{action=\"start\"} 2",
+        "engine_daemon_container_states_containers{state=\"running\"} 1",
+        "engine_daemon_network_actions_seconds_count{action=\"allocate\"} 2",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(get("/").starts_with("HTTP/1.1 404"));
+    client.call(["rm", "-f", "runs"]).expect();
+    story.end();
+}

@@ -90,7 +90,8 @@ fn root_in_a_container_is_nobody_on_the_host() {
         let mut header = tar::Header::new_gnu();
         header.set_size(0);
         header.set_mode(0o644);
-        (header.set_uid(7), header.set_gid(8));
+        header.set_uid(7);
+        header.set_gid(8);
         archive.append_data(&mut header, "given", std::io::empty()).unwrap();
         archive.finish().unwrap();
     }
