@@ -193,10 +193,10 @@ impl Io {
         }
         self.outputs.clear();
         self.console = None;
-        if let Some(log) = self.log.take() {
-            if let Some(loss) = log.close().await {
-                crate::journal::warn(&loss.to_string());
-            }
+        if let Some(log) = self.log.take()
+            && let Some(loss) = log.close().await
+        {
+            crate::journal::warn(&loss.to_string());
         }
         if let Some((mut program, exit)) = self.program.take() {
             (program.stdout, program.stderr) = (None, None);
