@@ -175,6 +175,7 @@ mod tests {
         #[test]
         fn no_answer_panics(answer in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse_answer(&answer);
+            let _ = parse_endpoint(&String::from_utf8_lossy(&answer), 3);
         }
     }
 }
