@@ -66,9 +66,43 @@ fn real_time(base: i32, rest: &str, sign: char) -> Option<i32> {
     (FIRST_REAL_TIME..=LAST_REAL_TIME).contains(&number).then_some(number)
 }
 
+/// The signals that end a process, as Go's programs tell of them.
+const DEATHS: &[(i32, &str)] = &[
+    (libc::SIGHUP, "hangup"),
+    (libc::SIGINT, "interrupt"),
+    (libc::SIGQUIT, "quit"),
+    (libc::SIGILL, "illegal instruction"),
+    (libc::SIGTRAP, "trace/breakpoint trap"),
+    (libc::SIGABRT, "aborted"),
+    (libc::SIGBUS, "bus error"),
+    (libc::SIGFPE, "floating point exception"),
+    (libc::SIGKILL, "killed"),
+    (libc::SIGUSR1, "user defined signal 1"),
+    (libc::SIGSEGV, "segmentation fault"),
+    (libc::SIGUSR2, "user defined signal 2"),
+    (libc::SIGPIPE, "broken pipe"),
+    (libc::SIGALRM, "alarm clock"),
+    (libc::SIGTERM, "terminated"),
+    (libc::SIGXCPU, "CPU time limit exceeded"),
+    (libc::SIGXFSZ, "file size limit exceeded"),
+    (libc::SIGSYS, "bad system call"),
+];
+
+/// What a signal does to a process, in words; its number where there are none.
+pub fn described(number: i32) -> String {
+    let words = DEATHS.iter().find(|entry| entry.0 == number);
+    words.map_or_else(|| format!("signal {number}"), |(_, words)| (*words).to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn deaths_have_words() {
+        assert_eq!(described(libc::SIGSYS), "bad system call");
+        assert_eq!(described(40), "signal 40");
+    }
 
     #[test]
     fn names_and_numbers() {

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -81,8 +81,7 @@ fn run(hook: &Hook, state: &State, text: &[u8]) -> Result<(), Failure> {
     }
     let how = match status.code() {
         Some(code) => format!("exit status {code}"),
-        // With the signal's name.
-        None => status.to_string(),
+        None => format!("signal: {}", process::signal::described(status.signal().unwrap_or(0))),
     };
     let (out, err) = (content(&mut stdout), content(&mut stderr));
     Err(Failure::new(format!("{how}, stdout: {out}, stderr: {err}")))
@@ -144,6 +143,12 @@ mod tests {
     fn a_failure_tells_what_was_said() {
         let failure = run_hooks("p", &[shell("echo no >&2; exit 3", None)], &state()).unwrap_err();
         assert_eq!(failure.message, "error running p hook #0: exit status 3, stdout: , stderr: no");
+    }
+
+    #[test]
+    fn a_hook_that_is_killed_is_told_of_as_in_runc() {
+        let failure = run_hooks("p", &[shell("kill -SYS $$", None)], &state()).unwrap_err();
+        assert_eq!(failure.message, "error running p hook #0: signal: bad system call, stdout: , stderr: ");
     }
 
     #[test]
