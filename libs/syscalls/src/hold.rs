@@ -141,6 +141,8 @@ fn keep(hold: &Hold<'_>, report: RawFd) -> ! {
         }
         // Descriptors of the parent's would be held for good; the report's end tells that all is done.
         libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0);
+        // An older kernel does not know the call.
+        libc::close(report);
         loop {
             libc::pause();
         }
