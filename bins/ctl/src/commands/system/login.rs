@@ -60,8 +60,7 @@ async fn run(session: &Session, matches: &Matches) -> Result<Exit, Failure> {
 
 /// User and password from flags, stdin, what is stored, or the person.
 async fn asked(matches: &Matches, stored: &AuthConfig) -> Result<AuthConfig, Failure> {
-    let mut auth =
-        AuthConfig { username: matches.string("username"), ..AuthConfig::default() };
+    let mut auth = AuthConfig { username: matches.string("username"), ..AuthConfig::default() };
     if let Some(password) = matches.text("password") {
         if matches.flag("password-stdin") {
             return Err(Failure::new(
