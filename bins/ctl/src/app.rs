@@ -260,7 +260,7 @@ fn unknown(program: &str, path: &str) -> Failure {
     let groups = commands::GROUPS.iter().map(|group| group.name).filter(|_| group.is_empty());
     let near = closest(verb, verbs.filter(|verb| !verb.contains(' ')).chain(groups));
     let usage =
-        if group.is_empty() { String::new() } else { format!("\nUsage:  {program} {group} COMMAND\n") };
+        if group.is_empty() { String::new() } else { format!("\nUsage:  {program} {group}\n") };
     let failure = Failure::new(format!(
         "{program}: unknown command: {program} {path}\n{usage}\nRun '{program}{}{group} --help' for more information",
         if group.is_empty() { "" } else { " " }
