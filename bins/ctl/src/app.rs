@@ -259,8 +259,7 @@ fn unknown(program: &str, path: &str) -> Failure {
         .filter_map(|known| known.strip_prefix(&prefix));
     let groups = commands::GROUPS.iter().map(|group| group.name).filter(|_| group.is_empty());
     let near = closest(verb, verbs.filter(|verb| !verb.contains(' ')).chain(groups));
-    let usage =
-        if group.is_empty() { String::new() } else { format!("\nUsage:  {program} {group}\n") };
+    let usage = if group.is_empty() { String::new() } else { format!("\nUsage:  {program} {group}\n") };
     let failure = Failure::new(format!(
         "{program}: unknown command: {program} {path}\n{usage}\nRun '{program}{}{group} --help' for more information",
         if group.is_empty() { "" } else { " " }
