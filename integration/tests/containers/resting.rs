@@ -1,6 +1,6 @@
 //! Containers that do not run: what is in their volumes, what ends between two of their runs, what becomes of them.
 
-use integration::Story;
+use integration::{Story, until};
 use serde_json::{Value, json};
 
 #[test]
@@ -55,6 +55,33 @@ fn files_of_mounts_are_copied_though_the_container_rests() {
     }
     let mounts = std::fs::read_dir(story.stack.dir.join("run/engined/mounts")).map_or(0, Iterator::count);
     assert_eq!(mounts, 0, "nothing stays mounted");
+    story.end();
+}
+
+/// What is mounted in it is not of it: neither `/proc` nor a volume.
+#[test]
+fn the_root_alone_of_a_running_container_is_exported() {
+    let story = Story::new();
+    for client in story.clients() {
+        let (boat, out) = (client.own("boat"), story.path(&client.own("out")).display().to_string());
+        let work = "echo own >/own; echo kept >/vol/kept; echo passing >/tmpfs/passing; echo ready; sleep 1000";
+        client
+            .call(["run", "-d", "--name", &boat, "-v", "/vol", "--tmpfs", "/tmpfs", "busybox", "sh", "-c"])
+            .args([work])
+            .expect();
+        until("it to be ready", || (client.call(["logs", &boat]).expect() == "ready").then_some(()));
+        client.call(["export", "-o", &out, &boat]).expect();
+        let listed = std::process::Command::new("tar").args(["tf", &out]).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let names: Vec<&str> = listed.lines().map(|line| line.trim_end_matches('/')).collect();
+        for wanted in ["own", "proc", "sys", "vol", "tmpfs", "bin/busybox"] {
+            assert!(names.contains(&wanted), "{wanted} in {listed}");
+        }
+        for mounted in ["proc/", "sys/", "vol/", "tmpfs/"] {
+            assert!(!names.iter().any(|name| name.starts_with(mounted)), "{mounted} in {listed}");
+        }
+        client.call(["rm", "-f", "-v", &boat]).expect();
+    }
     story.end();
 }
 

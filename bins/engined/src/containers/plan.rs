@@ -69,7 +69,7 @@ pub async fn accounts(engine: &Engine, container: &Container, record: &Record) -
     if is_fresh && let Some(known) = engine.images.accounts(&record.chain_id) {
         return Ok(known);
     }
-    let accounts = Arc::new(Root::bare(engine, container).await?.accounts());
+    let accounts = Arc::new(Root::seen(engine, container).await?.accounts());
     if is_fresh {
         engine.images.keep_accounts(&record.chain_id, accounts.clone());
     }

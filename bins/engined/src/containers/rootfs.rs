@@ -55,14 +55,23 @@ impl Root {
         is_live.then(|| open(Path::new(&format!("/proc/{}/root", state.pid))))
     }
 
-    /// The root of a container as it is to be read without its mounts, unless it runs.
+    /// The root that a process of the container sees: the live one's own. Of one that rests, without its mounts.
+    ///
+    /// # Errors
+    /// As [`Self::bare`].
+    pub async fn seen(engine: &Engine, container: &Container) -> Result<Root> {
+        match Root::of_live(container) {
+            Some(root) => root,
+            None => Root::bare(engine, container).await,
+        }
+    }
+
+    /// The root of a container as it is to be read without its mounts. The live one's own would show them, `/proc`
+    /// among them.
     ///
     /// # Errors
     /// The snapshot is gone or cannot be mounted.
     pub async fn bare(engine: &Engine, container: &Container) -> Result<Root> {
-        if let Some(root) = Root::of_live(container) {
-            return root;
-        }
         let (mounts, remap) = (mounts(engine, container).await?, container.record().remap.clone());
         let at = engine.config.run("mounts").join(crate::identity::short(&crate::identity::new_id()));
         tokio::task::spawn_blocking(move || mounted(&mounts, remap.as_ref(), &at, Access::Read))
