@@ -64,7 +64,8 @@ fn the_root_alone_of_a_running_container_is_exported() {
     let story = Story::new();
     for client in story.clients() {
         let (boat, out) = (client.own("boat"), story.path(&client.own("out")).display().to_string());
-        let work = "echo own >/own; echo kept >/vol/kept; echo passing >/tmpfs/passing; echo ready; sleep 1000";
+        let work =
+            "echo own >/own; echo kept >/vol/kept; echo passing >/tmpfs/passing; echo ready; sleep 1000";
         client
             .call(["run", "-d", "--name", &boat, "-v", "/vol", "--tmpfs", "/tmpfs", "busybox", "sh", "-c"])
             .args([work])
