@@ -33,17 +33,27 @@ fn events(peer: &Peer) -> Events {
         listens.is_finished().then_some(())
     });
     let lines = listens.join().unwrap();
-    Events { child, lines: std::thread::spawn(move || lines.map_while(Result::ok).collect()) }
+    let lines = lines.map_while(Result::ok).take_while(|line| !line.contains(LAST));
+    let last = ["create", "remove"].map(|verb| peer.ctr(["namespaces", verb, LAST]));
+    Events { child, last, lines: std::thread::spawn(move || lines.collect()) }
 }
+
+/// The namespace whose making is the last event that is waited for.
+const LAST: &str = "the-last";
 
 struct Events {
     child: Child,
+    last: [Invocation; 2],
     lines: std::thread::JoinHandle<Vec<String>>,
 }
 
 impl Events {
-    /// Everything so far.
+    /// Everything so far: what the daemon tells before an event of ours.
     fn all(mut self) -> Vec<String> {
+        for call in self.last {
+            call.expect();
+        }
+        until("the last event", || self.lines.is_finished().then_some(()));
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.lines.join().unwrap()
